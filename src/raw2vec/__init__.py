@@ -1,0 +1,1 @@
+"""Encoders for any raw data: train, run and search them."""

@@ -1,0 +1,37 @@
+"""What goes wrong, in sentences: every error says what, where and what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class Raw2VecError(Exception):
+    """The base of every error raised on purpose. Its message is one clear sentence or two, meant for the user."""
+
+
+class BadInput(Raw2VecError, ValueError):
+    """Unusable data, arguments or options. The command line answers it with exit code 2."""
+
+
+class BadFolder(BadInput):
+    """A model folder, checkpoint or store that is absent, damaged or not ours."""
+
+
+class WrongSpace(BadInput):
+    """Vectors, a store or a model of another space (their fingerprints differ)."""
+
+
+class MissingExtra(Raw2VecError, ImportError):
+    """An optional dependency is not installed; the message holds the command that installs it."""
+
+    def __init__(self, package: str, extra: str, purpose: str):
+        super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'raw2vec[{extra}]'")
+
+
+class NonFinite(Raw2VecError, ArithmeticError):
+    """A loss, gradient or vector is NaN or infinite; the message names the item, the layer and the step."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """' Did you mean 'body'?' for the known name nearest to `word`, or '' when none is near."""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,142 @@
+"""The one shape everything flows in: items of different sizes, end to end, with no padding between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+
+class Group(NamedTuple):
+    """The items of one length: `items` (b,) their places in the batch, `rows` (b, T) their rows among the values."""
+
+    items: Tensor
+    rows: Tensor
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """B items laid end to end: values (N, …) and shapes (B, k), where N is the sum of the shapes' products.
+
+    A sequence is a grid of one dimension (k = 1), a picture a grid of two. The shapes stay on the CPU whatever the
+    values' device, so that control flow never waits for a GPU.
+    """
+
+    values: Tensor
+    shapes: Tensor
+
+    @classmethod
+    def of(cls, items: Sequence[Tensor], dimensions: int = 1) -> Ragged:
+        """Items, each (*grid, …) with a grid of `dimensions` axes, laid end to end. At least one item is needed."""
+        shapes = torch.tensor([item.shape[:dimensions] for item in items], dtype=torch.long)
+        return cls(torch.cat([item.flatten(0, dimensions - 1) for item in items]), shapes)
+
+    @classmethod
+    def from_padded(cls, padded: Tensor, lengths: Tensor) -> Ragged:
+        """The first lengths[b] rows of each padded[b]: (B, T, …) and (B,) to a Ragged of sequences."""
+        lengths = lengths.cpu()
+        inside = torch.arange(padded.shape[1]) < lengths[:, None]
+        return cls(padded[inside.to(padded.device)], lengths[:, None])
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        """Rows of each item, (B,) int64 on the CPU."""
+        return self.shapes.prod(dim=1)
+
+    @cached_property
+    def offsets(self) -> Tensor:
+        """Where each item starts, and the end: (B + 1,) int64 on the CPU."""
+        return torch.cat([torch.zeros(1, dtype=torch.long), self.lengths.cumsum(0)])
+
+    @cached_property
+    def owners(self) -> Tensor:
+        """The item each row belongs to, (N,) int64 on the values' device."""
+        return torch.repeat_interleave(torch.arange(len(self)), self.lengths).to(self.values.device)
+
+    @cached_property
+    def places(self) -> Tensor:
+        """Each row's place within its own item, (N,) int64 on the values' device."""
+        within = torch.arange(int(self.offsets[-1])) - torch.repeat_interleave(self.offsets[:-1], self.lengths)
+        return within.to(self.values.device)
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The items gathered by length, shortest first: what lets attention run on plain rectangles."""
+        lengths, found = self.lengths.unique(return_inverse=True)
+        groups = []
+        for place, length in enumerate(lengths.tolist()):
+            items = (found == place).nonzero().squeeze(1)
+            rows = self.offsets[items, None] + torch.arange(length)
+            groups.append(Group(items.to(self.values.device), rows.to(self.values.device)))
+        return groups
+
+    def replace(self, values: Tensor) -> Ragged:
+        """Other values (N, …) over the same items; what was worked out about the shapes is kept."""
+        other = Ragged(values, self.shapes)
+        for known in ("lengths", "offsets", "owners", "places", "groups"):
+            if known in self.__dict__:
+                other.__dict__[known] = self.__dict__[known]
+        return other
+
+    def to(self, device: torch.device | str) -> Ragged:
+        """The values on `device`; the shapes stay where they are."""
+        return Ragged(self.values.to(device), self.shapes)
+
+    def items(self) -> list[Tensor]:
+        """Each item by itself, (*grid, …)."""
+        parts = self.values.split(self.lengths.tolist())
+        return [part.unflatten(0, tuple(shape)) for part, shape in zip(parts, self.shapes.tolist(), strict=True)]
+
+    def take(self, items: Tensor) -> Ragged:
+        """The items at these places, in this order."""
+        items = items.cpu()
+        lengths = self.lengths[items]
+        ends = lengths.cumsum(0)
+        rows = torch.arange(int(lengths.sum())) + torch.repeat_interleave(self.offsets[items] - ends + lengths, lengths)
+        return Ragged(self.values[rows.to(self.values.device)], self.shapes[items])
+
+    def split(self, size: int) -> list[Ragged]:
+        """Consecutive parts of at most `size` items."""
+        shapes = self.shapes.split(size)
+        values = self.values.split([int(part.prod(dim=1).sum()) for part in shapes])
+        return [Ragged(*part) for part in zip(values, shapes, strict=True)]
+
+    def spread(self, per_item: Tensor) -> Tensor:
+        """One row an item, (B, …), repeated over the item's rows: (N, …)."""
+        return per_item[self.owners]
+
+    def padded(self, fill: float = 0.0) -> Tensor:
+        """Sequences as a rectangle (B, T, …), short ones filled up. Only kernels use it, inside themselves."""
+        shape = (len(self), int(self.lengths.max()), *self.values.shape[1:])
+        rectangle = self.values.new_full(shape, fill)
+        rectangle[self.owners, self.places] = self.values
+        return rectangle
+
+    def inside(self) -> Tensor:
+        """True where `padded` holds a real row: (B, T) bool on the values' device."""
+        inside = torch.arange(int(self.lengths.max())) < self.lengths[:, None]
+        return inside.to(self.values.device)
+
+    def sum(self) -> Tensor:
+        """The sum of each item's rows, (B, …), added up in float32 or wider."""
+        wide = self.values.to(torch.promote_types(self.values.dtype, torch.float32))
+        total = wide.new_zeros(len(self), *wide.shape[1:])
+        return total.index_add(0, self.owners, wide).to(self.values.dtype)
+
+    def mean(self) -> Tensor:
+        """The mean of each item's rows, (B, D), for values (N, D). An item of no rows gives zeros."""
+        counts = self.lengths.clamp(min=1).to(self.values.device)[:, None]
+        return self.sum() / counts.to(self.values.dtype)
+
+    def max(self) -> Tensor:
+        """The largest of each item's rows, column by column, (B, D), for values (N, D); zeros where there are none."""
+        rows = torch.arange(len(self.values), device=self.values.device)
+        return embedding_bag(rows, self.values, self.offsets[:-1].to(self.values.device), mode="max")

@@ -1,0 +1,54 @@
+"""Every draw in the project comes from here, as a pure function of (seed, epoch, item, purpose).
+
+Nothing depends on what was drawn before, so masks, crops and orders are the same on one process or eight, before and
+after a crash. Numbers come from SplitMix64 (Steele, Lea & Flood 2014) applied to a counter: a hash, not a stream.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def key(*parts: object) -> int:
+    """A 63-bit number that any change of any part changes: a seed made of a seed, a purpose and whatever else."""
+    return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest(), "little") >> 1
+
+
+def generator(*parts: object) -> torch.Generator:
+    """A torch generator of its own for these parts, for instance (seed, "initial weights")."""
+    return torch.Generator().manual_seed(key(*parts))
+
+
+def permutation(count: int, *parts: object) -> np.ndarray:
+    """The numbers below `count` in a drawn order, int64. PCG64DXSM, which stays unbiased at a billion items."""
+    return np.random.Generator(np.random.PCG64DXSM(key(*parts))).permutation(count)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What an objective draws for the items of one epoch: the same for an item whichever batch it meets."""
+
+    seed: int
+    epoch: int = 0
+
+    def uniform(self, purpose: str, items: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Numbers in [0, 1), float32 on the items' device: (B,), or with `lengths` (B,) one a row, (N,)."""
+        bits = _mix(items.cpu().numpy().astype(np.uint64) * _GOLDEN + np.uint64(key(self.seed, self.epoch, purpose)))
+        if lengths is not None:
+            counts = lengths.cpu().numpy()
+            starts = np.repeat(counts.cumsum() - counts, counts)
+            places = (np.arange(counts.sum()) - starts).astype(np.uint64)
+            bits = _mix(np.repeat(bits, counts) + (places + np.uint64(1)) * _GOLDEN)
+        return torch.from_numpy((bits >> np.uint64(40)).astype(np.float32) * 2.0**-24).to(items.device)
+
+
+def _mix(bits: np.ndarray) -> np.ndarray:
+    """SplitMix64's finaliser: every bit of the answer depends on every bit of the question."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
