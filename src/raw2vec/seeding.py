@@ -9,6 +9,7 @@ from hashlib import blake2b
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -24,7 +25,7 @@ def generator(*parts: object) -> torch.Generator:
     return torch.Generator().manual_seed(key(*parts))
 
 
-def permutation(count: int, *parts: object) -> np.ndarray:
+def permutation(count: int, *parts: object) -> NDArray[np.int64]:
     """The numbers below `count` in a drawn order, int64. PCG64DXSM, which stays unbiased at a billion items."""
     return np.random.Generator(np.random.PCG64DXSM(key(*parts))).permutation(count)
 
@@ -47,8 +48,8 @@ class Draws:
         return torch.from_numpy((bits >> np.uint64(40)).astype(np.float32) * 2.0**-24).to(items.device)
 
 
-def _mix(bits: np.ndarray) -> np.ndarray:
+def _mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """SplitMix64's finaliser: every bit of the answer depends on every bit of the question."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
+    return np.asarray(bits ^ (bits >> np.uint64(31)))

@@ -1,0 +1,5 @@
+"""Models: parts put together, nothing else."""
+
+from raw2vec.models.embedder import Embedder
+
+__all__ = ["Embedder"]

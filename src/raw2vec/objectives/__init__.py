@@ -1,0 +1,8 @@
+"""Objectives: what a model is trained for. Each is one file that maps a batch to named losses."""
+
+from raw2vec.objectives.base import Objective
+from raw2vec.objectives.contrastive import Contrastive
+from raw2vec.objectives.masked import Masked
+from raw2vec.objectives.supervised import Supervised
+
+__all__ = ["Contrastive", "Masked", "Objective", "Supervised"]

@@ -1,0 +1,165 @@
+"""What a run is: every choice that shapes a model, typed and documented field by field. An unknown key fails.
+
+A recipe names its parts (`encoder: transformer`) and gives their settings beside the name; which names and settings
+exist is what `build.py` knows. A recipe is plain JSON, and a model folder holds the one it was made with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from raw2vec.errors import BadInput, nearest
+
+Role = Literal["input", "target", "negative", "label"]
+SIDES: tuple[Role, ...] = ("input", "target", "negative")
+
+
+class Part(BaseModel):
+    """A part by its name, with its settings beside it: {"name": "transformer", "layers": 4}, or just "transformer"."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything beside the name."""
+        return dict(self.model_extra or {})
+
+
+class Objective(Part):
+    """An objective and its weight in the sum of losses."""
+
+    weight: float = Field(1.0, gt=0)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Stage(_Strict):
+    """One stretch of training: what is minimised, on which columns, with how much of the budget."""
+
+    objectives: tuple[Objective, ...] = Field(min_length=1)
+    share: float = Field(1.0, gt=0, description="of the budget, relative to the other stages' shares")
+    columns: dict[Role, str] | None = Field(None, description="columns by role; none: the recipe's own")
+    batch_tokens: int | None = Field(None, ge=1, description="at most this many tokens a batch, items of like length")
+    batch_items: int | None = Field(None, ge=1, description="at most this many items a batch, drawn at random")
+    learning_rate: float | None = Field(None, gt=0, description="peak; none: the training's own")
+    frozen: tuple[Literal["embedding", "encoder", "latent"], ...] = Field((), description="parts left as they are")
+
+
+class Training(_Strict):
+    """How the parts are fitted, whatever the objective."""
+
+    minutes: float | None = Field(None, gt=0, description="wall-clock budget of the whole fit; this or `steps`")
+    steps: int | None = Field(None, ge=1, description="optimiser steps over all stages")
+    optimizer: Part = Part(name="adamw")
+    learning_rate: float = Field(1e-3, gt=0, description="peak, reached after the warm-up")
+    warmup: float = Field(0.05, ge=0, le=1, description="share of a stage in which the rate rises from zero")
+    decay: Literal["cosine", "linear", "none"] = Field("linear", description="how the rate falls after the warm-up")
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient over all weights")
+    accumulate: int = Field(1, ge=1, description="batches whose gradients make one step")
+    average: float = Field(0.0, ge=0, lt=1, description="decay of the weights' moving average (EMA); 0: none")
+    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where it is quick")
+    hold_out: float = Field(0.05, ge=0, lt=1, description="share of the items kept from training, to judge by")
+    checks: int = Field(10, ge=1, description="how often a stage is judged on the held-out items; the best is kept")
+    patience: int = Field(0, ge=0, description="stop a stage after this many checks without a gain; 0: never")
+    save_every: float = Field(30.0, gt=0, description="seconds between checkpoints")
+
+
+class Recipe(_Strict):
+    """A whole run. `raw`, `encoder`, `latent` and the objectives are parts that `build.py` knows by name."""
+
+    version: Literal[1] = 1
+    kind: str = Field("text", description="what the raw data are")
+    columns: dict[Role, str] = Field(default_factory=dict, description="the columns by the role they play")
+    raw: dict[str, Any] = Field(default_factory=dict, description="settings of the raw kind, such as the tokenizer's")
+    embedding: dict[str, Any] = Field(default_factory=dict, description="settings of the embedding; `width` among them")
+    encoder: Part = Part(name="transformer")
+    latent: Part = Part(name="point")
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    training: Training = Training()
+    seed: int = Field(0, ge=0)
+
+    @classmethod
+    def read(cls, source: Mapping[str, Any] | str | Path) -> Self:
+        """A recipe from its JSON file or from what such a file holds; BadInput names the key that is wrong."""
+        name = "the recipe"
+        if isinstance(source, str | Path):
+            name = str(source)
+            try:
+                source = json.loads(Path(source).read_text(encoding="utf-8"))
+            except OSError as error:
+                raise BadInput(f"{name} cannot be read: {error.strerror}.") from None
+            except ValueError as error:
+                raise BadInput(f"{name} is not JSON: {error}.") from None
+        try:
+            return cls.model_validate(source)
+        except ValidationError as error:
+            raise BadInput(sentence(error, name)) from None
+
+    def json_text(self) -> str:
+        """The recipe as the JSON that `read` takes."""
+        return json.dumps(self.model_dump(mode="json", exclude_none=True), indent=2) + "\n"
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """The recipe with these changes, by dotted key: {"encoder.layers": 6, "stages.0.share": 0.5}."""
+        tree = self.model_dump(mode="json")
+        for key, value in changes.items():
+            *path, last = key.split(".")
+            place: Any = tree
+            for step in path:
+                place = _child(place, step, key)
+            if isinstance(place, list):
+                _child(place, last, key)
+                place[int(last)] = value
+            elif isinstance(value, str) and isinstance(place.get(last), dict) and "name" in place[last]:
+                place[last] = {"name": value}
+            else:
+                place[last] = value
+        return self.read(tree)
+
+
+def sentence(error: ValidationError, where: str) -> str:
+    """Pydantic's first complaint as one sentence, with the nearest known key where a key is unknown."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _siblings(error, first["loc"])
+        return f"{where} has no setting '{key}'.{nearest(str(first['loc'][-1]), known)} It knows: {', '.join(known)}."
+    message = first["msg"][0].lower() + first["msg"][1:]
+    given = first["input"]
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
+    return f"{where}: '{key}': {message}{shown}."
+
+
+def _siblings(error: ValidationError, path: tuple[int | str, ...]) -> list[str]:
+    models: dict[str, type[BaseModel]] = {"Recipe": Recipe}
+    model: type[BaseModel] | None = models.get(error.title)
+    if "training" in path[:-1]:
+        model = Training
+    elif "stages" in path[:-1]:
+        model = Stage
+    return list(model.model_fields) if model else []
+
+
+def _child(place: Any, step: str, key: str) -> Any:
+    if isinstance(place, list) and step.isdigit() and int(step) < len(place):
+        return place[int(step)]
+    if isinstance(place, dict) and step in place:
+        if place[step] is None:
+            place[step] = {}
+        return place[step]
+    known = [str(n) for n in range(len(place))] if isinstance(place, list) else list(place or {})
+    raise BadInput(f"The recipe has no '{key}': '{step}' is not one of {', '.join(known)}.{nearest(step, known)}")

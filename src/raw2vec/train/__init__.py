@@ -1,0 +1,1 @@
+"""Training: order, budgets, optimisers, checkpoints and the loop that knows no losses."""

@@ -1,0 +1,84 @@
+"""What the training files share: where a run stands, what it tells its listener, and what it is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from raw2vec.batch import Batch
+from raw2vec.seeding import Draws
+
+Losses = Callable[[Batch, Draws], dict[str, Tensor]]
+
+
+class Feed(Protocol):
+    """Where batches come from: pure functions of the epoch."""
+
+    def epoch(self, epoch: int) -> list[NDArray[np.int64]]: ...
+    def batch(self, samples: NDArray[np.int64]) -> Batch: ...
+
+
+class Optimizer(Protocol):
+    """What moves the weights; its whole state goes through a checkpoint as tensors."""
+
+    def step(self, learning_rate: float) -> None: ...
+    def tensors(self) -> dict[str, Tensor]: ...
+    def restore(self, tensors: dict[str, Tensor]) -> None: ...
+
+
+class Checkpoints(Protocol):
+    """Where a run is kept, whole or not at all."""
+
+    def write(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None: ...
+    def read(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None: ...
+
+
+@dataclass
+class Work:
+    """One stage, ready to run. `share` is its part of the whole budget; `judge` gives the held-out loss of the weights
+    as they stand, lower is better."""
+
+    name: str
+    feed: Feed
+    losses: list[tuple[Losses, float]]
+    optimizer: Optimizer
+    learning_rate: float
+    share: float
+    judge: Callable[[], float] | None = None
+
+
+@dataclass
+class State:
+    """Where training stands; with the tensors, this is what a checkpoint holds."""
+
+    stage: int = 0
+    step: int = 0
+    begin: float = 0.0
+    """The share of the budget that was spent when the stage began."""
+    epoch: int = 0
+    place: int = 0
+    checked: int = 0
+    best: float | None = None
+    stale: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a listener hears: after each step its losses, after each check the held-out loss."""
+
+    stage: str
+    step: int
+    epoch: int
+    share: float
+    losses: dict[str, float] = field(default_factory=dict)
+    items: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    learning_rate: float = 0.0
+    held_out: float | None = None

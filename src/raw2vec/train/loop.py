@@ -1,0 +1,190 @@
+"""The loop: steps, checks and checkpoints within a budget. It knows no losses and not where data came from."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from raw2vec.batch import Batch
+from raw2vec.errors import NonFinite
+from raw2vec.recipe import Training
+from raw2vec.seeding import Draws, key
+from raw2vec.train import blame
+from raw2vec.train.base import Checkpoints, Progress, State, Work
+from raw2vec.train.budget import Budget, rate
+from raw2vec.train.weights import Average
+
+
+class Trainer:
+    """Runs the stages over `modules`, the model and its objectives together.
+
+    In minutes the schedule goes by the share of the time that has passed; in steps by their number, and then a run that
+    was killed and resumed ends in the very same weights: every draw, dropout's too, is a function of the step.
+    """
+
+    def __init__(
+        self,
+        modules: nn.Module,
+        work: Sequence[Work],
+        training: Training,
+        budget: Budget,
+        seed: int,
+        *,
+        checkpoints: Checkpoints | None = None,
+        listener: Callable[[Progress], None] = lambda progress: None,
+        precision: torch.dtype = torch.float32,
+    ):
+        self.modules, self.work, self.training, self.budget, self.seed = modules, work, training, budget, seed
+        self.checkpoints, self.listener, self.precision = checkpoints, listener, precision
+        self.device = next(modules.parameters()).device
+        self.state = State()
+        self.average = Average(modules, training.average)
+        self.best: dict[str, Tensor] = {}
+        self._saved = budget.seconds
+
+    def run(self) -> State:
+        """Trains to the end of the budget, from the last checkpoint if there is one. Ctrl-C leaves one behind."""
+        self._resume()
+        with torch.random.fork_rng([self.device.index or 0] if self.device.type == "cuda" else []):
+            try:
+                while self.state.stage < len(self.work):
+                    self._stage(self.work[self.state.stage])
+            except KeyboardInterrupt:
+                self._save()
+                raise
+        self.modules.eval()
+        return self.state
+
+    def _stage(self, work: Work) -> None:
+        self.modules.train()
+        batches = work.feed.epoch(self.state.epoch)
+        while self._within() < 1 and not 0 < self.training.patience <= self.state.stale:
+            chosen = []
+            for _ in range(self.training.accumulate):
+                if self.state.place >= len(batches):
+                    self.state.epoch, self.state.place = self.state.epoch + 1, 0
+                    batches = work.feed.epoch(self.state.epoch)
+                chosen.append(batches[self.state.place])
+                self.state.place += 1
+            self._step(work, chosen)
+            self._check(work)
+            if self.budget.seconds - self._saved > self.training.save_every:
+                self._save()
+        self._next_stage()
+
+    def _within(self) -> float:
+        shares = [work.share for work in self.work]
+        end = sum(shares[: self.state.stage + 1]) / sum(shares)
+        return self.budget.within(self.state.step, self.state.begin, min(end, 1.0))
+
+    def _step(self, work: Work, chosen: list[NDArray[np.int64]]) -> None:
+        began, state = self.budget.seconds, self.state
+        torch.manual_seed(key(self.seed, "dropout", state.step))
+        losses: dict[str, float] = {}
+        items = tokens = 0
+        for samples in chosen:
+            batch = work.feed.batch(samples).to(self.device)
+            for name, value in self._backward(work, batch, len(chosen)).items():
+                losses[name] = losses.get(name, 0.0) + value / len(chosen)
+            items += len(batch)
+            tokens += sum(len(side.values) for side in batch.sides.values())
+        self._clip(work)
+        learning_rate = work.learning_rate * rate(self.training, max(self._within(), 0.0))
+        work.optimizer.step(learning_rate)
+        self.average.follow()
+        state.step += 1
+        seconds = self.budget.seconds - began
+        self.budget.stepped(seconds)
+        self.listener(
+            Progress(work.name, state.step, state.epoch, self._share(), losses, items, tokens, seconds, learning_rate)
+        )
+
+    def _backward(self, work: Work, batch: Batch, parts: int) -> dict[str, float]:
+        draws = Draws(key(self.seed, "stage", self.state.stage), self.state.epoch)
+        total: Tensor = torch.zeros((), device=self.device)
+        named: dict[str, float] = {}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16):
+            for objective, weight in work.losses:
+                losses = objective(batch, draws)
+                total = total + weight * next(iter(losses.values()))
+                named |= {name: value.item() for name, value in losses.items()}
+        if not math.isfinite(total.item()):
+            place = blame.layer(self.modules, lambda: [objective(batch, draws) for objective, _ in work.losses])
+            raise NonFinite(self._stopped(work, f"The loss is {total.item()}: not finite from {place} on"))
+        (total / parts).backward()  # type: ignore[no-untyped-call]
+        return named
+
+    def _clip(self, work: Work) -> None:
+        norm = nn.utils.clip_grad_norm_(self.modules.parameters(), self.training.clip)
+        if not math.isfinite(norm.item()):
+            raise NonFinite(self._stopped(work, f"A gradient is {norm.item()}: {blame.gradient(self.modules)}"))
+
+    def _stopped(self, work: Work, what: str) -> str:
+        advice = "A lower learning rate (--set training.learning_rate=…) or float32 usually helps"
+        return f"{what} (stage '{work.name}', step {self.state.step}). {advice}; the last checkpoint is kept."
+
+    def _check(self, work: Work) -> None:
+        """Judges the weights `checks` times a stage on held-out items; the best are remembered."""
+        due = math.floor(self._within() * self.training.checks + 1e-9)
+        if work.judge is None or due <= self.state.checked:
+            return
+        self.state.checked = due
+        self.modules.eval()
+        with self.average.in_place(), torch.no_grad():
+            loss = work.judge()
+            if self.state.best is None or loss < self.state.best:
+                self.state.best, self.state.stale = loss, 0
+                self.best = {name: value.detach().clone() for name, value in self.modules.state_dict().items()}
+            else:
+                self.state.stale += 1
+        self.modules.train()
+        self.state.history.append({"stage": work.name, "step": self.state.step, "held_out": loss})
+        self.listener(Progress(work.name, self.state.step, self.state.epoch, self._share(), held_out=loss))
+
+    def _next_stage(self) -> None:
+        """The stage's best weights stay, and the next one begins where this one ended."""
+        self.average.settle()
+        if self.best:
+            self.modules.load_state_dict(self.best)
+        self.best = {}
+        self.average = Average(self.modules, self.training.average)
+        last = self.state
+        self.state = State(last.stage + 1, last.step, begin=self._share(), history=last.history)
+        self._save()
+
+    def _share(self) -> float:
+        return self.budget.share(self.state.step)
+
+    def _save(self) -> None:
+        self._saved = self.budget.seconds
+        if self.checkpoints is None:
+            return
+        tensors = {f"weights/{name}": value for name, value in self.modules.state_dict().items()}
+        tensors |= {f"average/{name}": value for name, value in self.average.mean.items()}
+        tensors |= {f"best/{name}": value for name, value in self.best.items()}
+        if self.state.stage < len(self.work):
+            held = self.work[self.state.stage].optimizer.tensors()
+            tensors |= {f"optimizer/{name}": value for name, value in held.items()}
+        state = {"state": asdict(self.state), "budget": self.budget.state(), "averaged": self.average.steps}
+        self.checkpoints.write(tensors, state)
+
+    def _resume(self) -> None:
+        found = self.checkpoints.read() if self.checkpoints else None
+        if found is None:
+            return
+        parts: dict[str, dict[str, Tensor]] = {"weights": {}, "average": {}, "best": {}, "optimizer": {}}
+        for name, tensor in found[0].items():
+            title, rest = name.split("/", 1)
+            parts[title][rest] = tensor.to(self.device)
+        self.state = State(**found[1]["state"])
+        self.budget.restore(found[1]["budget"])
+        self._saved = self.budget.seconds
+        self.modules.load_state_dict(parts["weights"])
+        self.average.steps, self.best = found[1]["averaged"], parts["best"]
+        self.average.mean.update(parts["average"])
+        if parts["optimizer"]:
+            self.work[self.state.stage].optimizer.restore(parts["optimizer"])

@@ -1,0 +1,107 @@
+"""Optimisers by name, each over all weights, with one learning rate to set."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from raw2vec.settings import construct, known
+
+
+class Optimizer:
+    """One or more of torch's optimisers stepping together."""
+
+    def __init__(self, *optimizers: torch.optim.Optimizer):
+        self.optimizers = [optimizer for optimizer in optimizers if optimizer.param_groups]
+
+    def step(self, learning_rate: float) -> None:
+        """One step at this rate; gradients are cleared."""
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * group.get("rate", 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The whole state as named tensors, for a checkpoint."""
+        return {
+            f"{place}.{number}.{name}": value if isinstance(value, Tensor) else torch.tensor(value)
+            for place, optimizer in enumerate(self.optimizers)
+            for number, state in optimizer.state_dict()["state"].items()
+            for name, value in state.items()
+        }
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """The state that `tensors` gave."""
+        for place, optimizer in enumerate(self.optimizers):
+            whole = optimizer.state_dict()
+            whole["state"] = {}
+            for key, value in tensors.items():
+                at, number, name = key.split(".", 2)
+                if int(at) == place:
+                    whole["state"].setdefault(int(number), {})[name] = value
+            optimizer.load_state_dict(whole)
+
+
+def adamw(
+    modules: Iterable[nn.Module],
+    weight_decay: float = 0.01,
+    beta1: float = 0.9,
+    beta2: float = 0.98,
+    embedding_rate: float = 1.0,
+) -> Optimizer:
+    """AdamW (Loshchilov & Hutter 2019), fused; matrices decay, vectors do not. embedding_rate: tables' own factor."""
+    matrices, tables, vectors = _sorted(modules)
+    groups = _groups(
+        (matrices, {"weight_decay": weight_decay}),
+        (tables, {"weight_decay": weight_decay, "rate": embedding_rate}),
+        (vectors, {"weight_decay": 0.0}),
+    )
+    return Optimizer(torch.optim.AdamW(groups, lr=0.0, betas=(beta1, beta2), fused=True))
+
+
+def muon(
+    modules: Iterable[nn.Module], weight_decay: float = 0.01, momentum: float = 0.95, embedding_rate: float = 1.0
+) -> Optimizer:
+    """Muon (Jordan et al. 2024) on the matrices, its updates scaled to AdamW's size; AdamW on everything else."""
+    matrices, tables, vectors = _sorted(modules)
+    rest = _groups((tables, {"weight_decay": weight_decay, "rate": embedding_rate}), (vectors, {"weight_decay": 0.0}))
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=0.0, betas=(0.9, 0.98), fused=True)]
+    if matrices:
+        optimizers.append(
+            torch.optim.Muon(
+                matrices, lr=0.0, weight_decay=weight_decay, momentum=momentum, adjust_lr_fn="match_rms_adamw"
+            )
+        )
+    return Optimizer(*optimizers)
+
+
+OPTIMIZERS = {"adamw": adamw, "muon": muon}
+
+
+def optimizer(name: str, settings: dict[str, Any], modules: list[nn.Module]) -> Optimizer:
+    """The optimiser by its name and settings, over the modules' weights that ask for gradients."""
+    made: Optimizer = construct(
+        known(OPTIMIZERS, name, "optimizer"), settings, f"The optimizer '{name}'", modules=modules
+    )
+    return made
+
+
+def _sorted(modules: Iterable[nn.Module]) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
+    """Weights that ask for gradients: matrices of linear maps, tables of embeddings, and all others."""
+    matrices, tables, vectors = [], [], []
+    for module in (inner for outer in modules for inner in outer.modules()):
+        for parameter in module.parameters(recurse=False):
+            if parameter.requires_grad:
+                if isinstance(module, nn.Embedding):
+                    tables.append(parameter)
+                elif parameter.dim() == 2:
+                    matrices.append(parameter)
+                else:
+                    vectors.append(parameter)
+    return matrices, tables, vectors
+
+
+def _groups(*groups: tuple[list[nn.Parameter], dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"params": parameters, **options} for parameters, options in groups if parameters]
