@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from raw2vec.batch import Batch
 from raw2vec.seeding import Draws
@@ -40,15 +40,16 @@ class Checkpoints(Protocol):
 
 @dataclass
 class Work:
-    """One stage, ready to run. `share` is its part of the whole budget; `judge` gives the held-out loss of the weights
-    as they stand, lower is better."""
+    """One stage, ready to run. `share` is its part of the whole budget, `frozen` what is left as it is; `judge` gives
+    the held-out loss of the weights as they stand, lower is better."""
 
     name: str
     feed: Feed
     losses: list[tuple[Losses, float]]
-    optimizer: Optimizer
+    optimizer: Callable[[], Optimizer]
     learning_rate: float
     share: float
+    frozen: Sequence[nn.Module] = ()
     judge: Callable[[], float] | None = None
 
 

@@ -14,7 +14,7 @@ from raw2vec.errors import NonFinite
 from raw2vec.recipe import Training
 from raw2vec.seeding import Draws, key
 from raw2vec.train import blame
-from raw2vec.train.base import Checkpoints, Progress, State, Work
+from raw2vec.train.base import Checkpoints, Optimizer, Progress, State, Work
 from raw2vec.train.budget import Budget, rate
 from raw2vec.train.weights import Average
 
@@ -42,24 +42,32 @@ class Trainer:
         self.checkpoints, self.listener, self.precision = checkpoints, listener, precision
         self.device = next(modules.parameters()).device
         self.state = State()
-        self.average = Average(modules, training.average)
         self.best: dict[str, Tensor] = {}
+        self.optimizer: Optimizer | None = None
         self._saved = budget.seconds
 
     def run(self) -> State:
         """Trains to the end of the budget, from the last checkpoint if there is one. Ctrl-C leaves one behind."""
-        self._resume()
+        held = self._resume()
         with torch.random.fork_rng([self.device.index or 0] if self.device.type == "cuda" else []):
             try:
                 while self.state.stage < len(self.work):
-                    self._stage(self.work[self.state.stage])
+                    self._stage(self.work[self.state.stage], held)
+                    held = {}
             except KeyboardInterrupt:
                 self._save()
                 raise
         self.modules.eval()
         return self.state
 
-    def _stage(self, work: Work) -> None:
+    def _stage(self, work: Work, held: dict[str, dict[str, Tensor]]) -> None:
+        for part in work.frozen:
+            part.requires_grad_(False)
+        self.optimizer = optimizer = work.optimizer()
+        self.average = Average(self.modules, self.training.average)
+        if held:
+            optimizer.restore(held["optimizer"])
+            self.average.restore(held["average"])
         self.modules.train()
         batches = work.feed.epoch(self.state.epoch)
         while self._within() < 1 and not 0 < self.training.patience <= self.state.stale:
@@ -70,18 +78,18 @@ class Trainer:
                     batches = work.feed.epoch(self.state.epoch)
                 chosen.append(batches[self.state.place])
                 self.state.place += 1
-            self._step(work, chosen)
+            self._step(work, optimizer, chosen)
             self._check(work)
             if self.budget.seconds - self._saved > self.training.save_every:
                 self._save()
-        self._next_stage()
+        self._next_stage(work)
 
     def _within(self) -> float:
         shares = [work.share for work in self.work]
         end = sum(shares[: self.state.stage + 1]) / sum(shares)
         return self.budget.within(self.state.step, self.state.begin, min(end, 1.0))
 
-    def _step(self, work: Work, chosen: list[NDArray[np.int64]]) -> None:
+    def _step(self, work: Work, optimizer: Optimizer, chosen: list[NDArray[np.int64]]) -> None:
         began, state = self.budget.seconds, self.state
         torch.manual_seed(key(self.seed, "dropout", state.step))
         losses: dict[str, float] = {}
@@ -94,7 +102,7 @@ class Trainer:
             tokens += sum(len(side.values) for side in batch.sides.values())
         self._clip(work)
         learning_rate = work.learning_rate * rate(self.training, max(self._within(), 0.0))
-        work.optimizer.step(learning_rate)
+        optimizer.step(learning_rate)
         self.average.follow()
         state.step += 1
         seconds = self.budget.seconds - began
@@ -115,7 +123,7 @@ class Trainer:
         if not math.isfinite(total.item()):
             place = blame.layer(self.modules, lambda: [objective(batch, draws) for objective, _ in work.losses])
             raise NonFinite(self._stopped(work, f"The loss is {total.item()}: not finite from {place} on"))
-        (total / parts).backward()  # type: ignore[no-untyped-call]
+        (total / parts).backward()
         return named
 
     def _clip(self, work: Work) -> None:
@@ -145,13 +153,14 @@ class Trainer:
         self.state.history.append({"stage": work.name, "step": self.state.step, "held_out": loss})
         self.listener(Progress(work.name, self.state.step, self.state.epoch, self._share(), held_out=loss))
 
-    def _next_stage(self) -> None:
+    def _next_stage(self, work: Work) -> None:
         """The stage's best weights stay, and the next one begins where this one ended."""
         self.average.settle()
         if self.best:
             self.modules.load_state_dict(self.best)
-        self.best = {}
-        self.average = Average(self.modules, self.training.average)
+        self.best, self.optimizer = {}, None
+        for part in work.frozen:
+            part.requires_grad_(True)
         last = self.state
         self.state = State(last.stage + 1, last.step, begin=self._share(), history=last.history)
         self._save()
@@ -164,19 +173,18 @@ class Trainer:
         if self.checkpoints is None:
             return
         tensors = {f"weights/{name}": value for name, value in self.modules.state_dict().items()}
-        tensors |= {f"average/{name}": value for name, value in self.average.mean.items()}
         tensors |= {f"best/{name}": value for name, value in self.best.items()}
-        if self.state.stage < len(self.work):
-            held = self.work[self.state.stage].optimizer.tensors()
-            tensors |= {f"optimizer/{name}": value for name, value in held.items()}
-        state = {"state": asdict(self.state), "budget": self.budget.state(), "averaged": self.average.steps}
-        self.checkpoints.write(tensors, state)
+        if self.optimizer:
+            tensors |= {f"average/{name}": value for name, value in self.average.tensors().items()}
+            tensors |= {f"optimizer/{name}": value for name, value in self.optimizer.tensors().items()}
+        self.checkpoints.write(tensors, {"state": asdict(self.state), "budget": self.budget.state()})
 
-    def _resume(self) -> None:
+    def _resume(self) -> dict[str, dict[str, Tensor]]:
+        """Puts the last checkpoint in place; what belongs to the stage's optimiser and average is handed back."""
         found = self.checkpoints.read() if self.checkpoints else None
         if found is None:
-            return
-        parts: dict[str, dict[str, Tensor]] = {"weights": {}, "average": {}, "best": {}, "optimizer": {}}
+            return {}
+        parts: dict[str, dict[str, Tensor]] = {"weights": {}, "best": {}, "average": {}, "optimizer": {}}
         for name, tensor in found[0].items():
             title, rest = name.split("/", 1)
             parts[title][rest] = tensor.to(self.device)
@@ -184,7 +192,5 @@ class Trainer:
         self.budget.restore(found[1]["budget"])
         self._saved = self.budget.seconds
         self.modules.load_state_dict(parts["weights"])
-        self.average.steps, self.best = found[1]["averaged"], parts["best"]
-        self.average.mean.update(parts["average"])
-        if parts["optimizer"]:
-            self.work[self.state.stage].optimizer.restore(parts["optimizer"])
+        self.best = parts["best"]
+        return {"average": parts["average"], "optimizer": parts["optimizer"]} if parts["optimizer"] else {}

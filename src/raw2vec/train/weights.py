@@ -39,6 +39,16 @@ class Average:
         """The average takes the weights' place for good."""
         self._put(self.mean)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """The average and how many steps it has followed, for a checkpoint."""
+        return {**self.mean, "steps": torch.tensor(self.steps)} if self.live else {}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """The state that `tensors` gave."""
+        if self.live:
+            self.steps = int(tensors["steps"])
+            self.mean = {name: tensors[name] for name in self.mean}
+
     def _put(self, values: dict[str, Tensor]) -> None:
         with torch.no_grad():
             for name, p in self.live.items():

@@ -1,0 +1,173 @@
+"""A model folder: JSON, safetensors and tokenizer files, nothing executable, put in place in one step."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from raw2vec.build import build_model, build_objectives, build_raw
+from raw2vec.errors import BadFolder, BadInput
+from raw2vec.labels import Labels
+from raw2vec.models import Embedder
+from raw2vec.raw import Text
+from raw2vec.recipe import Recipe
+
+Rename = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+
+
+@dataclass
+class Model:
+    """Everything that a folder holds, in memory. `golden` is a few inputs with the vectors they must give, (g, L)."""
+
+    recipe: Recipe
+    raw: Text
+    model: Embedder
+    objectives: nn.ModuleDict
+    labels: Labels | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+    golden: tuple[list[str], NDArray[np.float32]] | None = None
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Other names for the same weights, so that another library opens the very same file."""
+
+    name: str
+    write: Rename
+    read: Rename
+
+
+def save(folder: Path, parts: Model, card: str, dialect: Dialect | None, extra: Callable[[Path], None]) -> None:
+    """Writes the folder whole, in one step. `extra` adds what other libraries need beside our own files."""
+    with replacing(folder) as partial:
+        (partial / "recipe.json").write_text(parts.recipe.json_text(), encoding="utf-8")
+        (partial / "README.md").write_text(card, encoding="utf-8")
+        weights = {name: value.contiguous() for name, value in parts.model.state_dict().items()}
+        save_file(dialect.write(weights) if dialect else weights, partial / "model.safetensors", {"format": "pt"})
+        heads = {name: value.contiguous() for name, value in parts.objectives.state_dict().items()}
+        save_file(heads, partial / "heads.safetensors")
+        parts.raw.save(partial)
+        raw = {"settings": parts.raw.settings, "weights": dialect.name if dialect else "raw2vec"}
+        raw |= {"labels": parts.labels.as_dict() if parts.labels else None}
+        _write_json(partial / "raw.json", raw)
+        _write_json(partial / "report.json", parts.report)
+        if parts.golden is not None:
+            texts, vectors = parts.golden
+            named = {"vectors": torch.from_numpy(vectors)}
+            save_file(named, partial / "golden.safetensors", {"inputs": json.dumps(texts)})
+        extra(partial)
+
+
+def load(folder: Path, dialects: dict[str, Dialect]) -> Model:
+    """The model in a folder. BadFolder says which file is missing, damaged or of another kind."""
+    if not folder.is_dir():
+        raise BadFolder(f"There is no model folder {folder}.")
+    if not (folder / "recipe.json").exists():
+        raise BadFolder(f"{folder} holds no recipe.json, so it is not a raw2vec model folder.")
+    recipe = Recipe.read(folder / "recipe.json")
+    held = _read_json(folder / "raw.json")
+    with _damage(folder / "tokenizer.json"):
+        raw = build_raw(recipe).load(folder, held["settings"])
+    labels = Labels(**held["labels"]) if held.get("labels") else None
+    model = build_model(recipe, raw)
+    task, outcomes = (labels.task, labels.outcomes) if labels else (None, 0)
+    objectives = build_objectives(recipe, raw, model, task, outcomes)
+    with _damage(folder / "model.safetensors") as path:
+        weights = load_file(path)
+        model.load_state_dict(weights if held["weights"] == "raw2vec" else dialects[held["weights"]].read(weights))
+    with _damage(folder / "heads.safetensors") as path:
+        objectives.load_state_dict(load_file(path))
+    golden = None
+    with _damage(folder / "golden.safetensors") as path, safe_open(path, framework="np") as file:
+        golden = (json.loads(file.metadata()["inputs"]), file.get_tensor("vectors"))
+    model.eval()
+    objectives.eval()
+    return Model(recipe, raw, model, objectives, labels, _read_json(folder / "report.json"), golden)
+
+
+def fingerprint(parts: Model) -> str:
+    """What two models that give the same vectors share, and no others: 16 hex digits over weights and settings."""
+    digest = blake2b(digest_size=8)
+    for name, value in sorted(parts.model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    digest.update(json.dumps(parts.recipe.model_dump(mode="json", include={"raw", "encoder", "latent"})).encode())
+    digest.update(parts.raw.tokenizer_json().encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A new folder to fill, which takes the place of `folder` in one step when the block ends well, or is removed.
+
+    An older model folder is replaced; a folder of anything else is refused.
+    """
+    refuse_foreign(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}.partial-{uuid.uuid4().hex[:8]}")
+    try:
+        partial.mkdir()
+        yield partial
+        if folder.exists():
+            old = folder.with_name(f".{folder.name}.old-{uuid.uuid4().hex[:8]}")
+            os.rename(folder, old)
+            os.rename(partial, folder)
+            shutil.rmtree(old)
+        else:
+            os.rename(partial, folder)
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def refuse_foreign(folder: Path) -> None:
+    """BadInput when the folder holds anything but a model of ours."""
+    if folder.is_file():
+        raise BadInput(f"{folder} is a file; give a folder to write the model to.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "recipe.json").exists():
+        raise BadInput(f"{folder} holds other files and no model; give a new or empty folder.")
+    parent = next(p for p in [folder.absolute(), *folder.absolute().parents] if p.exists())
+    if not os.access(parent, os.W_OK):
+        raise BadInput(f"{folder} cannot be written: {parent} is read-only.")
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[Path]:
+    """Whatever goes wrong with this file becomes one sentence."""
+    if not path.exists():
+        raise BadFolder(f"{path.parent} has no {path.name}: the folder is not whole.")
+    try:
+        yield path
+    except BadFolder:
+        raise
+    except (SafetensorError, RuntimeError, ValueError, KeyError, OSError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadFolder(f"{path} is damaged or does not belong to this folder ({reason}).") from error
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    with _damage(path):
+        held = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(held, dict):
+        raise BadFolder(f"{path} is damaged: it should hold a JSON object.")
+    return held

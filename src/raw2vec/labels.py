@@ -1,0 +1,101 @@
+"""Labels as users have them, and as numbers: classes, several labels at once, or real numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raw2vec.errors import BadInput
+
+Task = Literal["classes", "labels", "numbers"]
+
+
+class Labels:
+    """What the labels of a fit are: a task, and the names (classes or labels) or the scale (numbers) it needs.
+
+    Labels are `numbers` when all are floats (or digits with a decimal point) with more than 20 values, `labels` when
+    they are lists or strings with '|' between the names, and `classes` otherwise.
+    """
+
+    def __init__(self, task: Task, names: Sequence[Any] = (), mean: float = 0.0, scale: float = 1.0):
+        self.task: Task = task
+        self.names, self.mean, self.scale = list(names), mean, scale
+
+    @classmethod
+    def learn(cls, values: Sequence[Any], column: str = "label") -> Labels:
+        """From the training labels; BadInput names the row of a missing one, or says that there is one class only."""
+        for row, value in enumerate(values):
+            if value is None or (isinstance(value, float) and math.isnan(value)):
+                raise BadInput(f"Row {row} has no '{column}' (it is empty or NaN); fill it in or leave the row out.")
+        if any(isinstance(value, list | tuple | set) or (isinstance(value, str) and "|" in value) for value in values):
+            return cls("labels", sorted({name for value in values for name in _names(value)}, key=str))
+        if _are_numbers(values):
+            numbers = np.array([float(value) for value in values])
+            scale = float(numbers.std())
+            if not scale:
+                raise BadInput(f"Every '{column}' is {numbers[0]:g}: there is nothing to learn from one value.")
+            return cls("numbers", mean=float(numbers.mean()), scale=scale)
+        names = sorted({_plain(value) for value in values}, key=lambda name: (str(type(name)), name))
+        if len(names) < 2:
+            shown = f" ({names[0]!r})" if names else ""
+            raise BadInput(f"The column '{column}' holds one class only{shown}: there is nothing to tell apart.")
+        return cls("classes", names)
+
+    @property
+    def outcomes(self) -> int:
+        """Classes or labels; 1 for numbers."""
+        return 1 if self.task == "numbers" else len(self.names)
+
+    def numbers(self, values: Iterable[Any]) -> NDArray[Any]:
+        """Class numbers (B,) int64, label sets (B, C) float32, or standardised numbers (B, 1) float32."""
+        values = list(values)
+        if self.task == "numbers":
+            return ((np.array([[float(value)] for value in values]) - self.mean) / self.scale).astype(np.float32)
+        places = {name: place for place, name in enumerate(self.names)}
+        if self.task == "labels":
+            sets = np.zeros((len(values), len(places)), np.float32)
+            for row, value in enumerate(values):
+                sets[row, [self._place(places, name, row) for name in _names(value)]] = 1
+            return sets
+        return np.array([self._place(places, _plain(value), row) for row, value in enumerate(values)], np.int64)
+
+    def words(self, modes: NDArray[Any]) -> list[Any]:
+        """Back from what a head says is likeliest to labels as users have them."""
+        if self.task == "numbers":
+            return [float(value) * self.scale + self.mean for value in modes.reshape(-1)]
+        if self.task == "labels":
+            return [[name for name, on in zip(self.names, row, strict=True) if on] for row in modes]
+        return [self.names[int(place)] for place in modes]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a model folder keeps; the arguments of the constructor."""
+        return {"task": self.task, "names": self.names, "mean": self.mean, "scale": self.scale}
+
+    @staticmethod
+    def _place(places: dict[Any, int], name: Any, row: int) -> int:
+        if name not in places:
+            shown = ", ".join(map(repr, list(places)[:8]))
+            raise BadInput(f"Row {row}: the label {name!r} was not among those learned ({shown}…).")
+        return places[name]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _names(value: Any) -> list[Any]:
+    return [name for name in value.split("|") if name] if isinstance(value, str) else [_plain(name) for name in value]
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    if all(isinstance(value, float | np.floating) for value in values):
+        return len(set(values)) > 20 or any(float(value) != int(value) for value in values)
+    try:
+        numbers = {float(value) for value in values if isinstance(value, str)}
+    except ValueError:
+        return False
+    return len(numbers) > 20 and any("." in value for value in values if isinstance(value, str))

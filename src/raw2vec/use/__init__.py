@@ -1,0 +1,1 @@
+"""A model at work: encoding, embedding files, classifying, storing and searching."""

@@ -1,0 +1,172 @@
+"""Files to vectors: one pass over any number of rows, in shards that a crash cannot tear, resumed where it stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from raw2vec.errors import BadInput
+from raw2vec.raw import Rows, text_column
+
+SHARD_ROWS = 16_384
+
+Encode = Callable[[list[str | None]], tuple[NDArray[np.float32], NDArray[np.int64]]]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What an embedding run did: rows in all, rows of this run, and how many texts were cut."""
+
+    items: int
+    new: int
+    truncated: int
+
+
+def embed(
+    rows: Rows,
+    column: str,
+    encode: Encode,
+    out: Path,
+    *,
+    fingerprint: str,
+    resume: bool = False,
+    progress: Callable[[int], None] = lambda items: None,
+) -> Embedded:
+    """Writes the rows' vectors to a folder of Parquet shards, or to one .npy or .parquet file.
+
+    `encode` maps texts to vectors (n, L) and tokens cut off (n,). A shard counts once the manifest names it; the
+    manifest belongs to one model (`fingerprint`) and one input, and another's is refused. A single file is put together
+    from the shards at the end and then takes its name in one step.
+    """
+    single = out.suffix in (".npy", ".parquet")
+    if out.suffix and not single:
+        raise BadInput(f"{out}: vectors are written to a folder, a .npy or a .parquet file, not to '{out.suffix}'.")
+    folder = out.with_name(out.name + ".partial") if single else out
+    manifest = _Manifest.open(folder, {"model": fingerprint, "data": rows.fingerprint(), "column": column}, resume)
+    done = manifest.rows
+    for start, texts, block in _shards(rows, column, done):
+        vectors, cut = encode(texts)
+        manifest.add(start, vectors, int((cut > 0).sum()), None if out.suffix == ".npy" else block)
+        progress(len(texts))
+    if not manifest.rows:
+        shutil.rmtree(folder)
+        raise BadInput(f"{rows.name} has no rows to embed.")
+    if single:
+        manifest.gather(out)
+        shutil.rmtree(folder)
+    else:
+        manifest.finish()
+    return Embedded(manifest.rows, manifest.rows - done, manifest.truncated)
+
+
+class _Manifest:
+    """The list of a folder's whole shards, replaced in one step each time one is added."""
+
+    def __init__(self, folder: Path, origin: dict[str, str], shards: list[dict[str, Any]]):
+        self.folder, self.origin, self.shards = folder, origin, shards
+
+    @classmethod
+    def open(cls, folder: Path, origin: dict[str, str], resume: bool) -> _Manifest:
+        path = folder / "manifest.json"
+        if path.exists() and resume:
+            held = json.loads(path.read_text())
+            other = [name for name in origin if held["origin"].get(name) != origin[name]]
+            if other:
+                raise BadInput(f"{folder} was begun with another {' and '.join(other)}; give another --out.")
+            return cls(folder, origin, held["shards"])
+        if folder.exists() and any(folder.iterdir()):
+            if not path.exists():
+                raise BadInput(f"{folder} holds other files; give a new or empty --out.")
+            if not folder.name.endswith(".partial"):
+                raise BadInput(f"{folder} holds vectors already; add --resume to go on, or give another --out.")
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest = cls(folder, origin, [])
+        manifest._write(False)
+        return manifest
+
+    @property
+    def rows(self) -> int:
+        return sum(shard["rows"] for shard in self.shards)
+
+    @property
+    def truncated(self) -> int:
+        return sum(shard["truncated"] for shard in self.shards)
+
+    def add(self, start: int, vectors: NDArray[np.float32], truncated: int, block: pa.Table | None) -> None:
+        name = f"shard-{len(self.shards):05d}" + (".npy" if block is None else ".parquet")
+        partial = self.folder / (name + ".partial")
+        with open(partial, "wb") as file:
+            if block is None:
+                np.save(file, vectors)
+            else:
+                pq.write_table(block.append_column("vector", _vector_column(vectors)), file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, self.folder / name)
+        self.shards.append({"name": name, "start": start, "rows": len(vectors), "truncated": truncated})
+        self._write(False)
+
+    def finish(self) -> None:
+        self._write(True)
+
+    def gather(self, out: Path) -> None:
+        """All shards as one file, in memory one shard at a time."""
+        partial = out.with_name(out.name + ".joining")
+        paths = [self.folder / shard["name"] for shard in self.shards]
+        if out.suffix == ".npy":
+            width = np.load(paths[0], mmap_mode="r").shape[1]
+            whole = np.lib.format.open_memmap(partial, "w+", np.float32, (self.rows, width))
+            for path, shard in zip(paths, self.shards, strict=True):
+                whole[shard["start"] : shard["start"] + shard["rows"]] = np.load(path)
+            whole.flush()
+        else:
+            with pq.ParquetWriter(partial, pq.read_schema(paths[0])) as writer:
+                for path in paths:
+                    writer.write_table(pq.read_table(path))
+        os.replace(partial, out)
+
+    def _write(self, finished: bool) -> None:
+        held = {"origin": self.origin, "rows": self.rows, "finished": finished, "shards": self.shards}
+        partial = self.folder / "manifest.json.partial"
+        partial.write_text(json.dumps(held, indent=1))
+        os.replace(partial, self.folder / "manifest.json")
+
+
+def _shards(rows: Rows, column: str, done: int) -> Iterator[tuple[int, list[str | None], pa.Table]]:
+    """Blocks of SHARD_ROWS rows after the first `done`: where each starts, its texts, and all its columns."""
+    held: list[pa.RecordBatch] = []
+    start = at = done
+    skip = done
+    for batch in rows.batches(SHARD_ROWS):
+        taken = batch.slice(min(skip, batch.num_rows))
+        skip -= batch.num_rows - taken.num_rows
+        while taken.num_rows:
+            part = taken.slice(0, SHARD_ROWS - (at - start))
+            taken = taken.slice(part.num_rows)
+            held.append(part)
+            at += part.num_rows
+            if at - start == SHARD_ROWS:
+                yield start, *_block(held, column)
+                held, start = [], at
+    if held:
+        yield start, *_block(held, column)
+
+
+def _block(held: list[pa.RecordBatch], column: str) -> tuple[list[str | None], pa.Table]:
+    table = pa.Table.from_batches(held)
+    return text_column(table, column), table
+
+
+def _vector_column(vectors: NDArray[np.float32]) -> pa.FixedSizeListArray:
+    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])

@@ -1,0 +1,123 @@
+"""Texts to vectors, in memory: sorted by length, cut by a token budget, every vector checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from raw2vec.errors import NonFinite
+from raw2vec.models import Embedder
+from raw2vec.ragged import Ragged
+from raw2vec.raw import Text
+
+# Tokens a batch: enough to fill the cores, small enough for the caches (measured: docs/log.md).
+BATCH_TOKENS = 4096
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """n vectors (n, L) float32, the tokens of each text (n,), and how many of them were cut off (n,)."""
+
+    vectors: NDArray[np.float32]
+    tokens: NDArray[np.int64]
+    truncated: NDArray[np.int64]
+
+
+def encode(
+    model: Embedder,
+    raw: Text,
+    texts: Sequence[str | None],
+    *,
+    batch_size: int | None = None,
+    batch_tokens: int = BATCH_TOKENS,
+    precision: torch.dtype = torch.float32,
+    progress: Callable[[int], None] = lambda items: None,
+) -> Encoded:
+    """The texts' vectors in their own order. A text of several windows gives the mean of theirs, weighted by tokens.
+
+    Raises NonFinite with the text's number where a vector is not finite, after a second try in float32.
+    """
+    windows = raw.windows(texts)
+    device = next(model.parameters()).device
+    vectors = torch.zeros(len(texts), model.latent.width)
+    weights = torch.zeros(len(texts))
+    with evaluation(model):
+        for part in batches(windows.ragged.lengths, batch_tokens, batch_size):
+            owners = windows.owners[part]
+            found = _vectors(model, windows.ragged.take(part).to(device), precision, owners)
+            lengths = windows.ragged.lengths[part].float()
+            vectors.index_add_(0, owners, found * lengths[:, None])
+            weights.index_add_(0, owners, lengths)
+            progress(len(part))
+    if len(windows.owners) > len(texts):
+        vectors = model.latent.normalized(vectors / weights[:, None])
+    else:
+        vectors = vectors / weights[:, None] if len(texts) else vectors
+    return Encoded(vectors.numpy(), np.asarray(windows.tokens), np.asarray(windows.truncated))
+
+
+def features(
+    model: Embedder, raw: Text, texts: Sequence[str | None], layer: int, *, precision: torch.dtype = torch.float32
+) -> list[NDArray[np.float32]]:
+    """The states of one layer, an array (T, D) for each text; layer 0 is the encoder's input, -1 its last states."""
+    windows = raw.windows(texts)
+    device = next(model.parameters()).device
+    found: list[list[Tensor]] = [[] for _ in texts]
+    with evaluation(model), autocast(device, precision):
+        for part in Ragged(windows.ragged.values, windows.ragged.shapes).split(64):
+            place = sum(map(len, found))
+            states = model.states(part.to(device))[layer].items()
+            for owner, state in zip(windows.owners[place : place + len(part)].tolist(), states, strict=True):
+                found[owner].append(state.float().cpu())
+    return [torch.cat(parts).numpy() for parts in found]
+
+
+def batches(lengths: Tensor, tokens: int, items: int | None = None) -> Iterator[Tensor]:
+    """The items' places, (b,) at a time: longest first, at most so many tokens and items together."""
+    order = lengths.argsort(descending=True, stable=True)
+    start = total = 0
+    for place, length in enumerate(lengths[order].tolist()):
+        if place > start and (total + length > tokens or place - start == items):
+            yield order[start:place]
+            start, total = place, 0
+        total += length
+    if len(order):
+        yield order[start:]
+
+
+@contextmanager
+def evaluation(model: torch.nn.Module) -> Iterator[None]:
+    """Within the block the model is in evaluation mode and no gradients are kept; afterwards it is as it was."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(training)
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """bfloat16 where asked for; in float32 nothing changes."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16)
+
+
+def _vectors(model: Embedder, ids: Ragged, precision: torch.dtype, owners: Tensor) -> Tensor:
+    with autocast(ids.values.device, precision):
+        vectors = model(ids).float()
+    if not bool(vectors.isfinite().all()):
+        with autocast(ids.values.device, torch.float32):
+            vectors = model(ids).float()
+    bad = (~vectors.isfinite().all(dim=1)).nonzero().squeeze(1).cpu()
+    if len(bad):
+        items = ", ".join(map(str, owners[bad].tolist()[:5]))
+        raise NonFinite(
+            f"The model gives a vector that is not finite for item {items}, in float32 too. Its weights may be damaged."
+        )
+    return vectors.cpu()
