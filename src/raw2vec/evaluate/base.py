@@ -1,0 +1,210 @@
+"""What every protocol shares: how a score is measured, set beside its baselines, and told in a report."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from time import perf_counter
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from raw2vec.errors import BadInput, NonFinite
+
+Columns = Mapping[str, Sequence[Any]]
+"""The data of an evaluation: one sequence of equal length for each role ("input", "target", "label")."""
+
+Encode = Callable[[Sequence[str], str], Any]
+"""Texts and their role to a matrix (n, L): a model gives an ndarray, a baseline may give a SciPy sparse matrix."""
+
+Baseline = Callable[[Sequence[str], int], Encode]
+"""Texts to learn from and a width to an encoder. A baseline has a model's own interface, so one code scores both."""
+
+Values = dict[str, np.ndarray]
+
+LOWER_IS_BETTER = frozenset({"mae", "nats", "perplexity"})
+"""The metrics in which less is more; in every other one, more is."""
+
+MODEL = "model"
+"""The model's name among the contestants, whose other names are the baselines'."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one contestant achieved over `items` items, as a function of how often each item counts.
+
+    `of` takes counts (R, items) and gives each metric's R values. So a point estimate (every item once) and a thousand
+    bootstrap resamples are the same few matrix products, be the metric a mean, a rank correlation or an F1.
+    """
+
+    items: int
+    of: Callable[[np.ndarray], Values]
+
+    @classmethod
+    def means(cls, values: Mapping[str, np.ndarray]) -> "Measured":
+        """Metrics that are plain means of per-item values, each (items,)."""
+        stacked = np.stack(list(values.values()), axis=1).astype(np.float64)
+
+        def of(counts: np.ndarray) -> Values:
+            return dict(zip(values, (counts @ stacked / counts.sum(axis=1, keepdims=True)).T, strict=True))
+
+        return cls(len(stacked), of)
+
+    def metrics(self) -> dict[str, float]:
+        """The point estimates: every item counts once."""
+        return {name: float(value[0]) for name, value in self.of(np.ones((1, self.items))).items()}
+
+
+class Comparison(NamedTuple):
+    """What resampling says: the model's 95% `intervals`; and baseline → metric → share of resamples it is `ahead` in.
+
+    Being level counts half.
+    """
+
+    intervals: dict[str, tuple[float, float]]
+    ahead: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The end of an evaluation: the model's metrics beside its baselines', and what a reader must know about them.
+
+    `intervals` are bootstrap 95% intervals of the model's metrics, `ahead` the share of resamples in which the model is
+    better than the baseline, metric by metric; `headline` is the metric that `notes` judges by.
+    """
+
+    protocol: str
+    headline: str
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    baselines: dict[str, dict[str, float]]
+    ahead: dict[str, dict[str, float]]
+    items: int
+    seconds: float
+    notes: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain JSON values; a number that is not finite becomes None."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+
+class Protocol(ABC):
+    """A named way of measuring an encoder. A change that moves any number gives it the next version.
+
+    Takes the baselines it sets beside the model, and `compare`, which resamples all contestants together.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    roles: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self,
+        baselines: Mapping[str, Baseline],
+        compare: Callable[[Mapping[str, Measured], int], Comparison],
+    ):
+        self.baselines = dict(baselines)
+        self.compare = compare
+
+    @abstractmethod
+    def run(self, model: Callable[..., Any], columns: Columns, seed: int = 0) -> Report:
+        """Measure `model` on `columns`, which hold every one of the protocol's roles. BadInput when they do not."""
+
+    def read(self, columns: Columns) -> list[list[Any]]:
+        """The columns of the protocol's roles, in the roles' order, of one length and not empty."""
+        for role in self.roles:
+            if role not in columns:
+                given = ", ".join(columns) or "none"
+                raise BadInput(f"The protocol '{self.name}' needs a column as {role}; given are: {given}.")
+        found = [list(columns[role]) for role in self.roles]
+        sizes = {role: len(column) for role, column in zip(self.roles, found, strict=True)}
+        if len(set(sizes.values())) > 1:
+            raise BadInput(f"The protocol '{self.name}' needs columns of one length, and was given {sizes}.")
+        if not found[0]:
+            raise BadInput(f"The protocol '{self.name}' was given no rows to evaluate on.")
+        return found
+
+    def report(
+        self, contestants: Mapping[str, Measured], headline: str, started: float, seed: int, notes: Sequence[str] = ()
+    ) -> Report:
+        """The contestants (the model under MODEL, then its baselines) resampled together and written up."""
+        metrics = {name: measured.metrics() for name, measured in contestants.items()}
+        intervals, ahead = self.compare(contestants, seed)
+        model = metrics.pop(MODEL)
+        items = contestants[MODEL].items
+        few = [f"only {items} items were measured, so the intervals are rough"] if items < 30 else []
+        return Report(
+            protocol=f"{self.name}/{self.version}",
+            headline=headline,
+            metrics=model,
+            intervals=intervals,
+            baselines=metrics,
+            ahead=ahead,
+            items=items,
+            seconds=perf_counter() - started,
+            notes=[*verdicts(headline, model, metrics, ahead), *notes, *few],
+        )
+
+
+def verdicts(
+    headline: str,
+    model: Mapping[str, float],
+    baselines: Mapping[str, Mapping[str, float]],
+    ahead: Mapping[str, Mapping[str, float]],
+) -> list[str]:
+    """A sentence for each baseline that the model does not clearly beat on the headline metric."""
+    sentences = []
+    for name, metrics in baselines.items():
+        ours, theirs, share = model[headline], metrics[headline], ahead[name][headline]
+        figures = f"{headline} {ours:.3f} against {theirs:.3f}"
+        if not (ours < theirs if headline in LOWER_IS_BETTER else ours > theirs):
+            sentences.append(f"the encoder does not beat {name} ({figures})")
+        elif share < 0.975:
+            sentences.append(
+                f"the encoder's lead over {name} may be chance ({figures}; ahead in {share:.0%} of resamples)"
+            )
+    return sentences
+
+
+def vectors(encode: Encode, texts: Sequence[str], role: str) -> np.ndarray:
+    """The model's vectors (n, L) float32, checked: one finite row a text, or BadInput, or NonFinite with the item."""
+    found = np.asarray(encode(texts, role), dtype=np.float32)
+    if found.ndim != 2 or len(found) != len(texts):
+        raise BadInput(f"The encoder gave an array of shape {found.shape} for {len(texts)} {role} texts.")
+    bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(bad):
+        raise NonFinite(f"The vector of {role} {bad[0]} is not finite ({len(bad)} of {len(texts)} are not).")
+    return found
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows (n, L) at length one, so that their products are cosines; a zero row stays zero."""
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(norms > 0, norms, 1)
+
+
+def table(report: Report) -> list[list[str]]:
+    """The report as rows of strings padded to line up: a heading, the model, then each baseline.
+
+    The headline metric carries the model's interval; the others' are in the report.
+    """
+    columns = [[report.protocol, MODEL, *report.baselines]]
+    for name, value in report.metrics.items():
+        digits = 3 if abs(value) < 100 else 0
+        cell = f"{value:,.{digits}f}"
+        if name == report.headline and name in report.intervals:
+            low, high = report.intervals[name]
+            cell += f" ({low:,.{digits}f} to {high:,.{digits}f})"
+        rivals = (metrics.get(name) for metrics in report.baselines.values())
+        columns.append([name, cell, *("–" if rival is None else f"{rival:,.{digits}f}" for rival in rivals)])
+    padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
+    return [list(row) for row in zip(*padded, strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
