@@ -27,14 +27,6 @@ class Probe(Shape):
         """Features (n, L), dense or sparse, fitted and measured."""
 
 
-class Labels(NamedTuple):
-    """Labels as they are learnt: (n,) class numbers, (n,) floats, or (n, C) zeros and ones, and the classes' names."""
-
-    kind: str
-    values: np.ndarray
-    names: list[str]
-
-
 class Classification(Protocol):
     """A probe is fitted on the training rows' vectors and measured on the rows evaluated, and so is every baseline.
 
@@ -72,52 +64,10 @@ class Classification(Protocol):
         return self.report(contestants, probe.headline, started, seed, notes)
 
 
-def read_labels(labels: Sequence[Any]) -> Labels:
-    """Labels of any one kind, or BadInput with the first row that has none, or when all rows have the same."""
-    if any(isinstance(label, (list, tuple, set, np.ndarray)) or "|" in str(label) for label in labels):
-        return _several(labels)
-    missing = [row for row, label in enumerate(labels) if label is None or str(label).strip().lower() in ("", "nan")]
-    if missing:
-        raise BadInput(
-            f"The label of row {missing[0]} is missing ({len(missing)} of {len(labels)} are): "
-            "fill them in or leave those rows out."
-        )
-    numbers = _numbers(labels)
-    if numbers is not None:
-        whole = bool((numbers == numbers.round()).all())
-        if not whole or len(np.unique(numbers)) > 20:
-            return Labels("numbers", numbers, [])
-        labels = [int(number) for number in numbers]
-    names, values = np.unique(np.array([str(label).strip() for label in labels]), return_inverse=True)
-    if len(names) < 2:
-        raise BadInput(f"All {len(labels)} labels are '{names[0]}': a probe needs two classes or more.")
-    return Labels("classes", values.ravel(), names.tolist())
-
-
-def _several(labels: Sequence[Any]) -> Labels:
-    sets = [
-        {str(part).strip() for part in label}
-        if isinstance(label, (list, tuple, set, np.ndarray))
-        else {part.strip() for part in ("" if label is None or label != label else str(label)).split("|")} - {""}
-        for label in labels
-    ]
-    names = sorted(set().union(*sets))
-    values = np.array([[name in row for name in names] for row in sets], dtype=np.int64).reshape(len(sets), len(names))
-    if not values.any(axis=0).any() or values.all():
-        raise BadInput(f"All {len(sets)} rows have the same labels: a probe needs rows that differ.")
-    return Labels("several", values, names)
-
-
-def _numbers(labels: Sequence[Any]) -> np.ndarray | None:
-    """The labels as floats if every one is a number, else None; an infinite one is BadInput."""
-    try:
-        numbers = np.array([float(label) for label in labels])
-    except (TypeError, ValueError):
-        return None
-    infinite = np.flatnonzero(~np.isfinite(numbers))
-    if len(infinite):
-        raise BadInput(f"The label of row {infinite[0]} is {labels[infinite[0]]}, which nothing can be fitted to.")
-    return numbers
+def _values(labels: Labels, column: list[Any]) -> np.ndarray:
+    """Class numbers (n,), zeros and ones (n, C), or numbers (n,) in the unit they were given in."""
+    values = labels.numbers(column)
+    return values[:, 0].astype(np.float64) * labels.scale + labels.mean if labels.task == "numbers" else values
 
 
 def _fifth(texts: Sequence[str], labels: Labels, seed: int) -> np.ndarray:

@@ -83,3 +83,13 @@ class Progress:
     seconds: float = 0.0
     learning_rate: float = 0.0
     held_out: float | None = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What a listener hears when the work turns to something else, in a few words for a person."""
+
+    name: str
+
+
+Listener = Callable[[Phase | Progress], None]

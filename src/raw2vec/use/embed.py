@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,18 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raw2vec.errors import BadInput
-from raw2vec.raw import Rows, text_column
-
-SHARD_ROWS = 16_384
-
-Encode = Callable[[list[str | None]], tuple[NDArray[np.float32], NDArray[np.int64]]]
+from raw2vec.raw import Rows
+from raw2vec.use.base import Encode, blocks
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """What an embedding run did: rows in all, rows of this run, and how many texts were cut."""
+    """What an embedding run did: rows in all, rows of this run, how many texts were cut, how many were empty."""
 
     items: int
     new: int
     truncated: int
+    empty: int
 
 
 def embed(
@@ -44,7 +42,7 @@ def embed(
 ) -> Embedded:
     """Writes the rows' vectors to a folder of Parquet shards, or to one .npy or .parquet file.
 
-    `encode` maps texts to vectors (n, L) and tokens cut off (n,). A shard counts once the manifest names it; the
+    A row without a text gets the vector of the empty text and is counted. A shard counts once the manifest names it; the
     manifest belongs to one model (`fingerprint`) and one input, and another's is refused. A single file is put together
     from the shards at the end and then takes its name in one step.
     """
@@ -54,9 +52,10 @@ def embed(
     folder = out.with_name(out.name + ".partial") if single else out
     manifest = _Manifest.open(folder, {"model": fingerprint, "data": rows.fingerprint(), "column": column}, resume)
     done = manifest.rows
-    for start, texts, block in _shards(rows, column, done):
+    for start, texts, block in blocks(rows, column, done):
         vectors, cut = encode(texts)
-        manifest.add(start, vectors, int((cut > 0).sum()), None if out.suffix == ".npy" else block)
+        counts = {"truncated": int((cut > 0).sum()), "empty": sum(not text for text in texts)}
+        manifest.add(start, vectors, counts, None if out.suffix == ".npy" else block)
         progress(len(texts))
     if not manifest.rows:
         shutil.rmtree(folder)
@@ -66,7 +65,7 @@ def embed(
         shutil.rmtree(folder)
     else:
         manifest.finish()
-    return Embedded(manifest.rows, manifest.rows - done, manifest.truncated)
+    return Embedded(manifest.rows, manifest.rows - done, manifest.count("truncated"), manifest.count("empty"))
 
 
 class _Manifest:
@@ -97,13 +96,12 @@ class _Manifest:
 
     @property
     def rows(self) -> int:
-        return sum(shard["rows"] for shard in self.shards)
+        return self.count("rows")
 
-    @property
-    def truncated(self) -> int:
-        return sum(shard["truncated"] for shard in self.shards)
+    def count(self, what: str) -> int:
+        return sum(shard[what] for shard in self.shards)
 
-    def add(self, start: int, vectors: NDArray[np.float32], truncated: int, block: pa.Table | None) -> None:
+    def add(self, start: int, vectors: NDArray[np.float32], counts: dict[str, int], block: pa.Table | None) -> None:
         name = f"shard-{len(self.shards):05d}" + (".npy" if block is None else ".parquet")
         partial = self.folder / (name + ".partial")
         with open(partial, "wb") as file:
@@ -114,7 +112,7 @@ class _Manifest:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, self.folder / name)
-        self.shards.append({"name": name, "start": start, "rows": len(vectors), "truncated": truncated})
+        self.shards.append({"name": name, "start": start, "rows": len(vectors), **counts})
         self._write(False)
 
     def finish(self) -> None:
@@ -141,31 +139,6 @@ class _Manifest:
         partial = self.folder / "manifest.json.partial"
         partial.write_text(json.dumps(held, indent=1))
         os.replace(partial, self.folder / "manifest.json")
-
-
-def _shards(rows: Rows, column: str, done: int) -> Iterator[tuple[int, list[str | None], pa.Table]]:
-    """Blocks of SHARD_ROWS rows after the first `done`: where each starts, its texts, and all its columns."""
-    held: list[pa.RecordBatch] = []
-    start = at = done
-    skip = done
-    for batch in rows.batches(SHARD_ROWS):
-        taken = batch.slice(min(skip, batch.num_rows))
-        skip -= batch.num_rows - taken.num_rows
-        while taken.num_rows:
-            part = taken.slice(0, SHARD_ROWS - (at - start))
-            taken = taken.slice(part.num_rows)
-            held.append(part)
-            at += part.num_rows
-            if at - start == SHARD_ROWS:
-                yield start, *_block(held, column)
-                held, start = [], at
-    if held:
-        yield start, *_block(held, column)
-
-
-def _block(held: list[pa.RecordBatch], column: str) -> tuple[list[str | None], pa.Table]:
-    table = pa.Table.from_batches(held)
-    return text_column(table, column), table
 
 
 def _vector_column(vectors: NDArray[np.float32]) -> pa.FixedSizeListArray:

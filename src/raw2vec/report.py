@@ -1,0 +1,114 @@
+"""What a fit has to show for itself: held-out scores beside baselines, the health of the space, and the model card."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from raw2vec.evaluate import CLASSIFICATION, RETRIEVAL, Encode, Report, health
+from raw2vec.fitting import Fitted
+from raw2vec.recipe import Role
+
+FEWEST = 20  # held-out rows below which nothing is claimed
+
+
+def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
+    """Held-out scores beside baselines at the same width, or None when too little was held out.
+
+    Labels are told by a probe on the vectors; pairs find each other; a text without a partner is cut in two, and its
+    first half has to find its second among all others'.
+    """
+    held = complete(fitted.held)
+    if len(held.get("input", ())) < FEWEST:
+        return None
+    if "label" in held:
+        return CLASSIFICATION.run(encode, {"input": held["input"], "label": held["label"]}, seed)
+    if "target" in held:
+        return RETRIEVAL.run(encode, {"input": held["input"], "target": held["target"]}, seed)
+    halves = [half for half in map(cut_in_two, held["input"]) if half]
+    if len(halves) < FEWEST:
+        return None
+    return RETRIEVAL.run(encode, {"input": [a for a, _ in halves], "target": [b for _, b in halves]}, seed)
+
+
+def complete(held: dict[Role, list[Any]]) -> dict[Role, list[Any]]:
+    """The held-out rows in which no column is missing."""
+    rows = [row for row in zip(*held.values(), strict=True) if all(cell not in (None, "") for cell in row)]
+    return {role: [row[place] for row in rows] for place, role in enumerate(held)}
+
+
+def cut_in_two(text: str) -> tuple[str, str] | None:
+    """A text's first and second half by words, or None when it has fewer than six."""
+    words = text.split()
+    middle = len(words) // 2
+    return (" ".join(words[:middle]), " ".join(words[middle:])) if len(words) >= 6 else None
+
+
+def report(fitted: Fitted, found: Report | None, encode: Encode, data: str) -> dict[str, Any]:
+    """report.json: held-out metrics and baselines, the space's health, and all that is needed to do it again."""
+    texts = [text for text in fitted.held.get("input", []) if text]
+    space = health(encode(texts, "input")).as_dict() if len(texts) > 1 else {}
+    made: dict[str, Any] = {
+        "metrics": found.metrics if found else {},
+        "baselines": found.baselines if found else {},
+        "protocol": found.protocol if found else None,
+        "intervals": found.intervals if found else {},
+        "notes": found.notes if found else ["too little was held out to measure anything"],
+        "health": space,
+        "history": fitted.history,
+        "items": fitted.counts["rows"],
+        "held_out": fitted.counts["held_out"],
+        "truncated": fitted.counts["truncated"],
+        "steps": fitted.steps,
+        "seconds": round(fitted.seconds, 2),
+        "seed": fitted.model.recipe.seed,
+        "data": data,
+        "hardware": hardware(),
+        "versions": {name: version(name) for name in ("raw2vec", "torch", "tokenizers", "numpy")},
+    }
+    return made
+
+
+def hardware() -> str:
+    """The processor and what torch uses of it, or the GPU, in a few words."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    name = torch.cpu.get_capabilities().get("cpu_name", platform.processor() or platform.machine())
+    return f"{name}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def card(fitted: Fitted, made: dict[str, Any]) -> str:
+    """The model card: what the folder is, how it was made, what it scores, and how to use it."""
+    recipe = fitted.model.recipe
+    parameters = sum(weight.numel() for weight in fitted.model.model.parameters())
+    lines = [
+        "---",
+        "library_name: raw2vec",
+        "tags: [raw2vec, sentence-similarity, feature-extraction]",
+        "---",
+        "",
+        f"# A {recipe.encoder.name} encoder of {recipe.kind}",
+        "",
+        f"{parameters:,} parameters; vectors of {fitted.model.model.latent.width} numbers.",
+        f"Trained on {made['items']:,} rows ({made['held_out']:,} held out) for {made['seconds']:.0f} s, "
+        f"{made['steps']:,} steps, seed {made['seed']}, on {made['hardware']}.",
+        "",
+        "```python",
+        "import raw2vec",
+        "",
+        'model = raw2vec.load("this/folder")',
+        'vectors = model.encode(["a text", "another"])',
+        "```",
+    ]
+    if made["metrics"]:
+        names = list(made["metrics"])
+        lines += ["", f"Held-out scores ({made['protocol']}):", "", "| | " + " | ".join(names) + " |"]
+        lines.append("|---" * (len(names) + 1) + "|")
+        for name, metrics in {"this model": made["metrics"], **made["baselines"]}.items():
+            cells = [f"{metrics[key]:.3f}" if key in metrics else "–" for key in names]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", *(f"- {note}" for note in made["notes"])]
+    return "\n".join(lines) + "\n"

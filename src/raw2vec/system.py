@@ -1,0 +1,303 @@
+"""Raw2Vec: the whole system behind one name. Raw data in, vectors out."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.exceptions import NotFittedError
+from torch import Tensor
+
+from raw2vec import folder, presets
+from raw2vec.errors import BadFolder, BadInput
+from raw2vec.fitting import Fitted, fit_model, working_precision
+from raw2vec.interchange import DIALECTS, dialect_of, write_extras
+from raw2vec.raw import Rows, open_rows
+from raw2vec.recipe import Recipe, Role
+from raw2vec.report import card, judge, report
+from raw2vec.train.base import Listener
+from raw2vec.use.classify import probabilities, supervised
+from raw2vec.use.encode import Encoded, encode, features
+
+GOLDEN = 4  # inputs whose vectors a folder keeps
+TOLERANCE = 1e-4  # how far a golden vector may be off on other hardware
+
+
+class TruncationWarning(UserWarning):
+    """Some texts were longer than the model takes and were cut."""
+
+
+class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """An encoder of your own data, as a scikit-learn estimator with sentence-transformers' habits.
+
+    objective: contrastive, masked or supervised; none: by what the data hold (labels: supervised; else contrastive).
+    encoder: dense, recurrent, convolutional or transformer, or a mapping with its settings; none: by the objective.
+    latent: numbers in a vector; none: the encoder's width. size: tiny, small or base.
+    minutes, steps: the budget of `fit`, one of them; none: five minutes.
+    kind: text or pairs; none: by the data. recipe: a recipe or its file, instead of all of the above.
+    settings: changes to the recipe by dotted key, such as {"encoder.layers": 2}.
+    seed: same seed, data, machine and steps, same weights. device: none for a GPU where there is one, else the CPU.
+    """
+
+    def __init__(
+        self,
+        objective: str | None = None,
+        encoder: str | Mapping[str, Any] | None = None,
+        latent: int | None = None,
+        size: str = "small",
+        minutes: float | None = None,
+        steps: int | None = None,
+        kind: str | None = None,
+        recipe: Recipe | str | Path | Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        device: str | None = None,
+    ):
+        self.objective, self.encoder, self.latent, self.size = objective, encoder, latent, size
+        self.minutes, self.steps, self.kind, self.recipe = minutes, steps, kind, recipe
+        self.settings, self.seed, self.device = settings, seed, device
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        input: str | None = None,
+        target: str | None = None,
+        label: str | None = None,
+        out: str | Path | None = None,
+        resume: bool = False,
+        listener: Listener = lambda event: None,
+    ) -> Self:
+        """Learns from texts, pairs of texts, a table of either, or a path to them.
+
+        y: labels (n,), for supervised learning. input, target, label: the columns that play these roles.
+        out: the folder to save to; a run that is killed leaves `OUT.training` beside it, which `resume` goes on from.
+        Raises BadInput for data that cannot be used, with the place and the reason.
+        """
+        if out is not None:
+            folder.refuse_foreign(Path(out))
+        wanted = [name for name in (input, target, label) if name is not None]
+        rows = open_rows({"input": list(X), "label": list(y)} if y is not None else X, wanted)
+        recipe = self._recipe(rows, {"input": input, "target": target, "label": "label" if y is not None else label})
+        with tempfile.TemporaryDirectory() as scratch:
+            work = Path(f"{out}.training") if out is not None else Path(scratch) / "training"
+            fitted = fit_model(rows, recipe, work, resume=resume, listener=listener, device=self._device())
+            self._adopt(fitted.model)
+            self._judge(fitted, rows)
+            if out is not None:
+                self.save(out)
+                folder.remove(work)
+        return self
+
+    def _recipe(self, rows: Rows, asked: dict[Role, str | None]) -> Recipe:
+        if self.recipe is not None:
+            made = self.recipe if isinstance(self.recipe, Recipe) else Recipe.read(self.recipe)
+            made = made.changed({f"columns.{role}": name for role, name in asked.items() if name is not None})
+        else:
+            roles = presets.roles(rows, self.kind, asked)
+            made = presets.recipe(
+                self.kind or ("pairs" if "target" in roles else "text"),
+                roles,
+                objective=self.objective,
+                encoder=dict(self.encoder) if isinstance(self.encoder, Mapping) else self.encoder,
+                latent=self.latent,
+                size=self.size,
+                minutes=self.minutes,
+                steps=self.steps,
+                seed=self.seed,
+            )
+        return made.changed(self.settings) if self.settings else made
+
+    def _adopt(self, parts: folder.Model) -> None:
+        self.parts_ = parts
+        self.fingerprint_ = folder.fingerprint(parts)
+        self.n_features_out_ = parts.model.latent.width
+
+    def _judge(self, fitted: Fitted, rows: Rows) -> None:
+        parts = fitted.model
+        found = judge(fitted, self._plain_encode, parts.recipe.seed)
+        parts.report = report(fitted, found, self._plain_encode, rows.fingerprint())
+        self._card = card(fitted, parts.report)
+        golden = [text for text in fitted.held.get("input", []) if text][:GOLDEN] or ["raw2vec"]
+        parts.golden = (golden, self._plain_encode(golden))
+
+    # -- encoding ------------------------------------------------------------------------------------------------
+
+    def encode(
+        self,
+        inputs: str | Sequence[str],
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int | None = None,
+        show_progress_bar: bool | None = None,
+        output_value: str = "sentence_embedding",
+        precision: str = "float32",
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        device: str | None = None,
+        normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
+    ) -> NDArray[np.float32] | Tensor | list[Tensor]:
+        """Vectors (n, L) float32 of n texts, or (L,) of a single one. The arguments are sentence-transformers'.
+
+        precision: float32, or bfloat16 for the arithmetic inside. batch_size: at most so many texts at a time; none:
+        as many as the token budget allows. truncate_dim: only the first numbers of each vector (Matryoshka).
+        """
+        if output_value != "sentence_embedding":
+            raise BadInput(f"encode gives output_value='sentence_embedding', not '{output_value}'; see features().")
+        if prompt_name is not None:
+            raise BadInput(f"This model has no prompt named '{prompt_name}'; give the words themselves as prompt=….")
+        single = isinstance(inputs, str)
+        texts = [inputs] if isinstance(inputs, str) else list(inputs)
+        texts = [prompt + text for text in texts] if prompt else texts
+        vectors = self.encoded(texts, batch_size=batch_size, precision=precision, device=device).vectors
+        vectors = vectors[:, :truncate_dim]
+        if normalize_embeddings or (truncate_dim and self._parts().recipe.latent.settings.get("normalize") == "unit"):
+            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        given = torch.from_numpy(vectors) if convert_to_tensor or not convert_to_numpy else vectors
+        return given[0] if single else given
+
+    def encoded(
+        self,
+        texts: Sequence[str | None],
+        *,
+        batch_size: int | None = None,
+        precision: str = "float32",
+        device: str | None = None,
+    ) -> Encoded:
+        """The texts' vectors with the tokens of each and how many were cut off. Warns when any was cut."""
+        parts = self._parts()
+        parts.model.to(self._device(device))
+        found = encode(
+            parts.model,
+            parts.raw,
+            texts,
+            batch_size=batch_size,
+            precision=working_precision(precision, self._device(device)),
+        )
+        cut = int((found.truncated > 0).sum())
+        if cut:
+            limit = parts.raw.settings["max_tokens"]
+            warnings.warn(
+                f"{cut} of {len(texts)} texts are longer than {limit} tokens and were cut; encoded(…).truncated tells"
+                " which. A recipe with raw.long=chunk pools over all of a text.",
+                TruncationWarning,
+                stacklevel=3,
+            )
+        return found
+
+    def encode_query(self, inputs: str | Sequence[str], **options: Any) -> Any:
+        """The same as `encode`, for the side that asks."""
+        return self.encode(inputs, **options)
+
+    def encode_document(self, inputs: str | Sequence[str], **options: Any) -> Any:
+        """The same as `encode`, for the side that is found."""
+        return self.encode(inputs, **options)
+
+    def transform(self, X: Sequence[str]) -> NDArray[np.float32]:
+        """scikit-learn's name for `encode`: (n, L) float32."""
+        return self.encoded(_texts(X)).vectors
+
+    def features(self, items: str | Sequence[str], layer: int = -1) -> NDArray[np.float32] | list[NDArray[np.float32]]:
+        """The states of one layer, (T, D) for each text's T tokens; layer 0 is the encoder's input, -1 its output."""
+        parts = self._parts()
+        texts = [items] if isinstance(items, str) else list(items)
+        found = features(parts.model, parts.raw, texts, layer)
+        return found[0] if isinstance(items, str) else found
+
+    @staticmethod
+    def similarity(left: Any, right: Any) -> NDArray[np.float32]:
+        """Cosines between vectors (n, L) and (m, L): (n, m)."""
+        a, b = (np.atleast_2d(np.asarray(side, np.float32)) for side in (left, right))
+        a, b = (side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-12) for side in (a, b))
+        return np.asarray(a @ b.T)
+
+    # -- prediction ----------------------------------------------------------------------------------------------
+
+    def predict(self, X: Sequence[str]) -> NDArray[Any]:
+        """What the supervised head says: a class, a list of labels or a number for each text."""
+        parts = self._parts()
+        head, labels = supervised(parts)
+        return np.array(
+            labels.words(head.mode(torch.from_numpy(self.transform(X)))),
+            dtype=object if labels.task == "labels" else None,
+        )
+
+    def predict_proba(self, X: Sequence[str]) -> NDArray[np.float32]:
+        """Probabilities (n, C) of the classes in `classes_`."""
+        return probabilities(self._parts(), self.transform(X))
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The classes that `predict` chooses from."""
+        return np.array(supervised(self._parts())[1].names)
+
+    # -- keeping -------------------------------------------------------------------------------------------------
+
+    def save(self, out: str | Path) -> None:
+        """Writes the model folder whole, in one step."""
+        parts = self._parts()
+        folder.save(Path(out), parts, self._card, dialect_of(parts.recipe), lambda place: write_extras(place, parts))
+
+    @classmethod
+    def load(cls, source: str | Path, device: str | None = None) -> Self:
+        """The model of a folder, its golden vectors checked. BadFolder where it is damaged or not a model."""
+        parts = folder.load(Path(source), DIALECTS)
+        settings = parts.recipe
+        made = cls(recipe=settings, kind=settings.kind, seed=settings.seed, device=device)
+        made._adopt(parts)
+        made._card = (Path(source) / "README.md").read_text(encoding="utf-8")
+        if parts.golden is not None:
+            texts, vectors = parts.golden
+            error = float(np.abs(made._plain_encode(texts) - vectors).max())
+            if not error <= TOLERANCE:
+                raise BadFolder(
+                    f"{source} misses its own golden vectors by {error:.2g}: its files do not belong together."
+                )
+        return made
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """report.json: held-out metrics, baselines, the space's health, and how the model was made."""
+        return self._parts().report
+
+    def _parts(self) -> folder.Model:
+        if not hasattr(self, "parts_"):
+            raise NotFittedError("This Raw2Vec is not fitted yet: call fit(…), or raw2vec.load(folder).")
+        return self.parts_
+
+    def _plain_encode(self, texts: Sequence[str], role: str = "input") -> NDArray[np.float32]:
+        parts = self._parts()
+        return encode(parts.model, parts.raw, texts).vectors
+
+    def _device(self, asked: str | None = None) -> torch.device:
+        return torch.device(asked or self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "parts_")
+
+
+def fit(
+    data: Any, *, input: str | None = None, target: str | None = None, label: str | None = None, **options: Any
+) -> Raw2Vec:
+    """A model of the data by a good default recipe; `options` are Raw2Vec's own."""
+    return Raw2Vec(**options).fit(data, input=input, target=target, label=label)
+
+
+def load(source: str | Path, device: str | None = None) -> Raw2Vec:
+    """The model of a folder."""
+    return Raw2Vec.load(source, device)
+
+
+def _texts(items: Any) -> list[str]:
+    return [items] if isinstance(items, str) else list(items)

@@ -1,0 +1,77 @@
+"""The house: each floor imports only from the floors below it, and files of one floor do not import each other."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "raw2vec"
+
+# From the ground up. A name is a file or a folder; within a folder files may use its base.py, and its __init__ gathers.
+FLOORS = [
+    ["errors"],
+    ["recipe", "seeding", "ragged", "settings"],
+    ["batch", "corpus", "labels", "raw", "layers", "augmentation"],
+    ["embedding", "encoders", "latent", "readout"],
+    ["models"],
+    ["objectives"],
+    ["build", "presets"],
+    ["folder", "interchange"],
+    ["train", "use"],
+    ["evaluate"],
+    ["fitting"],
+    ["report"],
+    ["system"],
+    ["cli", "demos", "service"],
+]
+# Files that gather their own folder, as its __init__ does.
+GATHERERS = {"train.loop", "train.prepare"}
+
+
+def modules() -> dict[str, Path]:
+    return {".".join(p.relative_to(SOURCE).with_suffix("").parts): p for p in sorted(SOURCE.rglob("*.py"))}
+
+
+def floor(module: str) -> int:
+    for number, names in enumerate(FLOORS):
+        if module.split(".")[0] in names:
+            return number
+    pytest.fail(f"{module} stands on no floor: give it one in FLOORS")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("raw2vec"):
+            base = node.module.removeprefix("raw2vec").lstrip(".")
+            for alias in node.names:
+                inner = f"{base}.{alias.name}".lstrip(".")
+                found.add(inner if inner in modules() or f"{inner}.__init__" in modules() else base)
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.removeprefix("raw2vec.") for alias in node.names if alias.name.startswith("raw2vec.")}
+    return found - {""}
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if name not in ("__init__", "__main__")])
+def test_imports_go_down(module: str) -> None:
+    for other in imports(modules()[module]):
+        same_folder = module.split(".")[0] == other.split(".")[0] and "." in module
+        if same_folder:
+            gathers = module.endswith("__init__") or module in GATHERERS or other.split(".")[-1] == "base"
+            assert gathers, f"{module} imports {other}, a neighbour in its own folder"
+        else:
+            assert floor(other) < floor(module), f"{module} imports {other}, which is not below it"
+
+
+def test_files_are_short_and_named_for_what_they_hold() -> None:
+    long = {name: n for name, path in modules().items() if (n := len(path.read_text().splitlines())) > 350}
+    assert not long, f"Files over 350 lines: {long}"
+    vague = [name for name in modules() if name.split(".")[-1] in ("utils", "util", "common", "helpers", "misc")]
+    assert not vague
+
+
+def test_nothing_is_pickled() -> None:
+    for name, path in modules().items():
+        text = path.read_text(encoding="utf-8")
+        for word in ("import pickle", "torch.load(", "torch.save(", "joblib.dump", "allow_pickle=True"):
+            assert word not in text, f"{name}: {word}"
