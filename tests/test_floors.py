@@ -19,7 +19,7 @@ FLOORS = [
     ["folder", "interchange"],
     ["train", "use"],
     ["evaluate"],
-    ["fitting"],
+    ["fitting", "measure"],
     ["report"],
     ["system"],
     ["cli", "demos", "service"],

@@ -15,10 +15,11 @@ from raw2vec.seeding import Draws
 
 
 class Predicted(NamedTuple):
-    """The logits (M, V) of the masked rows and the ids (M,) that stood there."""
+    """The logits (M, V) of the masked rows, the ids (M,) that stood there, and the items (M,) they belong to."""
 
     logits: Tensor
     ids: Tensor
+    owners: Tensor
 
 
 class Masked(Objective):
@@ -46,6 +47,7 @@ class Masked(Objective):
             ids, items, draws, rate=self.rate, mask_id=self.mask_id, ordinary=self.ordinary, purpose=f"mask {side}"
         )
         states = model.contextual(masked.ids)
-        rows = masked.rows if len(states.values) == len(ids.values) else ids.owners[masked.rows]
+        owners = ids.owners[masked.rows]
+        rows = masked.rows if len(states.values) == len(ids.values) else owners
         logits = self.readout.logits(states.values[rows], model.embedding.weight)
-        return Predicted(logits, ids.values[masked.rows])
+        return Predicted(logits, ids.values[masked.rows], owners)

@@ -42,7 +42,7 @@ def embed(
 ) -> Embedded:
     """Writes the rows' vectors to a folder of Parquet shards, or to one .npy or .parquet file.
 
-    A row without a text gets the vector of the empty text and is counted. A shard counts once the manifest names it; the
+    A row without text gets the empty text's vector and is counted. A shard counts once the manifest names it; the
     manifest belongs to one model (`fingerprint`) and one input, and another's is refused. A single file is put together
     from the shards at the end and then takes its name in one step.
     """

@@ -1,0 +1,222 @@
+"""The laws of docs/design.md, each over every cell of the grid."""
+
+import math
+import socket
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cells import Cell, data, every_cell
+from numpy.testing import assert_allclose, assert_array_equal
+from torch import nn
+
+import raw2vec
+from raw2vec.build import build_model, build_objectives, build_raw, resolve
+from raw2vec.errors import BadInput, NonFinite
+from raw2vec.seeding import Draws
+from raw2vec.system import Raw2Vec, TruncationWarning
+from raw2vec.train.base import Progress
+from raw2vec.train.batches import Feed
+from raw2vec.train.prepare import prepare
+
+cells = pytest.mark.parametrize("cell", every_cell(), ids=str)
+pytestmark = pytest.mark.filterwarnings("ignore::raw2vec.system.TruncationWarning")
+
+
+@cells
+def test_batch_law(cell: Cell) -> None:
+    model, items = cell.fitted(), cell.items(17)
+    together = model.encode(items)
+    alone = np.stack([model.encode(item) for item in items])
+    shuffled = model.encode(items[::-1], batch_size=3)[::-1]
+    assert_allclose(alone, together, atol=1e-5)
+    assert_allclose(shuffled, together, atol=1e-5)
+    halves = model.encode(items, precision="bfloat16")
+    cosine = (halves * together).sum(1) / np.linalg.norm(halves, axis=1) / np.linalg.norm(together, axis=1)
+    assert cosine.min() >= 0.999
+
+
+@cells
+def test_line_law(cell: Cell) -> None:
+    model = cell.fitted()
+    items = ["", "one", " \n\t", *cell.items(40), ""]
+    vectors = model.encode(items)
+    assert vectors.shape == (44, model.n_features_out_)
+    assert vectors.dtype == np.float32
+    assert_allclose(vectors[1], model.encode("one"), atol=1e-5)
+    assert_allclose(vectors[0], vectors[-1], atol=1e-5)
+    with pytest.raises(BadInput, match="2"):
+        model.encode(["a", "b", None])
+    assert model.encode([]).shape == (0, model.n_features_out_)
+
+
+@cells
+def test_round_trip_law(cell: Cell, tmp_path: Path) -> None:
+    model, items = cell.fitted(), cell.items(9)
+    model.save(tmp_path / "m")
+    again = raw2vec.load(tmp_path / "m")
+    assert_array_equal(again.encode(items), model.encode(items))
+    assert again.fingerprint_ == model.fingerprint_
+    for name, weight in model.parts_.objectives.state_dict().items():
+        assert torch.equal(weight, again.parts_.objectives.state_dict()[name])
+    kinds = {path.suffix for path in (tmp_path / "m").rglob("*") if path.is_file()}
+    assert kinds <= {".json", ".safetensors", ".md", ".txt"}
+
+
+@cells
+def test_resume_law(cell: Cell, tmp_path: Path) -> None:
+    """Stopped at a step and resumed: the same weights to the bit. tests/train kills real processes."""
+    whole = cell.fitted()
+    out = tmp_path / "m"
+    recipe = cell.recipe(save_every=1e-9)
+
+    def stop(event: object) -> None:
+        if isinstance(event, Progress) and event.step == 17 and event.losses:
+            raise Killed
+
+    with pytest.raises(Killed):
+        Raw2Vec(recipe=recipe).fit(data(), out=out, listener=stop)
+    assert not out.exists()
+    resumed = Raw2Vec(recipe=recipe).fit(data(), out=out, resume=True)
+    assert_same_weights(whole, resumed)
+
+
+@cells
+def test_seed_law(cell: Cell) -> None:
+    once = cell.fitted()
+    state = torch.get_rng_state()
+    twice = Raw2Vec(recipe=cell.recipe()).fit(data())
+    assert_same_weights(once, twice)
+    twice.encode(cell.items(3))
+    assert torch.equal(torch.get_rng_state(), state), "fit and encode leave the global generator alone"
+    other = Raw2Vec(recipe=cell.recipe().changed({"seed": 8})).fit(data())
+    weights = [model.parts_.model.embedding.weight for model in (once, other)]
+    assert not torch.equal(*weights)
+
+
+@cells
+def test_gradient_law(cell: Cell, tmp_path: Path) -> None:
+    """The whole cell's loss, in float64, against a central difference along the gradient and a random direction."""
+    modules, loss = _double(cell, tmp_path)
+    weights = [p for p in modules.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(loss(), weights, allow_unused=True)
+    gradients = [torch.zeros_like(p) if g is None else g for p, g in zip(weights, gradients, strict=True)]
+    generator = torch.Generator().manual_seed(0)
+    for direction in (gradients, [torch.randn(p.shape, generator=generator, dtype=p.dtype) for p in weights]):
+        size = math.sqrt(sum(float((d * d).sum()) for d in direction))
+        direction = [d / size for d in direction]
+        slope = sum(float((g * d).sum()) for g, d in zip(gradients, direction, strict=True))
+        step, ends = 1e-6, []
+        for sign in (1, -1):
+            _shift(weights, direction, sign * step)
+            ends.append(float(loss()))
+            _shift(weights, direction, -sign * step)
+        assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(slope, rel=1e-5, abs=1e-7)
+
+
+@cells
+def test_shape_law(cell: Cell) -> None:
+    model = cell.fitted()
+    long = " ".join(cell.items(50)) * 20
+    items = ["x", "a b", "é", "🙂", "\x00", long, "word " * 47, "word " * 46, "word " * 45]
+    vectors = model.encode(items)
+    assert np.isfinite(vectors).all()
+    for item, vector in zip(items, vectors, strict=True):
+        assert_allclose(model.encode(item), vector, atol=1e-5)
+
+
+@cells
+def test_loud_law(cell: Cell) -> None:
+    model = cell.fitted()
+    limit = model.parts_.raw.settings["max_tokens"]
+    texts = ["short", "word " * 500]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = model.encoded(texts)
+    assert found.tokens[1] >= 500
+    assert (found.truncated[0], found.truncated[1] > 500 - limit) == (0, True)
+    assert any(issubclass(warning.category, TruncationWarning) for warning in caught)
+    weight = model.parts_.model.embedding.weight
+    kept = weight.detach().clone()
+    with torch.no_grad():
+        weight.fill_(float("nan"))
+    try:
+        with pytest.raises(NonFinite, match="item"):
+            model.encode(["a", "b"])
+    finally:
+        with torch.no_grad():
+            weight.copy_(kept)
+
+
+@cells
+def test_a_loss_that_is_not_finite_stops_with_layer_and_step(cell: Cell) -> None:
+    recipe = cell.recipe(learning_rate=1e30, average=0.0, hold_out=0.0, clip=1e30, precision="float32")
+    with pytest.raises(NonFinite, match=r"(layer|gradient of) (model|objectives)\..*step \d"):
+        Raw2Vec(recipe=recipe).fit(data())
+
+
+@cells
+def test_offline_law(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    cell.fitted().save(tmp_path / "m")
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    raw2vec.load(tmp_path / "m").encode(["offline"])
+
+
+@cells
+def test_grid_law(cell: Cell) -> None:
+    """Trained on real text, the held-out loss falls below what knowing nothing but frequencies would give."""
+    history = Raw2Vec(recipe=cell.recipe(steps=150, average=0.0, checks=5)).fit(data()).report["history"]
+    best = min(check["held_out"] for check in history)
+    assert best < _baseline(cell), f"{best:.3f} nats against {_baseline(cell):.3f}"
+
+
+class Killed(Exception):
+    """Raised in the middle of a run."""
+
+
+def assert_same_weights(one: Raw2Vec, other: Raw2Vec) -> None:
+    for kind in ("model", "objectives"):
+        theirs = getattr(other.parts_, kind).state_dict()
+        for name, weight in getattr(one.parts_, kind).state_dict().items():
+            assert torch.equal(weight, theirs[name]), name
+
+
+def _shift(weights: list[nn.Parameter], direction: list[torch.Tensor], step: float) -> None:
+    with torch.no_grad():
+        for weight, way in zip(weights, direction, strict=True):
+            weight.add_(way, alpha=step)
+
+
+def _double(cell: Cell, folder: Path):
+    recipe = resolve(cell.recipe())
+    prepared = prepare(raw2vec.raw.open_rows(data(), []), recipe, folder / "work", False, lambda event: None)
+    model = build_model(recipe, prepared.raw)
+    labels = prepared.labels
+    objectives = build_objectives(recipe, prepared.raw, model, labels and labels.task, labels.outcomes if labels else 0)
+    modules = nn.ModuleDict({"model": model, "objectives": objectives}).double().eval()
+    objective = objectives[f"0/{cell.objective}"]
+    feed = Feed(prepared.corpus, recipe.columns, objective.needs, False, 0, batch_items=6)
+    batch = feed.batch(feed.epoch(0)[0][:6])
+    return modules, lambda: next(iter(objective(model, batch, Draws(1)).values()))
+
+
+def _baseline(cell: Cell) -> float:
+    rows = data()
+    if cell.objective == "contrastive":
+        return math.log(20)  # held-out batches hold 20 pairs or more; chance among them
+    if cell.objective == "supervised":
+        values = [row["file"] for row in rows]
+    else:
+        raw = build_raw(resolve(cell.recipe()))
+        texts = [row[name] for row in rows for name in ("query", "code")]
+        raw.learn(texts)
+        values = [i for i in raw.windows(texts).ragged.values.tolist() if i in raw.ordinary]
+    counts = np.array(list(Counter(values).values())) / len(values)
+    return float(-(counts * np.log(counts)).sum())
