@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -96,7 +97,7 @@ class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self._judge(fitted, rows)
             if out is not None:
                 self.save(out)
-                folder.remove(work)
+                shutil.rmtree(work)
         return self
 
     def _recipe(self, rows: Rows, asked: dict[Role, str | None]) -> Recipe:
@@ -228,10 +229,9 @@ class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """What the supervised head says: a class, a list of labels or a number for each text."""
         parts = self._parts()
         head, labels = supervised(parts)
-        return np.array(
-            labels.words(head.mode(torch.from_numpy(self.transform(X)))),
-            dtype=object if labels.task == "labels" else None,
-        )
+        with torch.inference_mode():
+            modes = head.readout.mode(torch.from_numpy(self.transform(X)).to(self._device()))
+        return np.array(labels.words(modes.cpu().numpy()), dtype=object if labels.task == "labels" else None)
 
     def predict_proba(self, X: Sequence[str]) -> NDArray[np.float32]:
         """Probabilities (n, C) of the classes in `classes_`."""

@@ -10,7 +10,11 @@ from raw2vec.objectives.base import Objective
 from raw2vec.readout import Classes, Labels, Numbers
 from raw2vec.seeding import Draws
 
-HEADS = {"classes": Classes, "labels": Labels, "numbers": Numbers}
+HEADS: dict[str, type[Classes] | type[Labels] | type[Numbers]] = {
+    "classes": Classes,
+    "labels": Labels,
+    "numbers": Numbers,
+}
 
 
 class Supervised(Objective):

@@ -45,7 +45,7 @@ class Work:
 
     name: str
     feed: Feed
-    losses: list[tuple[Losses, float]]
+    losses: Sequence[tuple[Losses, float]]
     optimizer: Callable[[], Optimizer]
     learning_rate: float
     share: float

@@ -121,8 +121,8 @@ def _write_corpus(rows: Rows, recipe: Recipe, raw: Text, labels: Labels | None, 
             ids, cut = _tokenized(raw, column)
             truncated += cut
             sides.append(ids)
-        column = recipe.columns.get("label")
-        targets = labels.numbers(batch.column(column).to_pylist()) if labels and column else None
+        label = recipe.columns.get("label")
+        targets = labels.numbers(batch.column(label).to_pylist()) if labels and label else None
         writer.add(sides, held, targets)
         for row in held.nonzero()[0][: SHOWN - len(shown["input"])].tolist():
             for role, name in recipe.columns.items():

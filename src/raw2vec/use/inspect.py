@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -136,7 +136,7 @@ def _gradients(
     with torch.enable_grad():
         model.zero_grad()
         value = loss()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
     found = []
     for name, part in names.items():
         inner = [other for other in names if other.startswith(name + ".")]
@@ -150,7 +150,7 @@ def _gradients(
     return float(value), found
 
 
-def _norm(tensors: list[Tensor]) -> float:
+def _norm(tensors: Sequence[Tensor]) -> float:
     return float(torch.stack([t.detach().float().norm() for t in tensors]).norm()) if tensors else 0.0
 
 
