@@ -14,7 +14,7 @@ from raw2vec.evaluate.sts import Sts
 RETRIEVAL = Retrieval({"BM25": bm25, "TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, compare)
 STS = Sts({"TF-IDF": tfidf, "word overlap": word_overlap, "TF-IDF+SVD": tfidf_svd}, compare)
 CLASSIFICATION = Classification(
-    {"TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, compare, {"classes": Classes, "numbers": Numbers, "several": Several}
+    {"TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, compare, {"classes": Classes, "numbers": Numbers, "labels": Several}
 )
 MASKED = Masked({}, compare)
 SPACE = Space({}, compare)

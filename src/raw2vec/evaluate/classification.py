@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 from typing import Protocol as Shape
 
 import numpy as np
 
 from raw2vec.errors import BadInput
 from raw2vec.evaluate.base import MODEL, Baseline, Columns, Comparison, Encode, Measured, Protocol, Report, vectors
+from raw2vec.labels import Labels
 from raw2vec.seeding import permutation
 
 
 class Probe(Shape):
-    """What reads labels off features: fitted where `test` (n,) is False, measured where it is True."""
+    """What reads labels off features: fitted where `test` (n,) is False, measured where it is True.
+
+    Each of the rows to fit on has its place in one of three `folds`.
+    """
 
     headline: str
     blind_name: str
@@ -31,8 +35,7 @@ class Classification(Protocol):
     """A probe is fitted on the training rows' vectors and measured on the rows evaluated, and so is every baseline.
 
     With no training rows of their own, a fifth of the rows is measured and the rest learnt from, drawn with the seed,
-    class by class, identical texts on one side. Labels that are numbers with fractions, or more than 20 different whole
-    ones, are regressed; lists, or strings with `|`, are several labels a row; everything else is classes.
+    class by class, identical texts on one side. What labels are (classes, several at once, numbers), `Labels` tells.
     """
 
     name = "classification"
@@ -51,16 +54,18 @@ class Classification(Protocol):
         started = perf_counter()
         texts, labels = self.read(columns)
         learnt_texts, learnt_labels = ([], []) if train is None else self.read(train)
-        texts, found = [*learnt_texts, *texts], read_labels([*learnt_labels, *labels])
-        test = _fifth(texts, found, seed) if train is None else np.arange(len(texts)) >= len(learnt_texts)
+        texts, column = [*learnt_texts, *texts], [*learnt_labels, *labels]
+        found = Labels.learn(column)
+        values = _values(found, column)
+        strata = values if found.task == "classes" else np.zeros(len(texts), dtype=np.int64)
+        test = np.arange(len(texts)) >= len(learnt_texts) if train is not None else _fifth(texts, strata, seed)
+        probe = self.probes[found.task](values, test, _dealt(strata[~test], 3, seed, "folds"))
         rows = vectors(model, texts, "input")
-        strata = found.values if found.kind == "classes" else np.zeros(len(texts), dtype=np.int64)
-        probe = self.probes[found.kind](found.values, test, _dealt(strata[~test], 3, seed, "folds"))
         contestants = {MODEL: probe.read(rows), probe.blind_name: probe.blind()}
         known = [text for text, held in zip(texts, test, strict=True) if not held]
         for name, learn in self.baselines.items():
             contestants[name] = probe.read(learn(known, rows.shape[1])(texts, "input"))
-        notes = [f"{(~test).sum()} rows were learnt from and {test.sum()} measured", *_gaps(texts, found, test)]
+        notes = [f"{(~test).sum()} rows were learnt from and {test.sum()} measured", *_gaps(texts, strata, test)]
         return self.report(contestants, probe.headline, started, seed, notes)
 
 
@@ -70,11 +75,10 @@ def _values(labels: Labels, column: list[Any]) -> np.ndarray:
     return values[:, 0].astype(np.float64) * labels.scale + labels.mean if labels.task == "numbers" else values
 
 
-def _fifth(texts: Sequence[str], labels: Labels, seed: int) -> np.ndarray:
-    """True for the fifth of the rows to measure, (n,): of each class alike, and identical texts together."""
+def _fifth(texts: Sequence[str], strata: np.ndarray, seed: int) -> np.ndarray:
+    """True for the fifth of the rows to measure, (n,): of each stratum (n,) alike, and identical texts together."""
     _, first, which = np.unique(np.array(texts, dtype=object), return_index=True, return_inverse=True)
-    strata = labels.values[first] if labels.kind == "classes" else np.zeros(len(first), dtype=np.int64)
-    held: np.ndarray = (_dealt(strata, 5, seed, "held out") == 1)[which.ravel()]
+    held: np.ndarray = (_dealt(strata[first], 5, seed, "held out") == 1)[which.ravel()]
     if not held.any():
         raise BadInput(
             f"{len(texts)} rows ({len(first)} different texts) are too few to learn from some and measure the others."
@@ -91,13 +95,12 @@ def _dealt(strata: np.ndarray, hands: int, seed: int, purpose: str) -> np.ndarra
     return dealt
 
 
-def _gaps(texts: Sequence[str], labels: Labels, test: np.ndarray) -> list[str]:
+def _gaps(texts: Sequence[str], strata: np.ndarray, test: np.ndarray) -> list[str]:
     """What makes a figure easier or harder than it looks: texts that were also learnt from, classes that never were."""
     known = {text for text, held in zip(texts, test, strict=True) if not held}
     repeated = sum(text in known for text, held in zip(texts, test, strict=True) if held)
+    unseen = (~np.isin(strata[test], strata[~test])).sum()
     notes = [f"{repeated} of {test.sum()} measured texts were also learnt from"] if repeated else []
-    if labels.kind == "classes":
-        unseen = ~np.isin(labels.values[test], labels.values[~test])
-        if unseen.any():
-            notes.append(f"{unseen.sum()} of {test.sum()} measured rows have a class never learnt, and count as wrong")
+    if unseen:
+        notes.append(f"{unseen} of {test.sum()} measured rows have a class never learnt, and count as wrong")
     return notes

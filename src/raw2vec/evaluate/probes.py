@@ -71,7 +71,9 @@ class Several:
     blind_name = "majority"
 
     def __init__(self, labels: np.ndarray, test: np.ndarray, folds: np.ndarray):
-        self.labels, self.test, self.folds = labels, test, folds
+        self.labels, self.test, self.folds = labels.astype(np.int64), test, folds
+        if len(np.unique(labels[~test], axis=0)) < 2:
+            raise BadInput("All rows to learn from have the same labels: a probe needs rows that differ.")
 
     def blind(self) -> Measured:
         """The commonest set of labels, empty sets aside (they would score nothing)."""
