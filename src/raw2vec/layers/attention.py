@@ -1,0 +1,175 @@
+"""Self-attention over Ragged items: every row looks at the rows of its own item, and no padding leaves this file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from inspect import signature
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from raw2vec.errors import BadInput
+from raw2vec.ragged import Ragged
+
+_varlen_attn: Callable[..., Any] | None
+try:
+    from torch.nn.attention.varlen import varlen_attn as _varlen_attn
+except ImportError:
+    _varlen_attn = None
+
+_OFFERED = frozenset(signature(_varlen_attn).parameters) if _varlen_attn is not None else frozenset()
+# Past this length explicit scores, 2 bytes each, would outgrow the flash kernel's saving of time.
+_EXPLICIT = 1024
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """`items` items of nearly one length side by side; `inside` (items, length) marks real rows, None when all are."""
+
+    items: int
+    length: int
+    inside: Tensor | None
+
+    def allowed(self, window: int, device: torch.device) -> Tensor | None:
+        """Which rows look at which, (items or 1, 1, length or 1, length) bool; None: all at all.
+
+        Rows of padding look at their surroundings too, so that no softmax is over nothing; nobody reads them.
+        """
+        keys = None if self.inside is None else self.inside[:, None, None, :]
+        if not window or self.length <= window // 2 + 1:
+            return keys
+        places = torch.arange(self.length, device=device)
+        band = ((places[:, None] - places).abs() <= window // 2)[None, None]
+        return band if keys is None else band & (keys | ~keys.transpose(2, 3))
+
+
+class Layout:
+    """How the items of a batch are laid out for attention: worked out once, used by every layer."""
+
+    def __init__(self, x: Ragged):
+        self.lengths, self.offsets, self.device = x.lengths, x.offsets, x.values.device
+
+    @cached_property
+    def ends(self) -> Tensor:
+        """Where each item starts, and the end, (B + 1,) int32 on the device: what a variable-length kernel takes."""
+        return self.offsets.to(self.device, torch.int32)
+
+    @cached_property
+    def longest(self) -> int:
+        """At least the longest item: the next power of two, so that a compiled kernel meets few different numbers."""
+        return 1 << max(int(self.lengths.max()) - 1, 0).bit_length()
+
+    @cached_property
+    def rectangles(self) -> list[Rectangle]:
+        """The items in rectangles, by length: as few as there can be with at most a sixteenth and a row of padding."""
+        lengths = self._order[1].tolist()
+        found, start = [], 0
+        while start < len(lengths):
+            end = start
+            while end < len(lengths) and lengths[end] <= lengths[start] + lengths[start] // 16 + 1:
+                end += 1
+            found.append(self._rectangle(start, end, lengths[end - 1]))
+            start = end
+        return found
+
+    @cached_property
+    def rows(self) -> Tensor | None:
+        """Where each row stands among the rectangles' rows, (N,); None when there is but one and all is in place."""
+        if len(self.rectangles) == 1 and self.rectangles[0].inside is None:
+            return None
+        sizes = torch.tensor([part.length for part in self.rectangles for _ in range(part.items)], dtype=torch.long)
+        starts = torch.zeros_like(self.lengths)
+        starts[self._order[0]] = sizes.cumsum(0) - sizes
+        places = torch.arange(int(self.offsets[-1])) - torch.repeat_interleave(self.offsets[:-1], self.lengths)
+        return (places + torch.repeat_interleave(starts, self.lengths)).to(self.device)
+
+    @cached_property
+    def _order(self) -> tuple[Tensor, Tensor]:
+        """The items that have rows, shortest first, and their lengths."""
+        lengths, order = self.lengths.sort(stable=True)
+        return order[lengths > 0], lengths[lengths > 0]
+
+    def _rectangle(self, start: int, end: int, length: int) -> Rectangle:
+        own = self._order[1][start:end]
+        inside = None if int(own[0]) == length else (torch.arange(length) < own[:, None]).to(self.device)
+        return Rectangle(end - start, length, inside)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention (Vaswani et al. 2017), (N, D) to (N, D), each row over its item or over a window round it.
+
+    window: 0 looks at the whole item; W looks at most W // 2 rows to either side, as ModernBERT counts. Dropout falls
+    on the outcome, not on the weights: the fast kernels have none there.
+    """
+
+    def __init__(self, width: int, heads: int, window: int = 0, bias: bool = True, dropout: float = 0.0):
+        super().__init__()
+        if width % heads:
+            raise BadInput(f"{heads} heads cannot share {width} features evenly: choose a width that {heads} divides.")
+        self.heads, self.window = heads, window
+        self.enter = nn.Linear(width, 3 * width, bias=bias)
+        self.leave = nn.Linear(width, width, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, layout: Layout, rotate: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """`layout` is that of the batch the rows belong to; `rotate` turns queries and keys, (N, 2, heads, D/heads)."""
+        enter = self.enter(x).unflatten(1, (3, self.heads, -1))
+        if rotate is not None:
+            turned, value = enter.split((2, 1), dim=1)
+            enter = torch.cat((rotate(turned), value), dim=1)
+        mixed = _varlen(enter, layout, self.window) if _has_varlen(enter, self.window) else self._mix(enter, layout)
+        left: Tensor = self.dropout(self.leave(mixed.flatten(1)))
+        return left
+
+    def _mix(self, enter: Tensor, layout: Layout) -> Tensor:
+        """Queries, keys and values (N, 3, H, W) to (N, H, W), by rectangles."""
+        if not len(enter):
+            return enter[:, 0]
+        rectangles, rows = layout.rectangles, layout.rows
+        sizes = [part.items * part.length for part in rectangles]
+        laid = enter if rows is None else enter.new_zeros(sum(sizes), *enter.shape[1:]).index_copy(0, rows, enter)
+        mixed = [self._attend(own, part) for own, part in zip(laid.split(sizes), rectangles, strict=True)]
+        joined = mixed[0] if len(mixed) == 1 else torch.cat(mixed)
+        return joined if rows is None else joined.index_select(0, rows)
+
+    def _attend(self, enter: Tensor, part: Rectangle) -> Tensor:
+        query, key, value = enter.view(part.items, part.length, *enter.shape[1:]).permute(2, 0, 3, 1, 4).unbind(0)
+        allowed = part.allowed(self.window, enter.device)
+        explicit = enter.device.type == "cpu" and enter.itemsize == 2 and part.length <= _EXPLICIT
+        mix = _explicit if explicit else _fused
+        return mix(query, key, value, allowed).transpose(1, 2).flatten(0, 1)
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None) -> Tensor:
+    return scaled_dot_product_attention(query, key, value, attn_mask=allowed)
+
+
+def _explicit(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None) -> Tensor:
+    """The plain formula. In bfloat16 on a CPU the fused kernel's backward takes 4 to 6 times as long (torch 2.13)."""
+    scores = query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)
+    if allowed is not None:
+        scores = scores.masked_fill(~allowed, float("-inf"))
+    return scores.softmax(-1) @ value
+
+
+def _varlen(enter: Tensor, layout: Layout, window: int) -> Tensor:
+    """The GPU's kernel for items end to end: no padding at all."""
+    query, key, value = enter.unbind(1)
+    options: dict[str, Any] = {"window_size": (window // 2, window // 2)} if window else {}
+    if "num_splits" in _OFFERED:
+        options["num_splits"] = 1  # an item's answer must not depend on its batch
+    assert _varlen_attn is not None
+    ends, longest = layout.ends, layout.longest
+    mixed: Tensor = _varlen_attn(query, key, value, ends, ends, longest, longest, **options)
+    return mixed
+
+
+def _has_varlen(enter: Tensor, window: int) -> bool:
+    if _varlen_attn is None or not enter.is_cuda or enter.itemsize != 2 or not len(enter):
+        return False
+    fits = enter.shape[-1] % 8 == 0 and enter.shape[-1] <= 256 and (not window or "window_size" in _OFFERED)
+    return fits and torch.cuda.get_device_capability(enter.device) >= (8, 0)

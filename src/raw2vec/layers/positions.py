@@ -1,0 +1,88 @@
+"""Where a row stands within its item: turned into queries and keys (rotary), or added (learned, sinusoidal)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from raw2vec.errors import BadInput
+from raw2vec.ragged import Ragged
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """The turn of each of N rows: `cos` and `sin`, (N, W), `sin` negated in its first half."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __call__(self, heads: Tensor) -> Tensor:
+        """Queries or keys (N, …, W), turned. Feature i is paired with i + W/2, as Hugging Face's models have it."""
+        between = (slice(None), *(None,) * (heads.dim() - 2))
+        # One roll and two passes over whole rows: on a CPU a third faster than turning the halves apart.
+        cos, sin = self.cos.to(heads.dtype)[between], self.sin.to(heads.dtype)[between]
+        return torch.addcmul(heads * cos, heads.roll(heads.shape[-1] // 2, -1), sin)
+
+
+class Rotary(nn.Module):
+    """Rotary positions (Su et al. 2021) for heads of `width` features; pair i turns by place · base^(-2i/width).
+
+    It holds no weights: angles are worked out in float32 at each call, so that a model cast to bfloat16 keeps them.
+    """
+
+    def __init__(self, width: int, base: float = 10_000.0):
+        super().__init__()
+        if width % 2:
+            raise BadInput(f"Rotary positions turn features in pairs, and a head of {width} features leaves one over.")
+        self.width, self.base = width, base
+
+    def forward(self, x: Ragged) -> Rotation:
+        """The rotation of each row of `x`."""
+        steps = torch.arange(0, self.width, 2, dtype=torch.float32, device=x.values.device)
+        angles = x.places[:, None].float() / self.base ** (steps / self.width)
+        cos, sin = angles.cos(), angles.sin()
+        return Rotation(torch.cat((cos, cos), dim=1), torch.cat((-sin, sin), dim=1))
+
+
+class Learned(nn.Module):
+    """One learned vector a place, added to the row there. Places at `limit` and beyond have none."""
+
+    def __init__(self, limit: int, width: int):
+        super().__init__()
+        self.limit = limit
+        self.table = nn.Embedding(limit, width)
+        nn.init.normal_(self.table.weight, std=0.02)
+
+    def forward(self, x: Ragged) -> Ragged:
+        """(N, D) to (N, D). BadInput when an item is longer than the limit."""
+        longest = int(x.lengths.max()) if len(x) else 0
+        if longest > self.limit:
+            raise BadInput(
+                f"Item {int(x.lengths.argmax())} of the batch has {longest} rows, but there are learned positions for "
+                f"{self.limit} only: truncate or chunk it, or train with rotary positions."
+            )
+        return x.replace(x.values + self.table(x.places))
+
+
+class Sinusoidal(nn.Module):
+    """Sines and cosines of each place, added to the row there (Vaswani et al. 2017, section 3.5).
+
+    Their scale is learned (Li et al. 2019) and starts where their root mean square is 0.02, that of new embeddings:
+    at full height they would drown the words.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        if width % 2:
+            raise BadInput(f"Sinusoidal positions come as sines and cosines, so the width must be even, not {width}.")
+        self.width = width
+        self.scale = nn.Parameter(torch.tensor(0.02 * 2**0.5))
+
+    def forward(self, x: Ragged) -> Ragged:
+        """(N, D) to (N, D), for items of any length."""
+        steps = torch.arange(0, self.width, 2, dtype=torch.float32, device=x.values.device)
+        angles = x.places[:, None].float() / 10_000.0 ** (steps / self.width)
+        waves = torch.cat((angles.sin(), angles.cos()), dim=1).to(self.scale.dtype)
+        return x.replace(x.values + self.scale * waves)

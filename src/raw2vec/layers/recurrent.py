@@ -1,0 +1,63 @@
+"""One recurrent layer over Ragged sequences: packed time step by time step, with no padding anywhere."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from raw2vec.errors import BadInput, nearest
+from raw2vec.ragged import Ragged
+
+CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class Recurrent(nn.Module):
+    """An LSTM (Hochreiter & Schmidhuber 1997) or GRU (Cho et al. 2014) layer, (N, inputs) to (N, width).
+
+    With two directions the first half of the features has read the item from its start, the second half from its
+    true end; each half has width / 2 features.
+    """
+
+    def __init__(self, inputs: int, width: int, cell: str = "lstm", directions: int = 2):
+        super().__init__()
+        if cell not in CELLS:
+            raise BadInput(f"There is no recurrent cell '{cell}'; known are {', '.join(CELLS)}.{nearest(cell, CELLS)}")
+        if directions not in (1, 2):
+            raise BadInput(f"A recurrence reads in 1 or 2 directions, not {directions}.")
+        if width % directions:
+            raise BadInput(f"Two directions share the width, so it must be even, not {width}.")
+        self.cell = CELLS[cell](inputs, width // directions, bidirectional=directions == 2)
+        self._begin(width // directions)
+
+    def _begin(self, hidden: int) -> None:
+        """Orthogonal recurrence (Saxe et al. 2014); biases 0, the forget gate's 1 (Jozefowicz et al. 2015)."""
+        for name, weight in self.cell.named_parameters():
+            if name.startswith("weight"):
+                for gate in weight.detach().split(hidden):
+                    (nn.init.orthogonal_ if name.startswith("weight_hh") else nn.init.xavier_uniform_)(gate)
+            else:
+                nn.init.zeros_(weight)
+                if isinstance(self.cell, nn.LSTM) and name.startswith("bias_ih"):
+                    nn.init.ones_(weight.detach()[hidden : 2 * hidden])
+
+    def forward(self, x: Ragged) -> Ragged:
+        """The states at every row. Items of no rows are passed over."""
+        if not len(x.values):
+            return x.replace(x.values.new_zeros(0, self.cell.hidden_size * (1 + self.cell.bidirectional)))
+        rows, alive = _time_steps(x)
+        packed = PackedSequence(x.values.index_select(0, rows), alive)
+        states: Tensor = self.cell(packed)[0].data
+        return x.replace(torch.zeros_like(states).index_copy(0, rows, states))
+
+
+def _time_steps(x: Ragged) -> tuple[Tensor, Tensor]:
+    """The rows in the order a packed sequence has them, every first row before any second, longest items first; (N,).
+
+    And how many items are still alive at each step, (T,) on the CPU.
+    """
+    longest_first = x.lengths.argsort(descending=True, stable=True)
+    lengths = x.lengths[longest_first]
+    steps = torch.arange(int(lengths[0]))
+    alive = len(lengths) - torch.searchsorted(lengths.flip(0), steps, right=True)
+    ranks = torch.arange(int(alive.sum())) - torch.repeat_interleave(alive.cumsum(0) - alive, alive)
+    rows = x.offsets[longest_first[ranks]] + torch.repeat_interleave(steps, alive)
+    return rows.to(x.values.device), alive
