@@ -72,10 +72,12 @@ def tfidf(texts: Sequence[str], width: int) -> Encode:
 def tfidf_svd(texts: Sequence[str], width: int) -> Encode:
     """TF-IDF brought down to `width` dimensions (latent semantic analysis, Deerwester et al. 1990), at length one.
 
-    Fewer texts or words than `width` give as many dimensions as there are of the scarcer.
+    Fewer texts or words than `width` give as many dimensions as there are of the scarcer; a single word is its own.
     """
     vectorizer = TfidfVectorizer(analyzer=words, sublinear_tf=True)
     counts = vectorizer.fit_transform(texts)
+    if counts.shape[1] == 1:
+        return lambda asked, role: vectorizer.transform(asked).toarray()
     reduction = TruncatedSVD(min(width, *counts.shape), random_state=0).fit(counts)
 
     def encode(asked: Sequence[str], role: str) -> np.ndarray:

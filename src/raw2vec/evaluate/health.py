@@ -237,7 +237,7 @@ class Space(Protocol):
     With targets beside the inputs, the alignment of the two sides is measured too.
     """
 
-    name = "health"
+    name = "space"
     roles = ("input",)
 
     def run(self, model: Encode, columns: Columns, seed: int = 0) -> Report:

@@ -168,9 +168,9 @@ def _nearest(learnt: Any, measured: Any, count: int) -> np.ndarray:
 
 
 def _vote(labels: np.ndarray, classes: int) -> np.ndarray:
-    """The class (n,) of most among the neighbours' (n, k), nearest first; the nearer neighbours decide a draw."""
+    """The class (n,) of most among the neighbours' (n, k), nearest first; the nearest of them decides a draw."""
     rows, k = labels.shape
-    weights = np.broadcast_to(1 + 1e-3 * np.arange(k, 0, -1), labels.shape)
+    weights = np.broadcast_to(1 + 1e-3 * 0.5 ** np.arange(k), labels.shape)
     places = np.repeat(np.arange(rows), k)
     votes = sp.csr_array((weights.ravel(), (places, labels.ravel())), shape=(rows, classes))
     return np.asarray(votes.argmax(axis=1)).ravel()
