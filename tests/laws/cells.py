@@ -34,7 +34,7 @@ class Cell:
 
     def recipe(self, **training: object) -> Recipe:
         """A small recipe of this cell; dropout is on, so that training draws."""
-        budget = {"steps": 30, "learning_rate": 5e-3, "hold_out": 0.2, "checks": 2, "average": 0.9, "save_every": 1e9}
+        budget = {"steps": 30, "learning_rate": 5e-3, "hold_out": 0.05, "checks": 2, "average": 0.9, "save_every": 1e9}
         encoder = {"name": self.encoder, **SMALL.get(self.encoder, {}), "dropout": 0.1}
         boundaries = "none" if self.encoder == "dense" else "cls-sep"
         columns = {"input": "query", "target": "code"}

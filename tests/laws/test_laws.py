@@ -112,7 +112,7 @@ def test_gradient_law(cell: Cell, tmp_path: Path) -> None:
         step, ends = 1e-6, []
         for sign in (1, -1):
             _shift(weights, direction, sign * step)
-            ends.append(float(loss()))
+            ends.append(loss().item())
             _shift(weights, direction, -sign * step)
         assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(slope, rel=1e-5, abs=1e-7)
 

@@ -77,9 +77,9 @@ class Contrastive(Objective):
 
     def _vectors(self, model: Embedder, ids: Ragged) -> Tensor:
         if not self.chunk or len(ids) <= self.chunk:
-            return model(ids).float()
+            return model(ids)
         parts = [checkpoint(model, part, use_reentrant=False) for part in ids.split(self.chunk)]
-        return torch.cat(parts).float()
+        return torch.cat(parts)
 
     def _loss(self, vectors: list[Tensor], twins: Tensor) -> Tensor:
         left, right, *negatives = (F.normalize(v, dim=-1) for v in vectors)

@@ -14,10 +14,10 @@ from raw2vec.readout import Words
 from raw2vec.seeding import Draws
 
 
-class Predicted(NamedTuple):
-    """The logits (M, V) of the masked rows, the ids (M,) that stood there, and the items (M,) they belong to."""
+class Hidden(NamedTuple):
+    """The states (M, D) from which masked tokens are told, the ids (M,) that stood there, and their items (M,)."""
 
-    logits: Tensor
+    states: Tensor
     ids: Tensor
     owners: Tensor
 
@@ -37,17 +37,16 @@ class Masked(Objective):
         self.mask_id, self.ordinary, self.rate = mask_id, ordinary, rate
 
     def forward(self, model: Embedder, batch: Batch, draws: Draws) -> dict[str, Tensor]:
-        parts = [self.predict(model, ids, batch.items, draws, side) for side, ids in batch.sides.items()]
-        logits, ids = torch.cat([part.logits for part in parts]), torch.cat([part.ids for part in parts])
-        return {"masked": torch.nn.functional.cross_entropy(logits.float(), ids)}
+        found = [self.hide(model, ids, batch.items, draws, side) for side, ids in batch.sides.items()]
+        states, ids = torch.cat([each.states for each in found]), torch.cat([each.ids for each in found])
+        return {"masked": -self.readout.log_prob(states, ids, model.embedding.weight).mean()}
 
-    def predict(self, model: Embedder, ids: Ragged, items: Tensor, draws: Draws, side: str = "input") -> Predicted:
-        """What the model says of the tokens that the draws hide from it."""
+    def hide(self, model: Embedder, ids: Ragged, items: Tensor, draws: Draws, side: str = "input") -> Hidden:
+        """The tokens that the draws hide, and what the model makes of their places."""
         masked = mask(
             ids, items, draws, rate=self.rate, mask_id=self.mask_id, ordinary=self.ordinary, purpose=f"mask {side}"
         )
         states = model.contextual(masked.ids)
         owners = ids.owners[masked.rows]
         rows = masked.rows if len(states.values) == len(ids.values) else owners
-        logits = self.readout.logits(states.values[rows], model.embedding.weight)
-        return Predicted(logits, ids.values[masked.rows], owners)
+        return Hidden(states.values[rows], ids.values[masked.rows], owners)

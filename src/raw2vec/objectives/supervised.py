@@ -33,5 +33,5 @@ class Supervised(Objective):
     def forward(self, model: Embedder, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         if batch.labels is None:
             raise ValueError("The supervised objective needs labels in its batch.")
-        vectors = model(batch.sides["input"]).float()
+        vectors = model(batch.sides["input"])
         return {"supervised": -self.readout.log_prob(vectors, batch.labels).mean()}

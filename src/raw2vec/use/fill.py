@@ -25,11 +25,12 @@ def fill(parts: Model, texts: Sequence[str], seed: int = 0) -> Filled:
     with torch.inference_mode():
         for part in torch.arange(len(windows.owners)).split(64):
             ids = windows.ragged.take(part).to(device)
-            guess = objective.predict(parts.model, ids, part.to(device), Draws(seed))
-            nats = torch.nn.functional.cross_entropy(guess.logits.float(), guess.ids, reduction="none")
-            right = guess.logits.argmax(1) == guess.ids
-            owners = windows.owners[part][guess.owners.cpu()]
-            for column, values in zip(found, (owners, guess.ids, right, nats.double()), strict=True):
+            hidden = objective.hide(parts.model, ids, part.to(device), Draws(seed))
+            table = parts.model.embedding.weight
+            nats = -objective.readout.log_prob(hidden.states, hidden.ids, table)
+            right = objective.readout.mode(hidden.states, table) == hidden.ids
+            owners = windows.owners[part][hidden.owners.cpu()]
+            for column, values in zip(found, (owners, hidden.ids, right, nats.double()), strict=True):
                 column.append(values.cpu().numpy())
     items, tokens, correct, costs = (np.concatenate(column) for column in found)
     return items, tokens, correct, costs

@@ -1,0 +1,99 @@
+"""What makes a model folder one of sentence-transformers' as well: its own modules beside our files, nothing of ours.
+
+Since version 6 it refuses module classes outside its namespace, so a model is lowered to Transformer, StaticEmbedding,
+Pooling, Dense, LayerNorm and Normalize, or `refusal` says in a sentence why it cannot be.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import nn
+
+from raw2vec.folder import Model
+from raw2vec.recipe import Recipe
+
+_POOLING = {"mean": "mean", "first": "cls", "last": "lasttoken", "max": "max"}
+_HOME = "sentence_transformers.models."
+
+
+def refusal(recipe: Recipe) -> str | None:
+    """Why this recipe cannot be opened by sentence-transformers, or None when it can."""
+    encoder = recipe.encoder.settings
+    if recipe.encoder.name not in ("dense", "transformer"):
+        return f"sentence-transformers has no {recipe.encoder.name} encoder like this one"
+    if recipe.encoder.name == "dense":
+        if recipe.raw["boundaries"] != "none":
+            return "a static embedding in sentence-transformers takes no boundary tokens (raw.boundaries is not none)"
+        if encoder["normalization"] not in ("none", "layer"):
+            return f"sentence-transformers has no '{encoder['normalization']}' normalization"
+        if encoder["activation"] in ("gelu_tanh", "relu_squared"):
+            return f"sentence-transformers has no '{encoder['activation']}' activation"
+        return None
+    if recipe.latent.settings["pooling"] not in _POOLING:
+        return f"sentence-transformers has no {recipe.latent.settings['pooling']} pooling"
+    return None
+
+
+def write(folder: Path, parts: Model) -> None:
+    """Adds modules.json and what it names. The encoder's weights stay in the folder's one model.safetensors."""
+    kinds: list[tuple[str, str]] = []
+
+    def add(kind: str, config: dict[str, Any] | None = None, layer: nn.Module | None = None) -> None:
+        path = f"{len(kinds)}_{kind}" if kinds else ""
+        kinds.append((path, kind))
+        if config is not None:
+            (folder / path).mkdir(exist_ok=True)
+            _write_json(folder / path / "config.json", config)
+        if layer is not None:
+            prefix = "linear" if kind == "Dense" else "norm"
+            weights = {f"{prefix}.{name}": value.contiguous() for name, value in layer.state_dict().items()}
+            save_file(weights, folder / path / "model.safetensors")
+
+    (_dense if parts.recipe.encoder.name == "dense" else _transformer)(folder, parts, add)
+    if isinstance(parts.model.latent.project, nn.Linear):
+        add("Dense", _dense_config(parts.model.latent.project, nn.Identity()), parts.model.latent.project)
+    if parts.model.latent.normalize == "unit":
+        add("Normalize", {})
+    modules = [{"idx": n, "name": str(n), "path": path, "type": _HOME + kind} for n, (path, kind) in enumerate(kinds)]
+    _write_json(folder / "modules.json", modules)
+    prompts = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
+    _write_json(folder / "config_sentence_transformers.json", {"model_type": "SentenceTransformer", **prompts})
+
+
+def _dense(folder: Path, parts: Model, add: Any) -> None:
+    add("StaticEmbedding")
+    limit = parts.raw.settings["max_tokens"]
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(limit)  # their static embedding has no limit of its own
+    tokenizer.save(str(folder / "tokenizer.json"))
+    for layer in parts.model.encoder.layers:
+        assert isinstance(layer, nn.Sequential)
+        linear, *after = layer
+        add("Dense", _dense_config(linear, after[0] if after else nn.Identity()), linear)
+        for norm in after:
+            if isinstance(norm, nn.LayerNorm):
+                add("LayerNorm", {"dimension": linear.out_features}, norm)
+
+
+def _transformer(folder: Path, parts: Model, add: Any) -> None:
+    add("Transformer")
+    limit = parts.raw.settings["max_tokens"]
+    _write_json(folder / "sentence_bert_config.json", {"max_seq_length": limit, "do_lower_case": False})
+    pooling = {"embedding_dimension": parts.model.encoder.width, "include_prompt": True}
+    add("Pooling", {**pooling, "pooling_mode": _POOLING[parts.model.latent.pooling]})
+
+
+def _dense_config(linear: nn.Module, activation: nn.Module) -> dict[str, Any]:
+    assert isinstance(linear, nn.Linear)
+    name = f"{type(activation).__module__}.{type(activation).__name__}"
+    sizes = {"in_features": linear.in_features, "out_features": linear.out_features}
+    return {**sizes, "bias": linear.bias is not None, "activation_function": name}
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,192 @@
+"""What every store answers to, wherever it keeps its rows: the verbs, the hits, and how disks are complained about."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from raw2vec.errors import BadFolder, BadInput, NonFinite, Raw2VecError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+Mode = Literal["exact", "approximate", "hybrid"]
+_PLACE_IN_RUST = re.compile(r",? /\S+\.rs:\d+(:\d+)?")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A row that was found: its number in the store, its cosine with the query, and its metadata columns."""
+
+    row: int
+    score: float
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Approximate:
+    """What an approximate index was measured to do: recall@10 against exact search, and its price for a query."""
+
+    recall: float
+    milliseconds: float
+    exact_milliseconds: float
+    probes: int
+    queries: int
+    rows: int
+
+    def __str__(self) -> str:
+        return (
+            f"recall@10 {self.recall:.3f} on {self.queries} held-out queries over {self.rows:,} rows, "
+            f"{self.milliseconds:.1f} ms a query (exact: {self.exact_milliseconds:.1f} ms)"
+        )
+
+
+class VectorStore(ABC):
+    """Vectors and columns in, hits out. A store holds one space: the vectors of the model with its `fingerprint`."""
+
+    width: int
+    fingerprint: str
+    model: str
+    text: str | None
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Rows in the version that this handle reads."""
+
+    @abstractmethod
+    def resume_point(self, source: str) -> int:
+        """How many of a source's rows are dealt with: the position that an interrupted indexing run goes on from."""
+
+    @abstractmethod
+    def add(
+        self,
+        vectors: ArrayLike,
+        columns: pa.Table | pa.RecordBatch | None = None,
+        *,
+        source: str = "",
+        positions: ArrayLike | None = None,
+    ) -> int:
+        """Commits rows in one transaction and tells how many were new; positions already committed are left out."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Tidies up after a run of adds: small files merged, indexes brought up to date, old versions removed."""
+
+    @abstractmethod
+    def refresh(self) -> None:
+        """Moves this handle to the newest version, which other processes may have written."""
+
+    @abstractmethod
+    def search(
+        self,
+        queries: ArrayLike,
+        k: int = 10,
+        where: str | None = None,
+        texts: Sequence[str] | None = None,
+        mode: Mode = "exact",
+    ) -> list[list[Hit]]:
+        """The k rows nearest to each query by cosine, best first, equal scores in the order of their rows."""
+
+    @abstractmethod
+    def build_approximate_index(self, queries: ArrayLike | None = None, *, seed: int = 0) -> Approximate:
+        """Builds the index behind `mode="approximate"` and measures its recall@10 on held-out queries."""
+
+
+def checked(vectors: ArrayLike, width: int, name: str) -> NDArray[np.float32]:
+    """`vectors` as (n, width) float32; BadInput for another shape, NonFinite with the first bad index."""
+    array = np.asarray(vectors)
+    if array.dtype.kind not in "fiu":
+        raise BadInput(f"The {name} must be numbers, not {array.dtype}.")
+    if array.ndim != 2 or array.shape[1] != width:
+        raise BadInput(f"The {name} have shape {array.shape}; this store takes (n, {width}).")
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, dtype=np.float32)
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if len(bad):
+        raise NonFinite(f"The {name} hold a NaN or an infinity at index {bad[0]} ({len(bad)} such rows in all).")
+    return array
+
+
+def normalized(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Each row of (n, width) divided by its length, float64; a row of zeros stays zeros, so its cosines are 0."""
+    wide = vectors.astype(np.float64)
+    lengths = np.sqrt(np.vecdot(wide, wide))[:, None]
+    return np.divide(wide, lengths, out=wide, where=lengths > 0)
+
+
+def fuse(rankings: Sequence[NDArray[np.int64]], constant: int = 60) -> NDArray[np.int64]:
+    """One ranking of rows out of several: reciprocal rank fusion (Cormack, Clarke & Büttcher 2009), ties by row."""
+    rows, places = np.unique(np.concatenate(rankings), return_inverse=True)
+    shares = np.concatenate([1 / (constant + 1 + np.arange(len(ranking))) for ranking in rankings])
+    order: NDArray[np.intp] = np.lexsort((rows, -np.bincount(places, shares, minlength=len(rows)).round(12)))
+    return rows[order]
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds the file's lock, waiting for it; the operating system lets go of it whatever way the process ends."""
+    with path.open("ab") as file:
+        if sys.platform == "win32":
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """What stops a write (full disk, read-only folder), as a BadInput. Nothing was committed: the store is as it was."""
+    try:
+        yield
+    except Raw2VecError:
+        raise
+    except (OSError, RuntimeError, ValueError, pa.ArrowException) as error:
+        raise BadInput(f"Cannot write to the store {folder}: {reason(error)}. The store is as it was.") from error
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """What stops a read (files missing or damaged), as a BadFolder."""
+    try:
+        yield
+    except Raw2VecError:
+        raise
+    except (OSError, RuntimeError, ValueError, pa.ArrowException) as error:
+        raise BadFolder(
+            f"The store {folder} cannot be read, files of it are missing or damaged: {reason(error)}. "
+            "Index the data again into a new folder."
+        ) from error
+
+
+def reason(error: Exception) -> str:
+    """An error's own words without the places in somebody's source code, on one line and not endless."""
+    words = " ".join(_PLACE_IN_RUST.sub("", str(error)).split()).rstrip(". ")
+    return words if len(words) <= 400 else words[:400] + "…"
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Replaces a small file in one step: read by another process, it is the old one or the new one, whole."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
