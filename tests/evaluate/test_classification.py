@@ -90,9 +90,10 @@ def test_several_labels_a_row():
 def test_metrics_are_scikit_learns_whole_and_resampled():
     draw = np.random.default_rng(2)
     truth, said = draw.integers(0, 4, (2, 50))
+    truth[0] = said[0] = 4  # a class that the resample has not drawn
     test, folds = np.arange(60) >= 10, np.zeros(10)
     classes = Classes(np.concatenate([np.arange(10) % 4, truth]), test, folds)
-    counts = np.stack([np.ones(50), draw.multinomial(50, np.full(50, 0.02))])
+    counts = np.stack([np.ones(50), [0, *draw.multinomial(50, np.full(49, 1 / 49))]])
     found = classes._measured({"": said}).of(counts)
     for row, count in enumerate(counts.astype(int)):
         a, b = np.repeat(truth, count), np.repeat(said, count)

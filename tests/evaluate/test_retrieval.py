@@ -50,6 +50,8 @@ def test_several_answers_and_the_cap_of_recall():
     assert found["recall@1"] == 0
     assert found["ndcg@10"] == pytest.approx((1 / np.log2(3) + 1 / np.log2(5)) / (1 + 1 / np.log2(3)))
     assert scored([[0.9, 0.8, 0.1]], task([0, 0], [0, 1]))["recall@1"] == 1  # one place can hold but one of the two
+    many = scored([np.arange(20, 0, -1)], task([0] * 12, np.arange(1, 13)))  # ranks 2 to 13: nine of ten places
+    assert many["recall@10"] == 0.9
 
 
 def test_ndcg_agrees_with_scikit_learn():
@@ -119,6 +121,8 @@ def test_identical_texts_are_one_query_and_one_document():
     assert report.items == 2
     assert report.metrics["recall@1"] == 1  # 'a' finds y, and b finds x, though x is also another row's
     assert report.metrics["mrr@10"] == 1
+    again = {"input": [*columns["input"], "a"], "target": [*columns["target"], "x"]}  # a row twice is a row
+    assert RETRIEVAL.run(encode, again).metrics == report.metrics
 
 
 def test_judgements_as_beir_lays_them_out():
