@@ -1,0 +1,36 @@
+"""`raw2vec evaluate`: a model on data it has not seen, beside its baselines, by a named protocol."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from raw2vec.cli.base import Answer, Data, Debug, Input, Json, Label, Model, Seed, Target, heavy, pace, scores, there
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", metavar="NAME", help="retrieval, sts, classification, masked, space.")
+    ] = None,
+    input: Input = None,
+    target: Target = None,
+    label: Label = None,
+    seed: Seed = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Measure MODEL on DATA beside its baselines.
+
+    Without a protocol the columns choose: a target is to be found, a label to be told.
+
+    raw2vec evaluate finder test.jsonl --protocol retrieval --input query --target code
+    raw2vec evaluate stars test.tsv --input text --label stars
+    """
+    there(model, data)
+    loaded = heavy().load(model)
+    found = loaded.evaluate(data, protocol, input=input, target=target, label=label, seed=seed or 0)
+    report = found.as_dict()
+    return Answer({**report, **pace(report["items"], report["seconds"])}, scores(report))

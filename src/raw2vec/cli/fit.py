@@ -1,0 +1,148 @@
+"""`raw2vec fit`: data to a model folder, with its progress, its scores beside the baselines, and what to type next."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from raw2vec.cli.base import (
+    Answer,
+    Debug,
+    Input,
+    Json,
+    Label,
+    Minutes,
+    Resume,
+    Seed,
+    Target,
+    Training,
+    above_zero,
+    duration,
+    heavy,
+    one_of,
+    scores,
+    there,
+)
+from raw2vec.errors import BadInput
+
+KINDS = ("text", "pairs")
+OBJECTIVES = ("contrastive", "masked", "supervised")
+ENCODERS = ("dense", "recurrent", "convolutional", "transformer")
+SIZES = ("tiny", "small", "base")
+
+
+def _choice(option: str, names: tuple[str, ...], what: str) -> Any:
+    return typer.Option(option, metavar="NAME", callback=one_of(*names), help=f"{what}: {', '.join(names)}.")
+
+
+def fit(
+    data: Annotated[
+        list[str], typer.Argument(metavar="DATA", show_default=False, help="Files of the same columns, a folder, or -.")
+    ],
+    out: Annotated[str, typer.Option("--out", metavar="DIR", show_default=False, help="The model folder to write.")],
+    input: Input = None,
+    target: Target = None,
+    label: Label = None,
+    kind: Annotated[str | None, _choice("--kind", KINDS, "What the data are")] = None,
+    objective: Annotated[str | None, _choice("--objective", OBJECTIVES, "What is learned")] = None,
+    encoder: Annotated[str | None, _choice("--encoder", ENCODERS, "What learns it")] = None,
+    size: Annotated[str | None, _choice("--size", SIZES, "How large it is")] = None,
+    latent: Annotated[
+        int | None, typer.Option("--latent", metavar="N", callback=above_zero, help="Numbers in a vector.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="FILE", help="A recipe.json, instead of the choices above.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the recipe.")
+    ] = None,
+    minutes: Minutes = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", callback=above_zero, help="Budget in steps, instead.")
+    ] = None,
+    seed: Seed = None,
+    device: Annotated[str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda or cuda:1.")] = None,
+    resume: Resume = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Learn an encoder from DATA and save it.
+
+    What is not said is chosen by the data: labels are learned, pairs find
+    each other, and other texts find their own other half. It takes five
+    minutes unless told otherwise.
+
+    raw2vec fit tickets.csv --input body --out tickets
+    raw2vec fit pairs.jsonl --input query --target code --out finder
+    raw2vec fit reviews.tsv --label stars --encoder transformer --out stars
+    raw2vec fit notes.txt --minutes 1 --set encoder.layers=2 --out notes
+    """
+    there(*data, *([recipe] if recipe else []))
+    if minutes and steps:
+        raise BadInput("A budget is --minutes or --steps, not both.")
+    chosen: dict[str, Any] = {"kind": kind, "objective": objective, "encoder": encoder, "latent": latent, "size": size}
+    options = {name: value for name, value in chosen.items() if value is not None}
+    budget = {"minutes": minutes, "steps": steps, "seed": seed}
+    changes = changed(settings or [])
+    if recipe:
+        changes = {**_beside_recipe(options, budget), **changes}
+        options = {"recipe": recipe}
+    else:
+        options |= {name: value for name, value in budget.items() if value is not None}
+    made = heavy().Raw2Vec(**options, settings=changes or None, device=device)
+    with Training() as listener:
+        rows = data[0] if len(data) == 1 else data
+        made.fit(rows, input=input, target=target, label=label, out=out, resume=resume, listener=listener)
+    reading = [out, data[0], *(["--input", input] if input else [])]
+    return _answer(made.report, listener, out, reading if data[0] != "-" else [])
+
+
+def changed(settings: list[str]) -> dict[str, Any]:
+    """key=value words as a mapping; a value is JSON where it can be, else the words themselves."""
+    found: dict[str, Any] = {}
+    for word in settings:
+        key, equals, value = word.partition("=")
+        if not key or not equals:
+            raise BadInput(f"--set takes KEY=VALUE, such as encoder.layers=2, not '{word}'.")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+def _beside_recipe(options: dict[str, Any], budget: dict[str, Any]) -> dict[str, Any]:
+    """The settings that a budget or a seed beside a recipe stands for; the recipe chooses everything else itself."""
+    if options:
+        name = next(iter(options))
+        raise BadInput(f"--{name} has no say beside --recipe: change the recipe, or one of its settings with --set.")
+    if budget["minutes"]:
+        return {"training.steps": None, "training.minutes": budget["minutes"]} | _seed(budget)
+    if budget["steps"]:
+        return {"training.minutes": None, "training.steps": budget["steps"]} | _seed(budget)
+    return _seed(budget)
+
+
+def _seed(budget: dict[str, Any]) -> dict[str, Any]:
+    return {} if budget["seed"] is None else {"seed": budget["seed"]}
+
+
+def _answer(report: dict[str, Any], heard: Training, out: str, reading: list[str]) -> Answer:
+    """`reading` is the model, the data and its column, as the next command takes them; none: the data are gone."""
+    speed = round(heard.items / heard.seconds, 1) if heard.seconds else 0.0
+    values = {key: value for key, value in report.items() if key != "history"}
+    told = f"{out}: learned from {report['items']:,} rows ({report['held_out']:,} held out)"
+    told += f" in {duration(report['seconds'])}, {report['steps']:,} steps"
+    shown: list[RenderableType] = [Text(told)]
+    if report["truncated"]:
+        shown.append(Text(f"{report['truncated']:,} texts were longer than the model takes and were cut"))
+    then: list[str] = []
+    if reading:
+        labelled = str(report.get("protocol")).startswith("classification")
+        store = f"{out.rstrip('/')}.store"
+        then = ["predict", *reading] if labelled else ["index", *reading, "--store", store]
+    return Answer({**values, "items_per_s": speed, "out": out}, [*shown, Text(""), *scores(report)], then)

@@ -1,0 +1,74 @@
+"""`raw2vec predict`: a class, labels or a number for each row, on the terminal or in a file."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from raw2vec.cli.base import Answer, Counter, Data, Debug, Input, Json, Model, grid, heavy, pace, there
+from raw2vec.errors import BadInput
+
+SHOWN = 20  # rows on a terminal
+FORMATS = (".csv", ".jsonl", ".parquet")
+
+
+def predict(
+    model: Model,
+    data: Data,
+    input: Input = None,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", help="A csv, jsonl or parquet file: all rows and columns.")
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Say the class, labels or number of every row of DATA.
+
+    For classes it adds the probability of the one it says. A row without text gets no prediction.
+
+    raw2vec predict stars new.tsv --input text
+    raw2vec predict stars new.tsv --input text --out predicted.csv
+    """
+    there(model, data)
+    if out and not out.endswith(FORMATS):
+        raise BadInput(f"{out}: predictions are written to a file that ends in {', '.join(FORMATS)}.")
+    began = time.perf_counter()
+    work = heavy("cli.predictions")
+    with Counter() as progress:
+        run = work.Predictions(heavy().load(model), data, input, progress)
+        rows = [] if out else list(run.rows())
+        if out:
+            run.write(out)
+    values: dict[str, Any] = {"items": run.items, "truncated": run.truncated, "empty": run.empty, "out": out}
+    if not out:
+        values["predictions"] = rows
+    values |= pace(run.items, time.perf_counter() - began)
+    return Answer(values, _shown(run, rows, out))
+
+
+def _shown(run: Any, rows: list[dict[str, Any]], out: str | None) -> list[RenderableType]:
+    told: list[RenderableType] = []
+    if out:
+        told.append(Text(f"{out}: {run.items:,} rows"))
+    elif rows:
+        cells = [[_cell(value) for value in row.values()] for row in rows[:SHOWN]]
+        told.append(grid([list(rows[0]), *cells], shrink=1))
+        if len(rows) > SHOWN:
+            told.append(Text(f"… and {len(rows) - SHOWN:,} more: add --out FILE", style="dim"))
+    if run.truncated:
+        told.append(Text(f"{run.truncated:,} texts were longer than the model takes and were cut"))
+    if run.empty:
+        told.append(Text(f"{run.empty:,} rows have no text and got no prediction"))
+    return told
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, list):
+        return "|".join(map(str, value))
+    return f"{value:.3f}" if isinstance(value, float) else str(value)[:160]

@@ -1,0 +1,146 @@
+"""Predictions beside their rows, one batch in memory at a time. It needs PyTorch and Arrow: see `base.heavy`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import torch
+
+from raw2vec.errors import BadInput
+from raw2vec.raw import guess_text_column, open_rows, text_column
+from raw2vec.system import Raw2Vec
+from raw2vec.use.classify import probabilities, supervised
+
+ROWS = 4096  # at a time
+
+
+class Predictions:
+    """What a model says of every row of `data`, in order; `items`, `truncated` and `empty` count what has gone by."""
+
+    def __init__(self, model: Raw2Vec, data: str, column: str | None, progress: Callable[[int], None]):
+        self.model, self.progress = model, progress
+        self.head, self.labels = supervised(model.parts_)
+        self.source = open_rows(data, [column] if column else [])
+        own = model.parts_.recipe.columns.get("input", "")
+        guessed = own if own in self.source.columns else None
+        self.column = self.source.column(column) if column else guessed or guess_text_column(self.source)
+        self.items = self.truncated = self.empty = 0
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Each row's number, its text, its prediction and, for classes, the probability of that."""
+        for _, texts, predicted in self._batches():
+            start = self.items - len(texts)
+            for place, text in enumerate(texts):
+                yield {"row": start + place, self.column: text} | {
+                    name: values[place] for name, values in predicted.items()
+                }
+
+    def write(self, out: str) -> None:
+        """All rows with all their columns and the predictions, in a file that appears whole or not at all."""
+        partial = Path(out + ".partial")
+        writer: _Writer | None = None
+        with open(partial, "wb") as file:
+            for batch, _, predicted in self._batches():
+                table = self._beside(batch, predicted)
+                if writer is None:
+                    writer = _WRITERS[Path(out).suffix](file, table.schema)
+                writer.write_table(table.cast(writer.schema))
+            if writer is None:
+                raise BadInput(f"{self.source.name} has no rows to predict.")
+            writer.close()
+        os.replace(partial, out)
+
+    def _batches(self) -> Iterator[tuple[pa.RecordBatch, list[str | None], dict[str, list[Any]]]]:
+        for batch in self.source.batches(ROWS):
+            texts = text_column(batch, self.column)
+            found = self.model.encoded(texts)
+            predicted = self._say(found.vectors)
+            missing = [place for place, text in enumerate(texts) if not text]
+            for values in predicted.values():
+                for place in missing:
+                    values[place] = None
+            self.items += len(texts)
+            self.empty += len(missing)
+            self.truncated += int((found.truncated > 0).sum())
+            self.progress(len(texts))
+            yield batch, texts, predicted
+
+    def _say(self, vectors: np.ndarray) -> dict[str, list[Any]]:
+        if self.labels.task == "classes":
+            shares = probabilities(self.model.parts_, vectors)
+            said = self.labels.words(shares.argmax(axis=1))
+            return {"prediction": said, "probability": [float(share) for share in shares.max(axis=1)]}
+        with torch.inference_mode():
+            device = next(self.head.parameters()).device
+            modes = self.head.readout.mode(torch.from_numpy(vectors).to(device)).cpu().numpy()
+        return {"prediction": self.labels.words(modes)}
+
+    def _beside(self, batch: pa.RecordBatch, predicted: dict[str, list[Any]]) -> pa.Table:
+        """The batch with the predictions as its last columns, in place of older ones of the same names."""
+        table = pa.Table.from_batches([batch])
+        table = table.drop_columns([name for name in predicted if name in table.column_names])
+        for name, values in predicted.items():
+            kind = _kind(name, self.labels.task, self.labels.names)
+            table = table.append_column(name, pa.array(values, kind))
+        return table
+
+
+def _kind(name: str, task: str, names: list[Any]) -> pa.DataType:
+    """The Arrow type of a column of predictions: the same in every batch, whatever the batch holds."""
+    if name == "probability" or task == "numbers":
+        return pa.float64()
+    return pa.list_(pa.string()) if task == "labels" else pa.array(names).type
+
+
+class _Writer(Protocol):
+    """What the three formats have in common."""
+
+    schema: pa.Schema
+
+    def write_table(self, table: pa.Table) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Csv:
+    """Lists become names with '|' between them, as labels are read."""
+
+    def __init__(self, file: IO[bytes], schema: pa.Schema):
+        self.schema, self.file, self.first = schema, file, True
+
+    def write_table(self, table: pa.Table) -> None:
+        for place, column in enumerate(table.schema):
+            if pa.types.is_list(column.type):
+                joined = ["|".join(map(str, names or [])) for names in table.column(place).to_pylist()]
+                table = table.set_column(place, column.name, pa.array(joined, pa.string()))
+        pa_csv.write_csv(table, self.file, pa_csv.WriteOptions(include_header=self.first))
+        self.first = False
+
+    def close(self) -> None:
+        pass
+
+
+class _Jsonl:
+    def __init__(self, file: IO[bytes], schema: pa.Schema):
+        self.schema, self.file = schema, file
+
+    def write_table(self, table: pa.Table) -> None:
+        for row in table.to_pylist():
+            self.file.write(json.dumps(row, default=str, ensure_ascii=False).encode() + b"\n")
+
+    def close(self) -> None:
+        pass
+
+
+_WRITERS: dict[str, Callable[[IO[bytes], pa.Schema], _Writer]] = {
+    ".csv": _Csv,
+    ".jsonl": _Jsonl,
+    ".parquet": pq.ParquetWriter,
+}

@@ -1,0 +1,78 @@
+"""`raw2vec embed` and `raw2vec index`: every row of a file to its vector, in files or in a store to search."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from raw2vec.cli.base import Answer, Counter, Data, Debug, Input, Json, Model, Resume, duration, heavy, pace, there
+
+
+def embed(
+    model: Model,
+    data: Data,
+    out: Annotated[
+        str,
+        typer.Option("--out", metavar="DIR|FILE", show_default=False, help="A folder, a .npy or a .parquet file."),
+    ],
+    input: Input = None,
+    resume: Resume = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Encode every row of DATA to a vector.
+
+    A folder gets Parquet shards that a crash cannot tear; --resume goes on after the last whole one.
+
+    raw2vec embed tickets tickets.csv --input body --out vectors.npy
+    raw2vec embed tickets tickets.csv --input body --out vectors --resume
+    """
+    there(model, data)
+    began = time.perf_counter()
+    loaded = heavy().load(model)
+    with Counter() as progress:
+        done = loaded.embed(data, out, input=input, resume=resume, progress=progress)
+    return _answer(done, out, time.perf_counter() - began, ())
+
+
+def index(
+    model: Model,
+    data: Data,
+    store: Annotated[str, typer.Option("--store", metavar="STORE", show_default=False, help="The folder to search.")],
+    input: Input = None,
+    resume: Resume = False,
+    approximate: Annotated[
+        bool, typer.Option("--approximate", metavar="", help="Also build an approximate index, and measure its recall.")
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Encode every row of DATA into a store, with its columns beside it.
+
+    raw2vec index tickets tickets.csv --input body --store tickets.store
+    """
+    there(model, data)
+    began = time.perf_counter()
+    loaded = heavy().load(model)
+    options = {"approximate": True} if approximate else {}
+    with Counter() as progress:
+        done = loaded.index(data, store, input=input, resume=resume, progress=progress, **options)
+    return _answer(done, store, time.perf_counter() - began, ["search", store, "a few words"])
+
+
+def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()]) -> Answer:
+    """What an embedding or indexing run did, and how fast the rows of this very run were."""
+    more = {name: value for name in ("empty", "recall") if (value := getattr(done, name, None)) is not None}
+    values = {"items": done.items, "new": done.new, "truncated": done.truncated, "out": out, **more}
+    before = done.items - done.new
+    told = [f"{out}: {done.items:,} rows in {duration(seconds)}" + (f", {before:,} from before" if before else "")]
+    if done.truncated:
+        told.append(f"{done.truncated:,} texts were longer than the model takes and were cut")
+    if more.get("empty"):
+        told.append(f"{more['empty']:,} rows are empty")
+    if "recall" in more:
+        told.append(f"the approximate index finds {more['recall']:.1%} of what an exact search finds")
+    return Answer({**values, **pace(done.new, seconds)}, [Text(line) for line in told], then)
