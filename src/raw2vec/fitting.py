@@ -136,9 +136,8 @@ def _work(
 
 def _feed(stage: Stage, recipe: Recipe, corpus: Corpus, held: bool) -> Feed:
     needs = {OBJECTIVES[part.name].needs for part in stage.objectives}
-    columns = stage.columns or recipe.columns
     need = next(name for name in ("labels", "pair", "sides") if name in needs)
-    return Feed(corpus, columns, need, held, recipe.seed, stage.batch_tokens, stage.batch_items)
+    return Feed(corpus, recipe.views(stage), need, held, recipe.seed, stage.batch_tokens, stage.batch_items)
 
 
 def _judged(stage: Stage, recipe: Recipe, corpus: Corpus) -> list[Any]:

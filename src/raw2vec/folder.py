@@ -73,7 +73,7 @@ def save(folder: Path, parts: Model, card: str, dialect: Dialect | None, extra: 
         extra(partial)
 
 
-def load(folder: Path, dialects: dict[str, Dialect]) -> Model:
+def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
     """The model in a folder. BadFolder says which file is missing, damaged or of another kind."""
     if not folder.is_dir():
         raise BadFolder(f"There is no model folder {folder}.")
@@ -89,7 +89,8 @@ def load(folder: Path, dialects: dict[str, Dialect]) -> Model:
     objectives = build_objectives(recipe, raw, model, task, outcomes)
     with _damage(folder / "model.safetensors") as path:
         weights = load_file(path)
-        model.load_state_dict(weights if held["weights"] == "raw2vec" else dialects[held["weights"]].read(weights))
+        dialect = dialect_of(recipe) if held["weights"] != "raw2vec" else None
+        model.load_state_dict(dialect.read(weights) if dialect else weights)
     with _damage(folder / "heads.safetensors") as path:
         objectives.load_state_dict(load_file(path))
     golden = None

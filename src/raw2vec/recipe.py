@@ -47,12 +47,19 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class View(_Strict):
+    """One way to read a row: which column plays which role. Rows that lack one of its columns are not in it."""
+
+    columns: dict[Role, str]
+    weight: float = Field(1.0, gt=0, le=1, description="share of its rows that an epoch draws")
+
+
 class Stage(_Strict):
     """One stretch of training: what is minimised, on which columns, with how much of the budget."""
 
     objectives: tuple[Objective, ...] = Field(min_length=1)
     share: float = Field(1.0, gt=0, description="of the budget, relative to the other stages' shares")
-    columns: dict[Role, str] | None = Field(None, description="columns by role; none: the recipe's own")
+    views: tuple[View, ...] = Field((), description="ways to read a row, mixed; none: the recipe's own columns")
     batch_tokens: int | None = Field(None, ge=1, description="at most this many tokens a batch, items of like length")
     batch_items: int | None = Field(None, ge=1, description="at most this many items a batch, drawn at random")
     learning_rate: float | None = Field(None, gt=0, description="peak; none: the training's own")
@@ -109,6 +116,10 @@ class Recipe(_Strict):
         except ValidationError as error:
             raise BadInput(sentence(error, name)) from None
 
+    def views(self, stage: Stage) -> tuple[View, ...]:
+        """How this stage reads a row."""
+        return stage.views or (View(columns=self.columns),)
+
     def json_text(self) -> str:
         """The recipe as the JSON that `read` takes."""
         return json.dumps(self.model_dump(mode="json", exclude_none=True), indent=2) + "\n"
@@ -149,6 +160,8 @@ def _siblings(error: ValidationError, path: tuple[int | str, ...]) -> list[str]:
     model: type[BaseModel] | None = models.get(error.title)
     if "training" in path[:-1]:
         model = Training
+    elif "views" in path[:-1]:
+        model = View
     elif "stages" in path[:-1]:
         model = Stage
     return list(model.model_fields) if model else []

@@ -10,6 +10,7 @@ import torch
 
 from raw2vec.evaluate import CLASSIFICATION, RETRIEVAL, Encode, Report, health
 from raw2vec.fitting import Fitted
+from raw2vec.interchange import refusal
 from raw2vec.recipe import Role
 
 FEWEST = 20  # held-out rows below which nothing is claimed
@@ -110,5 +111,7 @@ def card(fitted: Fitted, made: dict[str, Any]) -> str:
         for name, metrics in {"this model": made["metrics"], **made["baselines"]}.items():
             cells = [f"{metrics[key]:.3f}" if key in metrics else "–" for key in names]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    lines += ["", *(f"- {note}" for note in made["notes"])]
+    reason = refusal(recipe)
+    other = f"does not open in sentence-transformers: {reason}" if reason else "opens in sentence-transformers as it is"
+    lines += ["", *(f"- {note}" for note in [*made["notes"], f"the folder {other}"])]
     return "\n".join(lines) + "\n"

@@ -19,7 +19,7 @@ from torch import Tensor
 from raw2vec import folder, presets
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.fitting import Fitted, fit_model, working_precision
-from raw2vec.interchange import DIALECTS, dialect_of, write_extras
+from raw2vec.interchange import dialect_of, write_extras
 from raw2vec.raw import Rows, open_rows
 from raw2vec.recipe import Recipe, Role
 from raw2vec.report import card, judge, report
@@ -252,7 +252,7 @@ class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     @classmethod
     def load(cls, source: str | Path, device: str | None = None) -> Self:
         """The model of a folder, its golden vectors checked. BadFolder where it is damaged or not a model."""
-        parts = folder.load(Path(source), DIALECTS)
+        parts = folder.load(Path(source), dialect_of)
         settings = parts.recipe
         made = cls(recipe=settings, kind=settings.kind, seed=settings.seed, device=device)
         made._adopt(parts)

@@ -202,7 +202,7 @@ def _double(cell: Cell, folder: Path):
     objectives = build_objectives(recipe, prepared.raw, model, labels and labels.task, labels.outcomes if labels else 0)
     modules = nn.ModuleDict({"model": model, "objectives": objectives}).double().eval()
     objective = objectives[f"0/{cell.objective}"]
-    feed = Feed(prepared.corpus, recipe.columns, objective.needs, False, 0, batch_items=6)
+    feed = Feed(prepared.corpus, recipe.views(recipe.stages[0]), objective.needs, False, 0, batch_items=6)
     batch = feed.batch(feed.epoch(0)[0][:6])
     return modules, lambda: next(iter(objective(model, batch, Draws(1)).values()))
 

@@ -1,1 +1,68 @@
-"""Other people's formats, in and out."""
+"""Other people's formats: names for our weights that their libraries know, and the files they need beside ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from torch import Tensor
+
+from raw2vec.errors import BadInput
+from raw2vec.folder import Dialect, Model
+from raw2vec.interchange import sentence_transformers
+from raw2vec.interchange.hugging_face import config_of, family, from_hugging_face, to_hugging_face
+from raw2vec.recipe import Recipe
+
+__all__ = ["config_of", "dialect_of", "family", "from_hugging_face", "refusal", "to_hugging_face", "write_extras"]
+
+_STATIC = {"embedding.table.weight": "embedding.weight"}
+
+
+def refusal(recipe: Recipe) -> str | None:
+    """Why a folder of this recipe does not open in sentence-transformers, or None where it does."""
+    if recipe.encoder.name == "transformer":
+        try:
+            family(recipe.encoder.settings)
+        except BadInput as error:
+            return str(error)
+    return sentence_transformers.refusal(recipe)
+
+
+def dialect_of(recipe: Recipe) -> Dialect | None:
+    """The names under which this recipe's weights are stored, where another library knows its architecture."""
+    settings = recipe.encoder.settings
+    if refusal(recipe):
+        return None
+    if recipe.encoder.name == "dense":
+        back = {theirs: ours for ours, theirs in _STATIC.items()}
+        return Dialect("static", lambda weights: _renamed(weights, _STATIC), lambda weights: _renamed(weights, back))
+    if recipe.embedding["width"] != settings["width"]:
+        return None  # the map between the two would be worked into the table, and could not be had back
+
+    def write(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        latent = {name: value for name, value in weights.items() if name.startswith("latent.")}
+        return {**to_hugging_face(weights, settings), **latent}
+
+    def read(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        latent = {name: weights.pop(name) for name in list(weights) if name.startswith("latent.")}
+        return {**from_hugging_face(weights, config_of(settings, 0, 0)), **latent}
+
+    return Dialect(family(settings), write, read)
+
+
+def write_extras(folder: Path, parts: Model) -> None:
+    """Beside our own files, what sentence-transformers and transformers need to open the folder; nothing where they
+    cannot."""
+    if dialect_of(parts.recipe) is None:
+        return
+    raw, settings = parts.raw, parts.recipe.encoder.settings
+    if parts.recipe.encoder.name == "transformer":
+        tokens = {"pad_token_id": raw.pad, "bos_token_id": raw.start, "eos_token_id": raw.end}
+        tokens |= {"cls_token_id": raw.start, "sep_token_id": raw.end}
+        config = config_of(settings, raw.size, raw.max_tokens, tokens)
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    sentence_transformers.write(folder, parts)
+
+
+def _renamed(weights: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tensor]:
+    return {names.get(name, name): value for name, value in weights.items()}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -13,60 +12,67 @@ from numpy.typing import NDArray
 from raw2vec.batch import Batch
 from raw2vec.corpus import Corpus
 from raw2vec.errors import BadInput
-from raw2vec.recipe import SIDES, Role
-from raw2vec.seeding import permutation
+from raw2vec.recipe import SIDES, View
+from raw2vec.seeding import Draws, permutation
 
 _WINDOW = 64  # batches' worth of items that are sorted by length together
 
 
-@dataclass(frozen=True)
 class Feed:
     """A corpus as one stage sees it: what a sample is, and how samples make batches.
 
-    A sample is a whole row, or with `needs == "sides"` any one column of it by itself. `batch_tokens` makes batches of
-    items of like length; `batch_items` alone draws them at random, which contrastive learning wants.
+    A sample is a row by one of the views, or with `needs == "sides"` any one column of a row by itself. `batch_tokens`
+    makes batches of items of like length; `batch_items` alone draws them at random, which contrastive learning wants.
     """
 
-    corpus: Corpus
-    columns: Mapping[Role, str]
-    needs: Literal["sides", "pair", "labels"]
-    held: bool
-    seed: int
-    batch_tokens: int | None = None
-    batch_items: int | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "samples", self._samples())
+    def __init__(
+        self,
+        corpus: Corpus,
+        views: Sequence[View],
+        needs: Literal["sides", "pair", "labels"],
+        held: bool,
+        seed: int,
+        batch_tokens: int | None = None,
+        batch_items: int | None = None,
+    ):
+        self.corpus, self.needs, self.seed = corpus, needs, seed
+        self.batch_tokens, self.batch_items = batch_tokens, batch_items
+        found = [{side: view.columns[side] for side in SIDES if side in view.columns} for view in views]
+        if any(view.keys() != found[0].keys() for view in found):
+            raise BadInput("The views of a stage must all have the same roles (all input and target, say).")
+        if needs == "sides":
+            found = [{"input": name} for name in dict.fromkeys(name for view in found for name in view.values())]
+        self.views = [{side: corpus.columns.index(name) for side, name in view.items()} for view in found]
+        self.weights = np.array([view.weight for view in views] if needs != "sides" else [1.0] * len(found))
+        self.samples = self._samples(held)
         if not len(self.samples):
-            share = "held-out" if self.held else "training"
-            raise BadInput(f"No {share} row has anything in {' and '.join(map(repr, self.columns.values()))}.")
+            names = " or ".join(" with ".join(map(repr, view.values())) for view in found)
+            raise BadInput(f"No {'held-out' if held else 'training'} row has anything in {names}.")
 
-    samples: NDArray[np.int64] = None  # type: ignore[assignment]  # (S, 2): row, and column where a sample is one
-
-    @property
-    def sides(self) -> dict[Role, int]:
-        """The corpus column of each side that this stage reads."""
-        return {side: self.corpus.columns.index(self.columns[side]) for side in SIDES if side in self.columns}
-
-    def _samples(self) -> NDArray[np.int64]:
-        columns = list(self.sides.values())
-        present = (self.corpus.lengths[:, columns] > 0) & (self.corpus.held == self.held)[:, None]
-        if self.needs == "sides":
-            rows, places = present.nonzero()
-            return np.stack([rows, np.array(columns)[places]], axis=1)
-        rows = present.all(axis=1).nonzero()[0]
-        return np.stack([rows, np.zeros_like(rows)], axis=1)
+    def _samples(self, held: bool) -> NDArray[np.int64]:
+        """(S, 2): the row, and the view it is seen by."""
+        there = self.corpus.held == held
+        parts = []
+        for number, view in enumerate(self.views):
+            present = (self.corpus.lengths[:, list(view.values())] > 0).all(axis=1) & there
+            rows = present.nonzero()[0]
+            parts.append(np.stack([rows, np.full_like(rows, number)], axis=1))
+        return np.concatenate(parts)
 
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each sample, (S,)."""
-        if self.needs == "sides":
-            return self.corpus.lengths[self.samples[:, 0], self.samples[:, 1]]
-        columns = np.array(list(self.sides.values()))
-        return np.asarray(self.corpus.lengths[np.ix_(self.samples[:, 0], columns)].sum(axis=1))
+        found = np.zeros(len(self.samples), np.int64)
+        for number, view in enumerate(self.views):
+            own = self.samples[:, 1] == number
+            found[own] = self.corpus.lengths[np.ix_(self.samples[own, 0], np.array(list(view.values())))].sum(axis=1)
+        return found
 
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
         """The epoch's batches, each an array of sample numbers."""
         order = permutation(len(self.samples), self.seed, "order", epoch)
+        if (self.weights < 1).any():
+            luck = Draws(self.seed, epoch).uniform("view", torch.from_numpy(order)).numpy()
+            order = order[luck < self.weights[self.samples[order, 1]]]
         if self.batch_tokens is None:
             parts = max(1, round(len(order) / (self.batch_items or 256)))
             return np.array_split(order, parts)
@@ -92,15 +98,15 @@ class Feed:
 
     def batch(self, samples: NDArray[np.int64]) -> Batch:
         """These samples, gathered."""
-        rows, columns = self.samples[samples].T
-        width = len(self.corpus.columns)
-        if self.needs == "sides":
-            return Batch(torch.from_numpy(rows * width + columns), {"input": self.corpus.gather(rows, columns)})
-        sides = {str(side): self.corpus.gather(rows, column) for side, column in self.sides.items()}
+        rows, views = self.samples[samples].T
+        sides = {
+            str(side): self.corpus.gather(rows, np.array([view.get(side, -1) for view in self.views])[views])
+            for side in self.views[0]
+        }
         labels = None
-        if self.corpus.labels is not None:
+        if self.needs == "labels" and self.corpus.labels is not None:
             labels = torch.from_numpy(np.asarray(self.corpus.labels[rows]))
-        return Batch(torch.from_numpy(rows * width), sides, labels)
+        return Batch(torch.from_numpy(rows * len(self.views) + views), sides, labels)
 
     def some(self, items: int) -> list[Batch]:
         """Batches of the first `items` samples of epoch 0's order, for judging by: the same ones every time."""

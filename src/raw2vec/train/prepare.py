@@ -143,8 +143,6 @@ def _tokenized(raw: Text, texts: Sequence[str | None]) -> tuple[Ragged, int]:
 def columns_of(recipe: Recipe) -> list[str]:
     """Every column that any stage reads as a side, in order of first use."""
     found: dict[str, None] = {}
-    for stage in recipe.stages:
-        for role, name in (stage.columns or recipe.columns).items():
-            if role in SIDES:
-                found[name] = None
+    for view in (view for stage in recipe.stages for view in recipe.views(stage)):
+        found |= {name: None for role, name in view.columns.items() if role in SIDES}
     return list(found)
