@@ -48,7 +48,8 @@ class Convolutional(Encoder):
         soften([block.leave for block in blocks])
 
     def layers_of(self, x: Ragged) -> Iterator[Ragged]:
-        x = x.replace(self.project(x.values))
+        # Back to the type it came in: under autocast what the layers add up stays float32.
+        x = x.replace(self.project(x.values).to(x.values.dtype))
         for layer in self.layers:
             yield x
             x = layer(x)

@@ -115,7 +115,8 @@ class Transformer(Encoder):
         soften([linear for block in blocks for linear in (block.attention.leave, block.feed_forward.leave)])
 
     def layers_of(self, x: Ragged) -> Iterator[Ragged]:
-        x = self.positions(x.replace(self.project(x.values)))
+        # Back to the type it came in: under autocast what the layers add up stays float32.
+        x = self.positions(x.replace(self.project(x.values).to(x.values.dtype)))
         x = x.replace(self.dropout(self.normalization(x.values)))
         layout, rotations = Layout(x), self._rotations(x)
         for layer, window in zip(self.layers, self.windows, strict=True):
@@ -131,6 +132,11 @@ class Transformer(Encoder):
         return {near: (self.local_rotary if near else self.global_rotary)(x) for near in kinds}
 
 
+def hidden_features(width: int, feed_forward: int, activation: str) -> int:
+    """What a `feed_forward` of 0 stands for: four times the width, two thirds of it when gated, in steps of 64."""
+    return feed_forward or (-(-8 * width // 192) * 64 if activation in GATES else 4 * width)
+
+
 def _added(positions: str, limit: int, width: int) -> nn.Module:
     """Positions that are added to the rows; rotary ones come in at each attention instead."""
     if positions == "learned":
@@ -143,7 +149,7 @@ def _added(positions: str, limit: int, width: int) -> nn.Module:
 
 
 def _feed_forward(width: int, hidden: int, name: str, bias: bool, dropout: float) -> FeedForward | GatedFeedForward:
+    hidden = hidden_features(width, hidden, name)
     if name in GATES:
-        gated = hidden or -(-8 * width // 3 // 64) * 64
-        return GatedFeedForward(width, gated, activation_called(GATES[name]), bias, dropout)
-    return FeedForward(width, hidden or 4 * width, activation_called(name), bias, dropout)
+        return GatedFeedForward(width, hidden, activation_called(GATES[name]), bias, dropout)
+    return FeedForward(width, hidden, activation_called(name), bias, dropout)

@@ -15,6 +15,9 @@ class Recurrent(nn.Module):
 
     With two directions the first half of the features has read the item from its start, the second half from its
     true end; each half has width / 2 features.
+
+    Autocast is heeded while learning only. In bfloat16 an LSTM's rounding depends on its batch (alone or not: cosine
+    0.99985 at 8 features, 0.99997 at 64), and an item's vector must not, so encoding reads in the weights' own type.
     """
 
     def __init__(self, inputs: int, width: int, cell: str = "lstm", directions: int = 2):
@@ -44,8 +47,11 @@ class Recurrent(nn.Module):
         if not len(x.values):
             return x.replace(x.values.new_zeros(0, self.cell.hidden_size * (1 + self.cell.bidirectional)))
         rows, alive = _time_steps(x)
-        packed = PackedSequence(x.values.index_select(0, rows), alive)
-        states: Tensor = self.cell(packed)[0].data
+        device = x.values.device.type
+        learning = torch.is_autocast_enabled(device) and torch.is_grad_enabled()
+        values = x.values if learning else x.values.to(self.cell.all_weights[0][0].dtype)
+        with torch.autocast(device, enabled=learning):
+            states: Tensor = self.cell(PackedSequence(values.index_select(0, rows), alive))[0].data
         return x.replace(torch.zeros_like(states).index_copy(0, rows, states))
 
 

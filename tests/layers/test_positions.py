@@ -1,0 +1,80 @@
+import pytest
+import torch
+
+from raw2vec.errors import BadInput
+from raw2vec.layers import Learned, Rotary, Sinusoidal
+from raw2vec.ragged import Ragged
+
+
+def ragged(*lengths: int, width: int = 6) -> Ragged:
+    torch.manual_seed(0)
+    return Ragged.of([torch.randn(length, width, dtype=torch.float64) for length in lengths])
+
+
+def test_rotated_products_depend_on_the_distance_alone() -> None:
+    """The point of rotary positions: q at place i and k at place j meet as at i + 5 and j + 5."""
+    torch.manual_seed(0)
+    rotate = Rotary(8)(ragged(40))
+    query, key = torch.randn(8).expand(40, 1, 8), torch.randn(8).expand(40, 1, 8)
+    scores = (rotate(query)[:, 0] @ rotate(key)[:, 0].T).float()
+    torch.testing.assert_close(scores[:-5, :-5], scores[5:, 5:], atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(scores[0], scores[5])
+
+
+def test_rotation_keeps_lengths_and_leaves_the_first_place() -> None:
+    x = ragged(3, 1, 5)
+    heads = torch.randn(9, 2, 4, 6, dtype=torch.float64)
+    turned = Rotary(6)(x)(heads)
+    torch.testing.assert_close(turned.norm(dim=-1), heads.norm(dim=-1), atol=1e-6, rtol=1e-6)
+    first = x.places == 0
+    torch.testing.assert_close(turned[first], heads[first])
+    assert not torch.allclose(turned[~first], heads[~first])
+
+
+def test_rotation_pairs_a_feature_with_the_one_half_a_head_away() -> None:
+    """Hugging Face's rotate_half, written out."""
+    x = ragged(7)
+    heads = torch.randn(7, 3, 6, dtype=torch.float64)
+    angles = torch.arange(7)[:, None].float() / 100.0 ** (torch.arange(0, 6, 2).float() / 6)
+    angles = torch.cat((angles, angles), dim=1)[:, None].double()
+    half = torch.cat((-heads[..., 3:], heads[..., :3]), dim=-1)
+    expected = heads * angles.cos() + half * angles.sin()
+    torch.testing.assert_close(Rotary(6, base=100.0)(x)(heads), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_rotation_is_as_exact_in_a_model_cast_to_bfloat16() -> None:
+    x = ragged(300)
+    assert torch.equal(Rotary(6).bfloat16()(x).cos, Rotary(6)(x).cos)
+
+
+def test_gradients() -> None:
+    x = ragged(3, 1, 2)
+    rotate = Rotary(6)(x)
+    assert torch.autograd.gradcheck(rotate, torch.randn(6, 2, 6, dtype=torch.float64, requires_grad=True))
+    for layer in (Learned(3, 6).double(), Sinusoidal(6).double()):
+        parameters = list(layer.parameters())
+
+        def apply(values: torch.Tensor, *_: torch.Tensor, layer: torch.nn.Module = layer) -> torch.Tensor:
+            return layer(x.replace(values)).values
+
+        assert torch.autograd.gradcheck(apply, (x.values.clone().requires_grad_(), *parameters))
+
+
+@pytest.mark.parametrize("layer", [Learned(5, 6).double(), Sinusoidal(6).double()])
+def test_added_positions_count_from_each_items_own_start(layer: torch.nn.Module) -> None:
+    together = layer(ragged(3, 1, 5)).items()
+    for item, alone in zip(together, ragged(3, 1, 5).items(), strict=True):
+        torch.testing.assert_close(item, layer(Ragged.of([alone])).values)
+        assert not torch.equal(item, alone)
+
+
+def test_learned_positions_refuse_longer_items() -> None:
+    with pytest.raises(BadInput, match=r"Item 1 of the batch has 6 rows.*for 5 only"):
+        Learned(5, 6).double()(ragged(5, 6))
+
+
+def test_odd_widths_are_refused() -> None:
+    with pytest.raises(BadInput, match="pairs"):
+        Rotary(7)
+    with pytest.raises(BadInput, match="even"):
+        Sinusoidal(7)

@@ -1,0 +1,85 @@
+import pytest
+import torch
+from torch import Tensor
+
+from raw2vec.errors import BadInput
+from raw2vec.layers import Recurrent
+from raw2vec.ragged import Ragged
+
+LENGTHS = [4, 0, 1, 9, 4, 2]
+KINDS = [(cell, directions) for cell in ("lstm", "gru") for directions in (1, 2)]
+
+
+def batch(lengths: list[int] = LENGTHS, width: int = 3) -> Ragged:
+    torch.manual_seed(0)
+    return Ragged(torch.randn(sum(lengths), width, dtype=torch.float64), torch.tensor(lengths)[:, None])
+
+
+@pytest.mark.parametrize(("cell", "directions"), KINDS)
+def test_states_are_those_of_each_item_read_alone(cell: str, directions: int) -> None:
+    """Torch's own layer on the single, unpadded item: the backward half must start at the item's true end."""
+    x, layer = batch(), Recurrent(3, 8, cell, directions).double()
+    for item, states in zip(x.items(), layer(x).items(), strict=True):
+        if len(item):
+            torch.testing.assert_close(states, layer.cell(item)[0])
+    assert layer(x).values.shape == (20, 8)
+
+
+@pytest.mark.parametrize(("cell", "directions"), KINDS)
+def test_gradients(cell: str, directions: int) -> None:
+    x, layer = batch([2, 1, 3], 2), Recurrent(2, 4, cell, directions).double()
+
+    def apply(values: Tensor, *_: Tensor) -> Tensor:
+        return layer(x.replace(values)).values
+
+    assert torch.autograd.gradcheck(apply, (x.values.requires_grad_(), *layer.parameters()))
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+def test_what_a_state_has_read(directions: int) -> None:
+    """A state in the middle of item 3 hears of all of it, or of what came before; never of a neighbour."""
+    x, layer = batch(), Recurrent(3, 8, directions=directions).double()
+    values = x.values.requires_grad_()
+    start = int(x.offsets[3])
+    layer(x).values[start + 4].sum().backward()
+    assert values.grad is not None
+    heard = values.grad.abs().sum(dim=1) > 0
+    expected = torch.zeros(20, dtype=torch.bool)
+    expected[start : start + (9 if directions == 2 else 5)] = True
+    assert heard.equal(expected)
+
+
+def test_bfloat16_autocast() -> None:
+    x, layer = batch(), Recurrent(3, 8)
+    x = x.replace(x.values.float())
+    exact = layer(x).values
+    with torch.autocast("cpu", torch.bfloat16):
+        half = layer(x).values
+    torch.testing.assert_close(half.float(), exact, atol=0.05, rtol=0.05)
+    half.float().sum().backward()
+
+
+@torch.inference_mode()
+def test_encoding_does_not_heed_autocast() -> None:
+    x, layer = batch(), Recurrent(3, 8)
+    x = x.replace(x.values.float())
+    exact = layer(x).values
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).values.equal(exact)
+        assert layer(x.replace(x.values.bfloat16())).values.dtype == torch.float32
+
+
+def test_it_begins_remembering() -> None:
+    layer = Recurrent(3, 8)
+    assert layer.cell.bias_ih_l0.tolist() == [0.0] * 4 + [1.0] * 4 + [0.0] * 8
+    torch.testing.assert_close(layer.cell.weight_hh_l0[:4] @ layer.cell.weight_hh_l0[:4].T, torch.eye(4))
+
+
+def test_nothing_to_read_and_unusable_settings() -> None:
+    assert Recurrent(3, 8).double()(batch([0, 0])).values.shape == (0, 8)
+    with pytest.raises(BadInput, match="Did you mean 'lstm'"):
+        Recurrent(3, 8, "lsmt")
+    with pytest.raises(BadInput, match="1 or 2 directions"):
+        Recurrent(3, 8, directions=3)
+    with pytest.raises(BadInput, match="even"):
+        Recurrent(3, 7)

@@ -1,0 +1,100 @@
+import pytest
+import torch
+from torch import Tensor
+
+from raw2vec.errors import BadInput
+from raw2vec.latent import POOLINGS, Point
+from raw2vec.ragged import Ragged
+
+LENGTHS = [4, 0, 1, 9, 0]
+
+
+def states(lengths: list[int] = LENGTHS, dtype: torch.dtype = torch.float64) -> Ragged:
+    torch.manual_seed(0)
+    return Ragged(torch.randn(sum(lengths), 6).to(dtype), torch.tensor(lengths)[:, None])
+
+
+def made(pooling: str, width: int = 0, normalize: str = "none") -> Point:
+    torch.manual_seed(0)
+    point = Point(6, width, pooling, normalize)
+    if pooling == "attention":
+        torch.nn.init.normal_(point.query)
+    return point
+
+
+def by_hand(point: Point, item: Tensor) -> Tensor:
+    if point.pooling == "attention":
+        return (item @ point.query.to(item.dtype) / 6**0.5).softmax(dim=0) @ item
+    return {"mean": item.mean(0), "first": item[0], "last": item[-1], "max": item.max(0).values}[point.pooling]
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_each_item_is_pooled_by_itself_and_an_empty_one_gives_zeros(pooling: str) -> None:
+    x, point = states(), made(pooling).double()
+    for item, vector in zip(x.items(), point(x), strict=True):
+        torch.testing.assert_close(vector, by_hand(point, item) if len(item) else torch.zeros(6).double())
+
+
+@pytest.mark.parametrize("normalize", ["none", "unit"])
+@pytest.mark.parametrize("width", [0, 3])
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_gradients(pooling: str, width: int, normalize: str) -> None:
+    x, point = states([4, 1, 3]), made(pooling, width, normalize).double()
+
+    def apply(values: Tensor, *_: Tensor) -> Tensor:
+        return point(x.replace(values))
+
+    assert torch.autograd.gradcheck(apply, (x.values.requires_grad_(), *point.parameters()))
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_bfloat16_states_give_float32_vectors_and_finite_gradients(pooling: str) -> None:
+    x = states(dtype=torch.bfloat16)
+    x.values.requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        vectors = made(pooling, 3, "unit")(x)
+    assert vectors.dtype == torch.float32
+    vectors.square().sum().backward()
+    assert x.values.grad is not None
+    assert x.values.grad.isfinite().all()
+    torch.testing.assert_close(vectors, made(pooling, 3, "unit")(x.replace(x.values.float())), atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_no_rows_anywhere(pooling: str) -> None:
+    assert made(pooling)(states([0, 0])).equal(torch.zeros(2, 6, dtype=torch.float64))
+
+
+def test_attention_survives_large_scores() -> None:
+    x, point = states(dtype=torch.float32), made("attention")
+    with torch.no_grad():
+        point.query.mul_(1e4)
+    vectors = point(x)
+    assert vectors.isfinite().all()
+    vectors.sum().backward()
+    assert point.query.grad is not None
+    assert point.query.grad.isfinite().all()
+
+
+def test_attention_begins_as_the_mean() -> None:
+    x = states(dtype=torch.float32)
+    torch.testing.assert_close(Point(6, pooling="attention")(x), Point(6)(x))
+
+
+def test_unit_vectors_have_length_one_and_zeros_stay() -> None:
+    lengths = Point(6, normalize="unit")(states()).norm(dim=1)
+    torch.testing.assert_close(lengths, torch.tensor([1.0, 0, 1, 1, 0], dtype=torch.float64))
+
+
+def test_widths() -> None:
+    assert Point(6).width == 6
+    assert Point(6, 3).width == 3
+    assert Point(6, 3).double()(states()).shape == (5, 3)
+    assert not list(Point(6).parameters())
+
+
+def test_unusable_settings() -> None:
+    with pytest.raises(BadInput, match="Did you mean 'mean'"):
+        Point(6, pooling="means")
+    with pytest.raises(BadInput, match="length one"):
+        Point(6, normalize="l2")
