@@ -26,7 +26,7 @@ FLOORS = [
     ["cli", "demos", "service"],
 ]
 # Files that gather their own folder, as its __init__ does.
-GATHERERS = {"train.loop", "train.prepare"}
+GATHERERS = {"train.loop", "train.prepare", "use.index"}
 
 
 def modules() -> dict[str, Path]:

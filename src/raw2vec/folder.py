@@ -62,7 +62,7 @@ def save(folder: Path, parts: Model, card: str, dialect: Dialect | None, extra: 
         heads = {name: value.contiguous() for name, value in parts.objectives.state_dict().items()}
         save_file(heads, partial / "heads.safetensors")
         parts.raw.save(partial)
-        raw = {"settings": parts.raw.settings, "weights": dialect.name if dialect else "raw2vec"}
+        raw: dict[str, Any] = {"settings": parts.raw.settings, "weights": dialect.name if dialect else "raw2vec"}
         raw |= {"labels": parts.labels.as_dict() if parts.labels else None}
         _write_json(partial / "raw.json", raw)
         _write_json(partial / "report.json", parts.report)

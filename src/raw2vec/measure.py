@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
+from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
 from raw2vec.evaluate import Encode, Guesses, Report, protocol
 from raw2vec.folder import Model
-from raw2vec.objectives import Masked
-from raw2vec.raw import Rows, text_column
+from raw2vec.objectives import Masked, Supervised
+from raw2vec.presets import roles
+from raw2vec.ragged import Ragged
+from raw2vec.raw import Rows, open_rows, text_column
 from raw2vec.recipe import Role
+from raw2vec.seeding import Draws
 from raw2vec.use.fill import fill
+from raw2vec.use.inspect import Inspection, inspect
 
 
 def measure(
@@ -28,6 +35,36 @@ def measure(
     if chosen.name == "masked":
         return chosen.run(lambda texts: Guesses(*fill(parts, texts, seed)), held, seed)
     return chosen.run(encode, held, seed)
+
+
+def inspected(parts: Model, rows: Rows, columns: Mapping[Role, str], items: int = 32) -> Inspection:
+    """The model over the first rows, and its own last objective forwards and backwards where the columns allow it."""
+    held = {role: values[:items] for role, values in read_columns(rows, columns).items()}
+    device = next(parts.model.parameters()).device
+    sides: dict[str, Ragged] = {
+        role: parts.raw.windows([text or "" for text in held[role]]).ragged.to(device)
+        for role in ("input", "target")
+        if role in held
+    }
+    objective = list(parts.objectives.values())[-1]
+    labels = None
+    if isinstance(objective, Supervised):
+        with torch.no_grad():
+            labels = objective.readout.mode(parts.model(sides["input"]))
+        if "label" in held and parts.labels:
+            labels = torch.from_numpy(parts.labels.numbers(held["label"])).to(device)
+    batch = Batch(torch.arange(len(sides["input"]), device=device), sides, labels)
+    return inspect(parts.model, sides["input"], lambda: next(iter(objective(parts.model, batch, Draws(0)).values())))
+
+
+def columns_of(parts: Model, data: Any, **asked: str | None) -> tuple[Rows, dict[Role, str]]:
+    """The data's rows, and their columns by role: those asked for, else those of the model's recipe that are there."""
+    rows = open_rows(data, [name for name in asked.values() if name is not None])
+    if not any(asked.values()):
+        known = parts.recipe.columns
+        asked = {role: known.get(role) if known.get(role) in rows.columns else None for role in asked}  # type: ignore[call-overload]
+    kind = "text" if len(asked) == 1 or len(rows.columns) == 1 else None
+    return rows, roles(rows, kind, asked)  # type: ignore[arg-type]
 
 
 def read_columns(rows: Rows, columns: Mapping[Role, str]) -> dict[str, list[Any]]:

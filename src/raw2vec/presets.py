@@ -33,6 +33,24 @@ SIZES: dict[str, dict[str, dict[str, int]]] = {
 OBJECTIVES = ("contrastive", "masked", "supervised")
 
 
+def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, Any]) -> Recipe:
+    """The recipe that Raw2Vec's constructor `options` ask for: their own recipe, or the default one for these rows."""
+    given = options["recipe"]
+    if given is not None:
+        made = given if isinstance(given, Recipe) else Recipe.read(given)
+        made = made.changed({f"columns.{role}": name for role, name in asked.items() if name is not None})
+    else:
+        kind, encoder = options["kind"], options["encoder"]
+        columns = roles(rows, kind, asked)
+        made = recipe(
+            kind or ("pairs" if "target" in columns else "text"),
+            columns,
+            encoder=dict(encoder) if isinstance(encoder, Mapping) else encoder,
+            **{name: options[name] for name in ("objective", "latent", "size", "minutes", "steps", "seed")},
+        )
+    return made.changed(options["settings"]) if options["settings"] else made
+
+
 def recipe(
     kind: str,
     columns: dict[Role, str],

@@ -13,7 +13,17 @@ from raw2vec.fitting import Fitted
 from raw2vec.interchange import refusal
 from raw2vec.recipe import Role
 
+GOLDEN = 4  # inputs whose vectors a folder keeps
 FEWEST = 20  # held-out rows below which nothing is claimed
+
+
+def judged(fitted: Fitted, encode: Encode, data: str) -> str:
+    """Puts the report and the golden vectors into the fitted model, and gives its model card."""
+    parts = fitted.model
+    parts.report = report(fitted, judge(fitted, encode, parts.recipe.seed), encode, data)
+    golden = [text for text in fitted.held.get("input", []) if text][:GOLDEN] or ["raw2vec"]
+    parts.golden = (golden, encode(golden, "input"))
+    return card(fitted, parts.report)
 
 
 def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:

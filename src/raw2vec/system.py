@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -18,16 +18,21 @@ from torch import Tensor
 
 from raw2vec import folder, presets
 from raw2vec.errors import BadFolder, BadInput
-from raw2vec.fitting import Fitted, fit_model, working_precision
+from raw2vec.evaluate import Report
+from raw2vec.fitting import fit_model, working_precision
 from raw2vec.interchange import dialect_of, write_extras
-from raw2vec.raw import Rows, open_rows
+from raw2vec.measure import columns_of, inspected, measure
+from raw2vec.raw import open_rows
 from raw2vec.recipe import Recipe, Role
-from raw2vec.report import card, judge, report
+from raw2vec.report import judged
 from raw2vec.train.base import Listener
 from raw2vec.use.classify import probabilities, supervised
+from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.encode import Encoded, encode, features
+from raw2vec.use.index import Indexed, Space, index, store_for
+from raw2vec.use.inspect import Inspection
+from raw2vec.use.stores import Hit, open_store
 
-GOLDEN = 4  # inputs whose vectors a folder keeps
 TOLERANCE = 1e-4  # how far a golden vector may be off on other hardware
 
 
@@ -65,8 +70,6 @@ class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.minutes, self.steps, self.kind, self.recipe = minutes, steps, kind, recipe
         self.settings, self.seed, self.device = settings, seed, device
 
-    # -- training ------------------------------------------------------------------------------------------------
-
     def fit(
         self,
         X: Any,
@@ -89,50 +92,23 @@ class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             folder.refuse_foreign(Path(out))
         wanted = [name for name in (input, target, label) if name is not None]
         rows = open_rows({"input": list(X), "label": list(y)} if y is not None else X, wanted)
-        recipe = self._recipe(rows, {"input": input, "target": target, "label": "label" if y is not None else label})
+        asked: dict[Role, str | None] = {"input": input, "target": target, "label": "label" if y is not None else label}
+        recipe = presets.chosen(rows, asked, self.get_params())
         with tempfile.TemporaryDirectory() as scratch:
             work = Path(f"{out}.training") if out is not None else Path(scratch) / "training"
             fitted = fit_model(rows, recipe, work, resume=resume, listener=listener, device=self._device())
             self._adopt(fitted.model)
-            self._judge(fitted, rows)
+            self._card = judged(fitted, self._encode, rows.fingerprint())
             if out is not None:
                 self.save(out)
+                self.source_ = str(out)
                 shutil.rmtree(work)
         return self
-
-    def _recipe(self, rows: Rows, asked: dict[Role, str | None]) -> Recipe:
-        if self.recipe is not None:
-            made = self.recipe if isinstance(self.recipe, Recipe) else Recipe.read(self.recipe)
-            made = made.changed({f"columns.{role}": name for role, name in asked.items() if name is not None})
-        else:
-            roles = presets.roles(rows, self.kind, asked)
-            made = presets.recipe(
-                self.kind or ("pairs" if "target" in roles else "text"),
-                roles,
-                objective=self.objective,
-                encoder=dict(self.encoder) if isinstance(self.encoder, Mapping) else self.encoder,
-                latent=self.latent,
-                size=self.size,
-                minutes=self.minutes,
-                steps=self.steps,
-                seed=self.seed,
-            )
-        return made.changed(self.settings) if self.settings else made
 
     def _adopt(self, parts: folder.Model) -> None:
         self.parts_ = parts
         self.fingerprint_ = folder.fingerprint(parts)
         self.n_features_out_ = parts.model.latent.width
-
-    def _judge(self, fitted: Fitted, rows: Rows) -> None:
-        parts = fitted.model
-        found = judge(fitted, self._plain_encode, parts.recipe.seed)
-        parts.report = report(fitted, found, self._plain_encode, rows.fingerprint())
-        self._card = card(fitted, parts.report)
-        golden = [text for text in fitted.held.get("input", []) if text][:GOLDEN] or ["raw2vec"]
-        parts.golden = (golden, self._plain_encode(golden))
-
-    # -- encoding ------------------------------------------------------------------------------------------------
 
     def encode(
         self,
@@ -223,8 +199,6 @@ class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         a, b = (side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-12) for side in (a, b))
         return np.asarray(a @ b.T)
 
-    # -- prediction ----------------------------------------------------------------------------------------------
-
     def predict(self, X: Sequence[str]) -> NDArray[Any]:
         """What the supervised head says: a class, a list of labels or a number for each text."""
         parts = self._parts()
@@ -242,7 +216,76 @@ class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """The classes that `predict` chooses from."""
         return np.array(supervised(self._parts())[1].names)
 
-    # -- keeping -------------------------------------------------------------------------------------------------
+    def embed(
+        self,
+        data: Any,
+        out: str | Path,
+        *,
+        input: str | None = None,
+        resume: bool = False,
+        progress: Callable[[int], None] = lambda items: None,
+    ) -> Embedded:
+        """Writes the vectors of a file's rows to a folder of Parquet shards, or to one .npy or .parquet file."""
+        rows, columns = columns_of(self._parts(), data, input=input)
+        column, mark = columns["input"], self.fingerprint_
+        return embed(rows, column, self._counted, Path(out), fingerprint=mark, resume=resume, progress=progress)
+
+    def index(
+        self,
+        data: Any,
+        store: str | Path,
+        *,
+        input: str | None = None,
+        resume: bool = False,
+        approximate: bool = False,
+        progress: Callable[[int], None] = lambda items: None,
+    ) -> Indexed:
+        """Puts the rows' vectors and columns into a store, new or this model's own, each row once.
+
+        resume: go on with a store that is there. approximate: build an approximate index as well.
+        """
+        rows, columns = columns_of(self._parts(), data, input=input)
+        home = str(Path(self.source_).absolute()) if hasattr(self, "source_") else ""
+        space = Space(self.n_features_out_, self.fingerprint_, home)
+        made = store_for(store, space, columns["input"], resume)
+        found = index(rows, columns["input"], self._counted, made, progress=progress)
+        if approximate:
+            made.build_approximate_index(seed=self.seed)
+        return found
+
+    def search(
+        self,
+        store: str | Path,
+        queries: str | Sequence[str],
+        k: int = 10,
+        where: str | None = None,
+        mode: Literal["exact", "approximate", "hybrid"] = "exact",
+    ) -> list[list[Hit]]:
+        """The k rows of a store nearest to each query; `where` is a filter in SQL over its columns."""
+        texts = _texts(queries)
+        return open_store(store, self.fingerprint_).search(self._encode(texts), k, where, texts, mode)
+
+    def evaluate(
+        self,
+        data: Any,
+        protocol: str | None = None,
+        *,
+        input: str | None = None,
+        target: str | None = None,
+        label: str | None = None,
+        seed: int = 0,
+    ) -> Report:
+        """The model beside its baselines by a named protocol; none: the one that the columns call for."""
+        rows, columns = columns_of(self._parts(), data, input=input, target=target, label=label)
+        return measure(self._parts(), self._encode, rows, columns, protocol, seed)
+
+    def inspect(
+        self, data: Any = None, *, input: str | None = None, target: str | None = None, label: str | None = None
+    ) -> Inspection:
+        """The parts' shapes and states for one batch, and one backward pass; without data, on the golden inputs."""
+        parts = self._parts()
+        data = parts.golden[0] if data is None and parts.golden else data
+        return inspected(parts, *columns_of(parts, data, input=input, target=target, label=label))
 
     def save(self, out: str | Path) -> None:
         """Writes the model folder whole, in one step."""
@@ -256,10 +299,11 @@ class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         settings = parts.recipe
         made = cls(recipe=settings, kind=settings.kind, seed=settings.seed, device=device)
         made._adopt(parts)
+        made.source_ = str(source)
         made._card = (Path(source) / "README.md").read_text(encoding="utf-8")
         if parts.golden is not None:
             texts, vectors = parts.golden
-            error = float(np.abs(made._plain_encode(texts) - vectors).max())
+            error = float(np.abs(made._encode(texts) - vectors).max())
             if not error <= TOLERANCE:
                 raise BadFolder(
                     f"{source} misses its own golden vectors by {error:.2g}: its files do not belong together."
@@ -276,9 +320,13 @@ class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise NotFittedError("This Raw2Vec is not fitted yet: call fit(…), or raw2vec.load(folder).")
         return self.parts_
 
-    def _plain_encode(self, texts: Sequence[str], role: str = "input") -> NDArray[np.float32]:
+    def _encode(self, texts: Sequence[str], role: str = "input") -> NDArray[np.float32]:
+        return self._counted(texts)[0]
+
+    def _counted(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         parts = self._parts()
-        return encode(parts.model, parts.raw, texts).vectors
+        found = encode(parts.model.to(self._device()), parts.raw, texts)
+        return found.vectors, found.truncated
 
     def _device(self, asked: str | None = None) -> torch.device:
         return torch.device(asked or self.device or ("cuda" if torch.cuda.is_available() else "cpu"))

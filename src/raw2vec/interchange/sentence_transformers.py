@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
@@ -61,7 +61,7 @@ def write(folder: Path, parts: Model) -> None:
         add("Normalize", {})
     modules = [{"idx": n, "name": str(n), "path": path, "type": _HOME + kind} for n, (path, kind) in enumerate(kinds)]
     _write_json(folder / "modules.json", modules)
-    prompts = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
+    prompts: dict[str, Any] = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
     _write_json(folder / "config_sentence_transformers.json", {"model_type": "SentenceTransformer", **prompts})
 
 
@@ -71,9 +71,8 @@ def _dense(folder: Path, parts: Model, add: Any) -> None:
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(limit)  # their static embedding has no limit of its own
     tokenizer.save(str(folder / "tokenizer.json"))
-    for layer in parts.model.encoder.layers:
-        assert isinstance(layer, nn.Sequential)
-        linear, *after = layer
+    for layer in cast(nn.ModuleList, parts.model.encoder.layers):
+        linear, *after = cast(nn.Sequential, layer)
         add("Dense", _dense_config(linear, after[0] if after else nn.Identity()), linear)
         for norm in after:
             if isinstance(norm, nn.LayerNorm):
