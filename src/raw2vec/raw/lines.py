@@ -101,10 +101,10 @@ class JsonArray(FileRows):
             raise BadInput(f"{self.name} line {error.lineno} is not JSON ({error.msg}, column {error.colno})") from None
         except RecursionError:
             raise BadInput(f"{self.name} is nested too deep") from None
-        if not isinstance(found, list) or not found or not all(isinstance(item, dict) for item in found):
-            odd = next((place for place, item in enumerate(found) if not isinstance(item, dict)), None)
-            where = f"item {odd} is none" if isinstance(found, list) and odd is not None else "it is not, or empty"
-            raise BadInput(f"{self.name} is to be an array of objects, [{{…}}, …], and {where}")
+        if not isinstance(found, list) or not found:
+            raise self._no_objects("it is empty" if isinstance(found, list) else f"it is a {type(found).__name__}")
+        if (odd := next((place for place, item in enumerate(found) if not isinstance(item, dict)), None)) is not None:
+            raise self._no_objects(f"item {odd} is none")
         self.columns = list(dict.fromkeys(key for item in found for key in item))
         values = {name: [item.get(name) for item in found] for name in self.columns}
         self._batch = typed_batch(values, {}, self.where)
@@ -116,6 +116,9 @@ class JsonArray(FileRows):
 
     def where(self, row: int) -> str:
         return f"{self.name} item {row}"
+
+    def _no_objects(self, reason: str) -> BadInput:
+        return BadInput(f"{self.name} is to be an array of objects, [{{…}}, …], but {reason}")
 
 
 def _ended(line: bytes) -> bytes:

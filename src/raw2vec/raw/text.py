@@ -20,8 +20,7 @@ from raw2vec.errors import BadFolder, BadInput, nearest
 from raw2vec.ragged import Ragged
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-# What other people's tokenizers call the same five.
-_ALIASES = (("[PAD]", "<pad>"), ("[UNK]", "<unk>"), ("[CLS]", "<s>"), ("[SEP]", "</s>"), ("[MASK]", "<mask>"))
+_ALIASES = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")  # what other people's tokenizers call the same five
 # Between the words of an identifier: getHTTPResponse2 → get HTTP Response 2; underscores go.
 _JOINTS = r"_+|(?<=[\p{Ll}\p{N}])(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})|(?<=\p{L})(?=\p{N})|(?<=\p{N})(?=\p{L})"
 _RUN = re.compile(r"\S{100}")  # learning time grows with the square of an unbroken run; a megabyte of "a" never ends
@@ -47,11 +46,12 @@ class Windows:
 class Text:
     """Texts ⇄ token ids. `learn` makes the vocabulary, or `load` brings back one that was saved.
 
-    tokenizer: wordpiece (greedy; Schuster & Nakajima 2012), bpe (of bytes, lossless; Radford et al. 2019) or unigram
-    (Kudo 2018). vocabulary: most tokens to learn, special ones included; every character met gets a token all the same.
-    case: keep or lower. words: plain, or identifiers, which splits camelCase, snake_case and digits. boundaries: [CLS]
-    and [SEP] around every window, or none. max_tokens: the longest window, boundaries included. long: what happens to
-    a longer text: truncate (and count), error, or chunk into several windows that do not overlap.
+    tokenizer: wordpiece (greedy, words over 100 characters unknown; Schuster & Nakajima 2012), bpe (of bytes, lossless;
+    Radford et al. 2019) or unigram (Kudo 2018). vocabulary: most tokens to learn, special ones included; every
+    character met gets a token all the same. case: keep or lower. words: plain, or identifiers, which splits camelCase,
+    snake_case and digits. boundaries: [CLS] and [SEP] around every window, or none. max_tokens: the longest window,
+    boundaries included. long: what happens to a longer text: truncate (and count), error, or chunk into several windows
+    that do not overlap.
 
     A chunked text's vector is the mean of its windows' vectors weighted by their tokens, normalised after: the same as
     pooling over the whole text when the pooling is a mean, and a short last window weighs no more than it says.
@@ -102,6 +102,7 @@ class Text:
 
         Raises BadInput, by its number, for a text that is None or no string, and for one too long when long="error".
         """
+        self._learned()
         edges = [[self.start], [self.end]] if self.boundaries == "cls-sep" else [[], []]
         room = self.max_tokens - len(edges[0]) - len(edges[1])
         pieces: list[Sequence[int]] = []
@@ -166,8 +167,10 @@ class Text:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         tokenizer.encode_special_tokens = True  # a text that says "[SEP]" means those five characters
-        found = {place: _special_id(tokenizer, names) for place, names in enumerate(_ALIASES)}
-        self._special = {place: pair for place, pair in found.items() if pair is not None}
+        self._special: dict[int, tuple[str, int]] = {}
+        for place, name in chain(enumerate(_ALIASES), enumerate(SPECIAL)):
+            if (known := tokenizer.token_to_id(name)) is not None:
+                self._special[place] = (name, known)
         self.pad, self.unknown, self.start, self.end, self.mask = (self._special.get(i, ("", 0))[1] for i in range(5))
         self._tokenizer = tokenizer
         self._ends = _sentence_ends(tokenizer)
@@ -186,7 +189,7 @@ class Text:
     def _ids(self, texts: Sequence[str | None]) -> Iterator[list[int]]:
         tokenizer = self._learned()
         for start in range(0, len(texts), _BLOCK):
-            block = texts[start : start + _BLOCK]
+            block = list(texts[start : start + _BLOCK])
             for number, text in enumerate(block, start):
                 _check_text(number, text)
             for encoding in tokenizer.encode_batch_fast(block, add_special_tokens=False):
@@ -195,10 +198,9 @@ class Text:
     def _spans(self, ids: list[int], room: int, number: int) -> list[tuple[int, int]]:
         """Which parts of a text too long for one window become windows."""
         if self.long == "error":
-            most = f"{self.max_tokens} with its boundaries" if self.boundaries == "cls-sep" else str(self.max_tokens)
             raise BadInput(
-                f"Text {number} has {len(ids)} tokens, and a window holds {room} ({most}). Shorten it, raise "
-                "max_tokens, or choose long='truncate' or long='chunk'"
+                f"Text {number} has {len(ids)} tokens, and a window holds {room} (max_tokens is {self.max_tokens}, "
+                "boundaries included). Shorten it, raise max_tokens, or choose long='truncate' or long='chunk'"
             )
         return [(0, room)] if self.long == "truncate" else _chunks(self._ends[ids], room)
 
@@ -337,11 +339,6 @@ def _finished(tokenizer: Tokenizer, settings: Mapping[str, Any]) -> Tokenizer:
         pair = "[CLS] $A [SEP] $B:1 [SEP]:1"
         tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", pair, ends)
     return tokenizer
-
-
-def _special_id(tokenizer: Tokenizer, names: Sequence[str]) -> tuple[str, int] | None:
-    found = [(name, tokenizer.token_to_id(name)) for name in names]
-    return next(((name, i) for name, i in found if i is not None), None)
 
 
 def _sentence_ends(tokenizer: Tokenizer) -> NDArray[np.bool_]:

@@ -1,0 +1,148 @@
+"""Bad input is answered with the file, the place, the reason and what to do."""
+# ruff: noqa: E501 - whole sentences, as users read them
+
+import gzip
+import io
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from raw2vec.errors import BadInput
+from raw2vec.raw import guess_text_column, open_rows, text_column
+
+FILES: list[tuple[str, bytes, list[str], str]] = [
+    ("x.csv", b"id,body,label\n1,a,b\n", ["boddy"], "x.csv has no column 'boddy' (line 1 names: id, body, label). Did you mean 'body'?"),
+    ("x.csv", b"id,body\n1,a\n", ["2"], "x.csv has no column 2: its 2 columns are numbered from 0"),
+    ("x.csv", b"a,a\n1,2\n", ["a"], "x.csv has 2 columns 'a': name it by its place, from 0"),
+    ("x.csv", b"id,body\n1,a\n\n2,b,c\n", ["id"], "x.csv line 4 has 3 cells, but line 1 has 2: quote a cell that holds a ','"),
+    ("x.tsv", b"id\tbody\n1\n", ["id"], "x.tsv line 2 has 1 cells, but line 1 has 2: is a cell missing, or a quote unclosed?"),
+    ("x.csv", b'id,body\n1,"a\n2,b\n', ["id"], "x.csv line 2: a quote opens there and is never closed"),
+    ("x.csv", b'id,body\n1,"a"b\n', ["id"], "x.csv line 2 is badly quoted (',' expected after '\"'): double the quotes inside a quoted cell"),
+    ("x.csv", b"id,body\n", ["id"], "x.csv holds no rows"),
+    ("x.csv", b"", [], "x.csv is empty: it holds no rows"),
+    ("x.txt", b"\xef\xbb\xbf\n\n", [], "x.txt is empty: it holds no rows"),
+    ("x.jsonl", b"", [], "x.jsonl is empty: it holds no rows"),
+    ("x.parquet", b"", [], "x.parquet is empty: it holds no rows"),
+    ("x.txt", b"one\ncaf\xe9\n", [], "x.txt line 2 is not UTF-8 text (byte 7 is 0xe9). If it is in another encoding, convert it first: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW"),
+    ("x.csv", b"id,body\n1,caf\xe9\n", ["id"], "x.csv line 2 is not UTF-8 text (byte 13 is 0xe9)."),
+    ("x.jsonl", b'{"a": 1}\n{"a": "\xe9"}\n', [], "x.jsonl line 2 is not UTF-8 text (byte 16 is 0xe9)."),
+    ("x.txt", b"one\ntw\0o\n", [], "x.txt is a binary file, not text (line 2, byte 6 is NUL)"),
+    ("x.csv", b"\x89PNG\r\n\0\0", [], "x.csv is a binary file, not text (line 2, byte 6 is NUL): it looks like a PNG picture"),
+    ("x.txt", "text".encode("utf-16"), [], "x.txt is UTF-16 text. Convert it first: iconv -f UTF-16 -t UTF-8 OLD > NEW"),
+    ("x.jsonl", b'{"a": 1}\n{"a": }\n', [], "x.jsonl line 2 is not JSON (Expecting value at character 6)"),
+    ("x.jsonl", b'{"a": 1}\n[1]\n', [], "x.jsonl line 2 holds a list; every line is to be an object, {…}"),
+    ("x.jsonl", b'{"a": 1}\n{"a": 2.5}\n{"a": "b"}\n', [], "x.jsonl line 3: column 'a' holds 'b' (str), where the rows before hold int64"),
+    ("x.jsonl", b'{"a": "b"}\n{"a": "\\ud800"}\n', [], "x.jsonl line 2: column 'a' holds half a character (a lone surrogate)"),
+    ("x.jsonl", b'{"a": 1e999, "b": 99999999999999999999999}\n', [], "x.jsonl line 1: column 'b' holds '99999999999999999999999' (int), which no column can hold"),
+    ("x.jsonl", b"{}\n", [], "x.jsonl holds no rows with a column: each line is to be an object"),
+    ("x.jsonl", b'{"body": 1}\n', ["boddy"], "x.jsonl has no column 'boddy' (its first 1,024 lines names: body). Did you mean 'body'?"),
+    ("x.json", b'[{"a": 1},\n {"a": }]', [], "x.json line 2 is not JSON (Expecting value, column 8)"),
+    ("x.json", b'[{"a": 1}, 2]', [], "x.json is to be an array of objects, [{…}, …], but item 1 is none"),
+    ("x.json", b"[]", [], "x.json is to be an array of objects, [{…}, …], but it is empty"),
+    ("x.parquet", b"PAR1 and no more", [], "x.parquet cannot be read as Parquet ("),
+    ("x.arrow", b"ARROW1 and no more", [], "x.arrow cannot be read as Arrow ("),
+    ("x.feather", b"nothing", [], "x.feather cannot be read as Arrow ("),
+    ("x.txt.gz", gzip.compress(b"one\ntwo\n")[:-9], [], "x.txt.gz is a damaged gzip file ("),
+    ("x.xlsx", b"PK", [], "a file with the suffix '.xlsx' cannot be read. These can: .csv, .tsv, .jsonl"),
+    ("x", b"text", [], "a file without a suffix cannot be read."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wanted", "sentence"), FILES, ids=[f"{f[0]}-{n}" for n, f in enumerate(FILES)]
+)
+def test_files(tmp_path: Path, name: str, content: bytes, wanted: list[str], sentence: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadInput, match=re.escape(sentence)) as raised:
+        for _ in open_rows(tmp_path / name, wanted).batches():
+            pass
+    assert str(tmp_path / name) in str(raised.value), "the message names the file"
+
+
+def test_trouble_beyond_the_first_block(tmp_path: Path) -> None:
+    lines = [f"{number},some text" for number in range(300_000)]
+    lines[250_000] += ",more"
+    (tmp_path / "x.csv").write_text("\n".join(["id,text", *lines]))
+    rows = open_rows(tmp_path / "x.csv", ["text"])
+    with pytest.raises(BadInput, match=r"x\.csv line 250002 has 3 cells, but line 1 has 2"):
+        sum(len(batch) for batch in rows.batches())
+
+
+def test_paths(tmp_path: Path) -> None:
+    (tmp_path / "tickets.csv").write_text("text\na\n")
+    with pytest.raises(BadInput, match=r"There is no file or folder .*tikets\.csv\. Did you mean 'tickets\.csv'\?"):
+        open_rows(str(tmp_path / "tikets.csv"))
+    (tmp_path / "tickets.jsonl").write_text('{"text": "a"}\n')
+    with pytest.raises(BadInput, match=r"holds files of several formats \(1 csv, 1 jsonl\)"):
+        open_rows(tmp_path)
+
+
+def test_folders(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"holds nothing that can be read \(no files\)"):
+        open_rows(tmp_path)
+    (tmp_path / "a.bin").write_bytes(b"x")
+    with pytest.raises(BadInput, match=r"holds nothing that can be read \(1 \.bin\)\. These can: \.csv"):
+        open_rows(tmp_path)
+    (tmp_path / "a.csv").write_text("id,text\n1,a\n")
+    (tmp_path / "b.csv").write_text("id,body\n1,a\n")
+    with pytest.raises(BadInput, match=r"b\.csv has the columns id, body, but .*a\.csv has id, text"):
+        open_rows(tmp_path)
+
+
+def test_a_source_tree_without_functions(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("print 'old'\n")
+    with pytest.raises(BadInput, match=r"holds no rows \(left out: a\.py: line 1: "):
+        open_rows(tmp_path)
+
+
+def test_no_column_of_a_parquet_file(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a"]}), tmp_path / "x.parquet")
+    with pytest.raises(
+        BadInput, match=r"x\.parquet has no column 'txt' \(its schema names: text\)\. Did you mean 'text'"
+    ):
+        open_rows(tmp_path / "x.parquet", ["txt"])
+    with pytest.raises(BadInput, match="no column '1'"):
+        open_rows(tmp_path / "x.parquet", ["1"])
+
+
+def test_empty_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    with pytest.raises(BadInput, match="standard input is empty"):
+        open_rows("-")
+
+
+OBJECTS: list[tuple[Any, str]] = [
+    ([], "The data holds no rows"),
+    (5, "Data cannot be read from a int"),
+    ([("a", "b"), ("c",)], "Item 1 has 1 values, where the first has 2"),
+    ([("a", "b"), None], "Item 1 is a NoneType, where the first is a tuple"),
+    ([{"a": 1}, "b"], "Item 1 is a str, where the first is a dict"),
+    (["a", {"b": 1}], "item 1: column 'text' holds \"{'b': 1}\" (dict), where the rows before hold string"),
+    ({"a": [1, 2], "b": [1]}, "The columns differ in length: a 2, b 1"),
+    ({"a": "text"}, "Column 'a' is a str: give a list of its values"),
+    ([object()], "which no column can hold"),
+    (["a", "\ud800"], "item 1: column 'text' holds half a character"),
+]
+
+
+@pytest.mark.parametrize(("data", "sentence"), OBJECTS, ids=[sentence[:20] for _, sentence in OBJECTS])
+def test_objects(data: Any, sentence: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(sentence)):
+        open_rows(data)
+
+
+def test_columns_that_are_no_text() -> None:
+    table = pa.table({"tags": [["a"]], "raw": [b"\xff"]})
+    with pytest.raises(BadInput, match="Column 'tags' holds list"):
+        text_column(table, "tags")
+    with pytest.raises(BadInput, match="Column 'raw' holds bytes that are not UTF-8"):
+        text_column(table, "raw")
+    with pytest.raises(BadInput, match=r"no column 'tag' \(there are: tags, raw\)\. Did you mean 'tags'"):
+        text_column(table, "tag")
+    with pytest.raises(BadInput, match="has no column of texts among n"):
+        guess_text_column(open_rows({"n": [1, 2]}))
