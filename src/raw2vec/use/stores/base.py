@@ -150,7 +150,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """What stops a write (full disk, read-only folder), as a BadInput. Nothing was committed: the store is as it was."""
+    """What stops a write (full disk, read-only folder), as a BadInput: the store is as it was before."""
     try:
         yield
     except Raw2VecError:
@@ -180,13 +180,10 @@ def reason(error: Exception) -> str:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Replaces a small file in one step: read by another process, it is the old one or the new one, whole."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    """Replaces a small file in one step: a reader finds the old one or the new one, whole. For a lock's holder."""
+    draft = path.with_name(f"{path.name}.tmp")
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)

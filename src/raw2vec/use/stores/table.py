@@ -1,0 +1,188 @@
+"""Lance's side of an embedded store: the one file that talks to LanceDB (https://lancedb.github.io/lancedb/).
+
+The table `rows` holds a store's rows in the order they came: `_row` (their number, from 0), `_source` and `_position`
+(where a row comes from), `vector`, the user's columns, and `_words` when a text column is searched by words. Every
+write is one Lance transaction: it is there whole, or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from raw2vec.errors import BadFolder, BadInput, MissingExtra, nearest
+from raw2vec.use.stores.base import reading, reason
+
+_NAME = "rows"
+_OWN = ("_row", "_source", "_position", "vector", "_words")
+
+
+class Table:
+    """The rows of one store, at one version of its table."""
+
+    def __init__(self, folder: Path, inner: Any):
+        self.folder, self._inner = folder, inner
+
+    @classmethod
+    def create(cls, folder: Path, width: int, store: str) -> Table:
+        """A table of no rows; the user's columns join it with the first rows."""
+        return cls(folder, _connect(folder).create_table(_NAME, schema=_schema(width, store)))
+
+    @classmethod
+    def open(cls, folder: Path, store: str) -> Table:
+        """The newest version; BadFolder when the table is missing, damaged or another store's."""
+        with reading(folder):
+            table = cls(folder, _connect(folder).open_table(_NAME))
+            marks = table._inner.schema.metadata or {}
+        if marks.get(b"raw2vec.store") != store.encode():
+            raise BadFolder(f"The store {folder} holds the rows of another store. Index the data again.")
+        return table
+
+    def refresh(self) -> None:
+        with reading(self.folder):
+            self._inner.checkout_latest()
+
+    def __len__(self) -> int:
+        with reading(self.folder):
+            return int(self._inner.count_rows())
+
+    @property
+    def version(self) -> int:
+        return int(self._inner.version)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The user's columns."""
+        return pa.schema([field for field in self._inner.schema if field.name not in _OWN])
+
+    def append(self, rows: pa.Table, store: str) -> None:
+        """Commits the rows. The first ones bring the columns with them."""
+        if len(self):
+            self._inner.add(rows.select(self._inner.schema.names), write_parallelism=1)
+        else:
+            marked = rows.replace_schema_metadata({"raw2vec.store": store})
+            self._inner.add(marked, mode="overwrite", write_parallelism=1)
+
+    def next_position(self, source: str) -> int:
+        """One more than the last position of a source among the rows, 0 for an unknown source."""
+        quoted = source.replace("'", "''")
+        with reading(self.folder):
+            found = self._inner.search().where(f"_source = '{quoted}'").select(["_position"]).limit(None)
+            last = [pc.max(batch["_position"]).as_py() for batch in found.to_batches() if len(batch)]
+        return max(last) + 1 if last else 0
+
+    def vectors(self, start: int) -> Iterator[NDArray[np.float32]]:
+        """The vectors as they were given, from row `start` on, (n, width) at a time."""
+        with reading(self.folder):
+            asked = self._inner.search().where(f"_row >= {start}").select(["_row", "vector"]).limit(None)
+            for batch in asked.to_batches():
+                rows = batch["_row"].to_numpy()
+                if not np.array_equal(rows, np.arange(start, start + len(rows))):
+                    raise BadFolder(f"Rows of the store {self.folder} were removed or moved. Index the data again.")
+                start += len(rows)
+                yield batch["vector"].flatten().to_numpy().reshape(len(rows), -1)
+
+    def matching(self, where: str) -> NDArray[np.int64]:
+        """The numbers of the rows for which the SQL expression is true, sorted."""
+        try:
+            found = self._inner.search().where(f"({where})").select(["_row"]).limit(None).to_arrow()
+        except (ValueError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "Query Execution error" not in str(error):
+                with reading(self.folder):
+                    raise
+            raise self._bad_filter(where, error) from error
+        return np.sort(found["_row"].to_numpy())
+
+    def _bad_filter(self, where: str, error: Exception) -> BadInput:
+        unknown = re.search(r"No field named ([^\s]+)\. Valid", str(error))
+        names = self.schema.names
+        if unknown:
+            name = unknown[1].strip('"')
+            reading_of_it = f"there is no column '{name}'.{nearest(name, names)}"
+        else:
+            reading_of_it = f"{reason(error).removeprefix('Invalid input, ')}."
+        listed = ", ".join(f"`{name}`" if not name.isidentifier() or name != name.lower() else name for name in names)
+        return BadInput(f"The filter {where!r} cannot be used: {reading_of_it} The columns are: {listed or 'none'}.")
+
+    def take(self, rows: NDArray[np.int64]) -> dict[int, dict[str, Any]]:
+        """The user's columns of these rows, by row."""
+        names, wanted = self.schema.names, np.unique(rows)
+        if not names or not len(wanted):
+            return {row: {} for row in wanted.tolist()}
+        with reading(self.folder):
+            found = self._inner.take_offsets(wanted.tolist()).select(["_row", *names]).to_arrow()
+        if not np.array_equal(np.sort(found["_row"].to_numpy()), wanted):
+            raise BadFolder(f"Rows of the store {self.folder} were removed or moved. Index the data again.")
+        return {line.pop("_row"): line for line in found.to_pylist()}
+
+    def approximate(self, query: NDArray[np.float32], count: int, probes: int, where: str | None) -> NDArray[np.int64]:
+        """About `count` rows near the query by the vector index, sorted by number."""
+        asked = self._inner.search(query, vector_column_name="vector").distance_type("cosine").nprobes(probes)
+        return np.sort(self._rows(asked, "_distance", count, where)["_row"].to_numpy())
+
+    def lexical(self, words: str, count: int, where: str | None) -> NDArray[np.int64]:
+        """The rows best matched by any of the words (BM25), best first, equal scores in the order of the rows."""
+        from lancedb.query import MatchQuery
+
+        asked = self._inner.search(MatchQuery(words, "_words"), query_type="fts")
+        found = self._rows(asked, "_score", count, where)
+        rows = found["_row"].to_numpy()
+        return rows[np.lexsort((rows, -found["_score"].to_numpy()))]
+
+    def _rows(self, asked: Any, score: str, count: int, where: str | None) -> pa.Table:
+        asked = asked.limit(count).select(["_row", score])
+        with reading(self.folder):
+            return (asked.where(f"({where})") if where else asked).to_arrow()
+
+    def has_index(self, column: str) -> bool:
+        with reading(self.folder):
+            return any(column in index.columns for index in self._inner.list_indices())
+
+    def index_words(self) -> None:
+        """English stems without stop words: MRR@10 0.285 for docstrings against functions, 0.239 with neither."""
+        from lancedb.index import FTS
+
+        self._inner.create_index("_words", config=FTS(base_tokenizer="whitespace"))
+
+    def index_vectors(self, width: int) -> int:
+        """Partitions of about the square root of the rows, RaBitQ codes inside; gives the number of partitions.
+
+        At 100,000 × 384 RaBitQ (Gao & Long 2024) took a ninth of product quantisation's time to build and found more.
+        It needs a width divisible by 8; other widths keep whole vectors.
+        """
+        from lancedb.index import IvfFlat, IvfRq
+
+        partitions = max(1, round(len(self) ** 0.5))
+        kind = IvfRq if width % 8 == 0 else IvfFlat
+        self._inner.create_index("vector", config=kind(distance_type="cosine", num_partitions=partitions))
+        return partitions
+
+    def tidy(self) -> None:
+        """Merges small files, brings indexes up to date and removes old versions and the leavings of killed writers.
+
+        Only for the one who holds the writer's lock. A reader that misses a removed file moves to the newest version.
+        """
+        self._inner.optimize(cleanup_older_than=timedelta(milliseconds=1), delete_unverified=True)
+
+
+def _schema(width: int, store: str) -> pa.Schema:
+    fields = [("_row", pa.int64()), ("_source", pa.string()), ("_position", pa.int64())]
+    return pa.schema([*fields, ("vector", pa.list_(pa.float32(), width))], metadata={"raw2vec.store": store})
+
+
+def _connect(folder: Path) -> Any:
+    os.environ.setdefault("LANCEDB_LOG", "error")  # its warnings are about its own workings
+    try:
+        import lancedb
+    except ImportError as error:
+        raise MissingExtra("lancedb", "store", "A store in a folder") from error
+    return lancedb.connect(folder)
