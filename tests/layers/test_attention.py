@@ -52,7 +52,7 @@ def test_the_explicit_formula_agrees_with_the_fused_kernel(monkeypatch: pytest.M
     torch.testing.assert_close(layer(x.values, Layout(x)), fused)
 
 
-@pytest.mark.parametrize("window", [0, 4])
+@pytest.mark.parametrize("window", [0, 1, 4])
 @pytest.mark.parametrize("explicit", [False, True])
 def test_gradients(monkeypatch: pytest.MonkeyPatch, window: int, explicit: bool) -> None:
     """Through near lengths in one rectangle too: what pads it must leave no trace in any gradient."""
