@@ -77,7 +77,7 @@ def sentence(error: Exception) -> tuple[str, int]:
         return "There is not enough memory for this; a smaller model or shorter texts need less.", FAILED
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror}{where}. What was there before is as it was.", FAILED
+        return f"{error.strerror}{where}.", FAILED
     told = str(error).strip().split("\n")[0] or "no reason was given"
     return f"Something went wrong inside: {type(error).__name__}: {told}. --debug shows where.", FAILED
 
@@ -113,7 +113,7 @@ def _usage(error: typer.TyperException) -> str:
     if unknown and "No such option" in told and context is not None:
         known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("-")]
         told = f"There is no option '{unknown}'.{nearest(unknown, known)}"
-    end = "" if told.endswith("?") else "."
+    end = "" if told.endswith(("?", ".")) else "."
     more = f" See: {context.command_path} --help" if context is not None else ""
     return f"{told}{end}{more}"
 

@@ -193,7 +193,8 @@ class Reporter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.bar.stop()
+        if self.live:
+            self.bar.stop()
 
     def show(self, what: str, status: str = "", share: float | None = None, now: bool = False) -> None:
         """`share` (0 to 1) of `what` is done. Without a terminal it is a line when `now`, or when one is due."""

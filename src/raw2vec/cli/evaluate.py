@@ -24,10 +24,11 @@ def evaluate(
 ) -> Answer:
     """Measure MODEL on DATA beside its baselines.
 
-    Without a protocol the columns choose: a target is to be found, a label to be told.
+    Without a protocol the columns choose: a target is to be found, a label
+    to be told.
 
-    raw2vec evaluate finder test.jsonl --protocol retrieval --input query --target code
-    raw2vec evaluate stars test.tsv --input text --label stars
+    raw2vec evaluate finder test.jsonl --input query --target code
+    raw2vec evaluate stars test.tsv --protocol classification --label stars
     """
     there(model, data)
     loaded = heavy().load(model)

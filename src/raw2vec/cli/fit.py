@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -95,7 +96,7 @@ def fit(
         options |= {name: value for name, value in budget.items() if value is not None}
     made = heavy().Raw2Vec(**options, settings=changes or None, device=device)
     with Training() as listener:
-        rows = data[0] if len(data) == 1 else data
+        rows = data[0] if len(data) == 1 else [Path(place) for place in data]  # a list of words would be texts
         made.fit(rows, input=input, target=target, label=label, out=out, resume=resume, listener=listener)
     reading = [out, data[0], *(["--input", input] if input else [])]
     return _answer(made.report, listener, out, reading if data[0] != "-" else [])

@@ -28,7 +28,8 @@ def predict(
 ) -> Answer:
     """Say the class, labels or number of every row of DATA.
 
-    For classes it adds the probability of the one it says. A row without text gets no prediction.
+    For classes it adds the probability of the one it says. A row without
+    text gets no prediction.
 
     raw2vec predict stars new.tsv --input text
     raw2vec predict stars new.tsv --input text --out predicted.csv

@@ -25,7 +25,8 @@ def embed(
 ) -> Answer:
     """Encode every row of DATA to a vector.
 
-    A folder gets Parquet shards that a crash cannot tear; --resume goes on after the last whole one.
+    A folder gets Parquet shards that a crash cannot tear; --resume goes on
+    after the last whole one.
 
     raw2vec embed tickets tickets.csv --input body --out vectors.npy
     raw2vec embed tickets tickets.csv --input body --out vectors --resume

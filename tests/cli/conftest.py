@@ -1,0 +1,33 @@
+"""The command line with a stand-in for the facade, in a folder of its own that holds a few files to name."""
+
+import sys
+from collections.abc import Callable
+
+import facade_double
+import pytest
+from typer.testing import CliRunner, Result
+
+from raw2vec.cli import app
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Run:
+    """`run("fit", "a.txt", "--out", "m")` in a folder with a few files; the facade is `facade_double`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "raw2vec.system", facade_double)
+    monkeypatch.delenv("RAW2VEC_DEBUG", raising=False)
+    facade_double.calls.clear()
+    facade_double.trouble.clear()
+    for name in ("tickets.csv", "notes.txt", "pairs.jsonl", "reviews.tsv", "new.tsv", "test.jsonl", "test.tsv"):
+        (tmp_path / name).write_text("x\n")
+    for name in ("tickets", "finder", "stars", "tickets.store"):
+        (tmp_path / name).mkdir()
+    return lambda *words, **options: CliRunner().invoke(app, list(words), **options)
+
+
+@pytest.fixture
+def asked() -> Callable[[str], list]:
+    """What the facade was asked under a name, in order."""
+    return lambda name: [given for what, given in facade_double.calls if what == name]

@@ -1,0 +1,147 @@
+"""A stand-in for `raw2vec.system` that needs no PyTorch: what the command line hands it, and canned results back."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+calls: list[tuple[str, Any]] = []
+"""What was asked of the facade, in order."""
+
+trouble: list[BaseException] = []
+"""The first of these is raised by the next fit or embed."""
+
+REPORT: dict[str, Any] = {
+    "metrics": {"mrr@10": 0.61, "recall@10": 0.8},
+    "baselines": {"BM25": {"mrr@10": 0.55, "recall@10": 0.81}, "TF-IDF": {"mrr@10": 0.7}},
+    "intervals": {"mrr@10": (0.58, 0.64)},
+    "protocol": "retrieval/1",
+    "notes": ["the encoder does not beat TF-IDF (mrr@10 0.610 against 0.700)"],
+    "items": 1200,
+    "held_out": 60,
+    "truncated": 3,
+    "steps": 40,
+    "seconds": 61.5,
+    "health": {"effective_rank": float("nan")},
+}
+
+
+class TruncationWarning(UserWarning):
+    """As the facade's own."""
+
+
+TruncationWarning.__module__ = "raw2vec.system"
+
+
+@dataclass(frozen=True)
+class Done:
+    items: int
+    new: int
+    truncated: int
+    empty: int = 0
+    recall: float | None = None
+
+
+@dataclass(frozen=True)
+class Hit:
+    row: int
+    score: float
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Found:
+    """An evaluation's report."""
+
+    values: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        return self.values
+
+
+@dataclass(frozen=True)
+class Inspection:
+    notes: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"parameters": 12, "items": 4}
+
+    def tables(self) -> list[tuple[str, list[list[str]]]]:
+        return [("Parts", [["part", "parameters"], ["encoder", "12"]])]
+
+
+class Raw2Vec:
+    def __init__(self, **options: Any):
+        calls.append(("init", options))
+        self.report = REPORT
+
+    def fit(self, data: Any, *, listener: Any, **options: Any) -> Raw2Vec:
+        calls.append(("fit", {"data": data, **options}))
+        print("a library prints on standard output")
+        if str(data).endswith("slow.txt"):
+            print("ready", flush=True)
+            time.sleep(60)
+        _act()
+        return self
+
+    def embed(self, data: Any, out: str, *, progress: Any, **options: Any) -> Done:
+        calls.append(("embed", {"data": data, "out": out, **options}))
+        _act()
+        for cut in (5, 7):
+            warnings.warn(f"{cut} of 10 texts were cut", TruncationWarning, stacklevel=1)
+            progress(10)
+        return Done(20, 15, 12, 1)
+
+    def index(self, data: Any, store: str, *, progress: Any, **options: Any) -> Done:
+        calls.append(("index", {"data": data, "store": store, **options}))
+        return Done(20, 20, 0, recall=0.987 if options.get("approximate") else None)
+
+    def search(self, store: str, queries: list[str], **options: Any) -> list[list[Hit]]:
+        calls.append(("search", {"store": store, "queries": queries, **options}))
+        if options.get("where") == "nothing":
+            return [[] for _ in queries]
+        text = "[bold]a\x1b[31m printer\nburns " + "on " * 200
+        many = int(options["k"])
+        return [[Hit(place, 0.9, {"id": place, "body": text, "gone": None}) for place in range(many)] for _ in queries]
+
+    def evaluate(self, data: Any, protocol: str | None = None, **options: Any) -> Found:
+        calls.append(("evaluate", {"data": data, "protocol": protocol, **options}))
+        return Found({**REPORT, "headline": "mrr@10"})
+
+    def inspect(self, data: Any = None, **options: Any) -> Inspection:
+        calls.append(("inspect", {"data": data, **options}))
+        return Inspection(["the gradient of layer 1 vanishes"])
+
+
+def load(source: str) -> Raw2Vec:
+    calls.append(("load", source))
+    return Raw2Vec()
+
+
+def model_of(store: str) -> str:
+    return f"the model of {store}"
+
+
+def _act() -> None:
+    if trouble:
+        raise trouble.pop()
+
+
+class Predictions:
+    """As `raw2vec.cli.predictions` has it."""
+
+    items, truncated, empty = 2, 0, 1
+
+    def __init__(self, model: Any, data: str, column: str | None, progress: Any):
+        calls.append(("predict", {"data": data, "column": column}))
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [
+            {"row": 0, "text": "fine", "prediction": "good", "probability": 0.75},
+            {"row": 1, "text": None, "prediction": None, "probability": None},
+        ]
+
+    def write(self, out: str) -> None:
+        calls.append(("write", out))

@@ -1,0 +1,273 @@
+"""Arguments reach the facade as they were meant, and what it gives is told to a person and to a program."""
+
+import json
+
+import facade_double
+import pytest
+
+KEYS = {"metrics", "baselines", "items", "seconds", "items_per_s", "engine", "truncated", "out"}
+
+
+def answer(result) -> dict:
+    """The one JSON object on standard output."""
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("\n") == 1
+    return json.loads(result.stdout, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_fit_hands_on_what_was_said(run, asked):
+    words = "--kind pairs --input query --target code --objective contrastive --encoder dense --latent 64 --size tiny"
+    result = run("fit", "pairs.jsonl", "--out", "m", *words.split(), "--minutes", "2", "--seed", "3", "--resume")
+    assert result.exit_code == 0, result.output
+    assert asked("init") == [
+        {
+            "kind": "pairs",
+            "objective": "contrastive",
+            "encoder": "dense",
+            "latent": 64,
+            "size": "tiny",
+            "minutes": 2.0,
+            "seed": 3,
+            "settings": None,
+            "device": None,
+        }
+    ]
+    assert asked("fit") == [
+        {"data": "pairs.jsonl", "input": "query", "target": "code", "label": None, "out": "m", "resume": True}
+    ]
+
+
+def test_fit_says_nothing_of_what_was_not_said(run, asked):
+    run("fit", "notes.txt", "--out", "m")
+    assert asked("init") == [{"settings": None, "device": None}]
+
+
+def test_several_files_are_paths(run, asked):
+    run("fit", "notes.txt", "tickets.csv", "--out", "m")
+    assert [path.name for path in asked("fit")[0]["data"]] == ["notes.txt", "tickets.csv"]
+
+
+def test_settings_are_json_where_they_can_be(run, asked):
+    words = ["encoder.layers=2", "training.optimizer=muon", "raw.long=a=b", "stages.0.frozen=[]", "raw.x=null"]
+    run("fit", "notes.txt", "--out", "m", *[part for word in words for part in ("--set", word)])
+    assert asked("init")[0]["settings"] == {
+        "encoder.layers": 2,
+        "training.optimizer": "muon",
+        "raw.long": "a=b",
+        "stages.0.frozen": [],
+        "raw.x": None,
+    }
+
+
+def test_a_budget_and_a_seed_change_a_recipe_and_set_has_the_last_word(run, asked, tmp_path):
+    (tmp_path / "r.json").write_text("{}")
+    run("fit", "notes.txt", "--out", "m", "--recipe", "r.json", "--steps", "9", "--seed", "4", "--set", "seed=5")
+    assert asked("init") == [
+        {
+            "recipe": "r.json",
+            "settings": {"training.minutes": None, "training.steps": 9, "seed": 5},
+            "device": None,
+        }
+    ]
+
+
+def test_fit_sets_the_model_beside_its_baselines(run):
+    result = run("fit", "tickets.csv", "--input", "body", "--out", "m")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "a library prints on standard output"
+    assert lines[1] == "m: learned from 1,200 rows (60 held out) in 1:02, 40 steps"
+    assert [line.split() for line in lines[4:8]] == [
+        ["retrieval/1", "mrr@10", "recall@10"],
+        ["this", "model", "0.610", "0.800"],
+        ["BM25", "0.550", "0.810"],
+        ["TF-IDF", "0.700", "–"],
+    ]
+    assert "note: the encoder does not beat TF-IDF" in result.stdout
+    assert lines[-1] == "next: raw2vec index m tickets.csv --input body --store m.store"
+
+
+def test_the_json_of_a_fit_is_one_object_whatever_a_library_prints(run):
+    result = run("fit", "tickets.csv", "--out", "m", "--json")
+    found = answer(result)
+    assert found.keys() >= KEYS
+    assert found["metrics"] == {"mrr@10": 0.61, "recall@10": 0.8}
+    assert found["baselines"]["BM25"]["mrr@10"] == 0.55
+    assert (found["items"], found["truncated"], found["out"], found["engine"]) == (1200, 3, "m", "torch")
+    assert found["health"] == {"effective_rank": None}
+    assert "a library prints" in result.stderr
+
+
+def test_embed(run, asked):
+    result = run("embed", "tickets", "tickets.csv", "--out", "v.npy", "--input", "body", "--resume", "--json")
+    found = answer(result)
+    assert asked("embed") == [{"data": "tickets.csv", "out": "v.npy", "input": "body", "resume": True}]
+    assert (found["items"], found["new"], found["truncated"], found["empty"]) == (20, 15, 12, 1)
+    assert found["items_per_s"] > 0
+    told = run("embed", "tickets", "tickets.csv", "--out", "v.npy").stdout
+    assert "v.npy: 20 rows" in told
+    assert "5 from before" in told
+    assert "12 texts were longer" in told
+    assert "1 rows are empty" in told
+
+
+def test_a_warning_of_ours_is_said_once_and_never_on_standard_output(run):
+    result = run("embed", "tickets", "tickets.csv", "--out", "v.npy", "--json")
+    assert answer(result)["out"] == "v.npy"
+    assert result.stderr.splitlines() == ["raw2vec: note: 5 of 10 texts were cut"]
+
+
+def test_index(run, asked):
+    found = answer(run("index", "tickets", "tickets.csv", "--store", "s", "--approximate", "--json"))
+    assert asked("index")[0] == {
+        "data": "tickets.csv",
+        "store": "s",
+        "input": None,
+        "resume": False,
+        "approximate": True,
+    }
+    assert (found["recall"], found["out"]) == (0.987, "s")
+    told = run("index", "tickets", "tickets.csv", "--store", "s").stdout
+    assert told.splitlines()[-1] == "next: raw2vec search s 'a few words'"
+    assert "approximate" not in told
+
+
+def test_search_finds_the_model_of_the_store(run, asked):
+    result = run("search", "tickets.store", "fire", "smoke", "-k", "2", "--where", "id > 3", "--mode", "hybrid")
+    assert asked("load") == ["the model of tickets.store"]
+    assert asked("search") == [
+        {"store": "tickets.store", "queries": ["fire", "smoke"], "k": 2, "where": "id > 3", "mode": "hybrid"}
+    ]
+    assert "smoke" in result.stdout
+
+
+def test_search_takes_another_model_and_questions_by_line(run, asked):
+    result = run("search", "tickets.store", "-", "--model", "finder", "--json", "-k", "1", input="one\n\n two \n")
+    found = answer(result)
+    assert asked("load") == ["finder"]
+    assert [each["query"] for each in found["results"]] == ["one", "two"]
+    assert found["results"][0]["hits"][0].keys() == {"row", "score", "columns"}
+    assert found["items"] == 2
+
+
+def test_what_is_found_cannot_command_the_terminal(run):
+    result = run("search", "tickets.store", "fire", "-k", "3")
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["score", "id", "body", "gone"]
+    assert lines[1].startswith("0.900")
+    assert "[bold]a [31m printer burns on" in lines[1]
+    assert "\x1b" not in result.stdout
+    assert len(lines) == 4
+
+
+def test_a_search_that_finds_nothing_says_so(run):
+    assert "nothing was found" in run("search", "tickets.store", "fire", "--where", "nothing").stdout
+
+
+def test_evaluate(run, asked):
+    words = ["test.jsonl", "--protocol", "retrieval", "--input", "query", "--target", "code"]
+    found = answer(run("evaluate", "finder", *words, "--json"))
+    assert asked("evaluate") == [
+        {
+            "data": "test.jsonl",
+            "protocol": "retrieval",
+            "input": "query",
+            "target": "code",
+            "label": None,
+            "seed": 0,
+        }
+    ]
+    assert found.keys() >= KEYS
+    assert found["metrics"]["mrr@10"] == 0.61
+    told = run("evaluate", "finder", *words).stdout
+    assert told.startswith("retrieval/1")
+    assert "mrr@10 is 0.580 to 0.640 with 95% confidence" in told
+
+
+def test_inspect(run, asked):
+    result = run("inspect", "tickets", "tickets.csv", "--input", "body")
+    assert asked("inspect") == [{"data": "tickets.csv", "input": "body", "target": None, "label": None}]
+    assert [line.split() for line in result.stdout.splitlines()[:3]] == [
+        ["Parts"],
+        ["part", "parameters"],
+        ["encoder", "12"],
+    ]
+    assert "note: the gradient of layer 1 vanishes" in result.stdout
+    assert answer(run("inspect", "tickets", "--json"))["parameters"] == 12
+
+
+@pytest.fixture
+def demos(monkeypatch):
+    """A demo that prints, and says what it was handed."""
+    import sys
+    from types import ModuleType
+
+    def code(out, minutes, seed, console, listener):
+        """Finds functions of the standard library by words.
+
+        And more.
+        """
+        console.print("a story")
+        return {"metrics": {"mrr@10": 0.5}, "asked": [str(out), minutes, seed]}
+
+    module = ModuleType("raw2vec.demos")
+    module.DEMOS = {"code": code}
+    monkeypatch.setitem(sys.modules, "raw2vec.demos", module)
+
+
+@pytest.mark.usefixtures("demos")
+def test_demo(run):
+    told = run("demo").stdout
+    assert "code   Finds functions of the standard library by words." in told
+    assert "next: raw2vec demo code" in told
+    result = run("demo", "code", "--minutes", "1", "--seed", "2", "--out", "d", "--json")
+    found = answer(result)
+    assert found["asked"] == ["d", 1.0, 2]
+    assert found["out"] == "d"
+    assert "a story" in result.stderr
+    assert "a story" in run("demo", "code").stdout
+
+
+@pytest.mark.usefixtures("demos")
+def test_no_such_demo(run):
+    result = run("demo", "cod")
+    assert result.exit_code == 2
+    assert result.stderr == "raw2vec: There is no demo 'cod', only code. Did you mean 'code'?\n"
+
+
+def test_the_choices_are_those_of_the_presets():
+    import sys
+
+    from raw2vec import build, presets, system
+
+    assert system is not facade_double
+    fit = sys.modules["raw2vec.cli.fit"]
+    assert set(fit.OBJECTIVES) == set(presets.OBJECTIVES)
+    assert set(fit.SIZES) == set(presets.SIZES)
+    assert set(fit.ENCODERS) == set(build.ENCODERS)
+
+
+@pytest.fixture
+def predictions(monkeypatch):
+    import sys
+    from types import ModuleType
+
+    module = ModuleType("raw2vec.cli.predictions")
+    module.Predictions = facade_double.Predictions
+    monkeypatch.setitem(sys.modules, "raw2vec.cli.predictions", module)
+
+
+@pytest.mark.usefixtures("predictions")
+def test_predict(run, asked):
+    result = run("predict", "stars", "new.tsv", "--input", "text")
+    assert asked("predict") == [{"data": "new.tsv", "column": "text"}]
+    assert [line.split() for line in result.stdout.splitlines()] == [
+        ["row", "text", "prediction", "probability"],
+        ["0", "fine", "good", "0.750"],
+        ["1", "–", "–", "–"],
+        ["1", "rows", "have", "no", "text", "and", "got", "no", "prediction"],
+    ]
+    found = answer(run("predict", "stars", "new.tsv", "--json"))
+    assert (found["items"], found["empty"], len(found["predictions"])) == (2, 1, 2)
+    told = run("predict", "stars", "new.tsv", "--out", "p.csv").stdout
+    assert asked("write") == ["p.csv"]
+    assert told.startswith("p.csv: 2 rows")

@@ -1,0 +1,170 @@
+"""One sentence for whatever goes wrong, the exit code that belongs to it, and the same in JSON."""
+
+import json
+
+import facade_double
+import pytest
+
+from raw2vec.errors import BadFolder, BadInput, MissingExtra, NonFinite, WrongSpace
+
+FIT = ("fit", "notes.txt", "--out", "m")
+
+
+def said(result) -> str:
+    """The sentence on standard error, the same as the JSON object's when there is one."""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("raw2vec: ")
+    assert "Traceback" not in result.output
+    return line.removeprefix("raw2vec: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["fitt"], "No such command 'fitt'. Did you mean 'fit'? See: raw2vec --help"),
+        (["--verson"], "There is no option '--verson'. Did you mean '--version'? See: raw2vec --help"),
+        ([*FIT, "--minuts", "3"], "There is no option '--minuts'. Did you mean '--minutes'? See: raw2vec fit --help"),
+        ([*FIT, "--zzz"], "There is no option '--zzz'. See: raw2vec fit --help"),
+        (["fit", "notes.txt"], "Missing option '--out'. See: raw2vec fit --help"),
+        (["fit", "--out", "m"], "Missing argument 'DATA'. See: raw2vec fit --help"),
+        (["fit", "notes.txt", "--out"], "Option '--out' requires an argument."),
+        (
+            [*FIT, "--objective", "contrastiv"],
+            "Invalid value for '--objective': there is no 'contrastiv', only contrastive, masked, supervised."
+            " Did you mean 'contrastive'? See: raw2vec fit --help",
+        ),
+        (
+            [*FIT, "--minutes", "-1"],
+            "Invalid value for '--minutes': -1 is not a number above 0. See: raw2vec fit --help",
+        ),
+        (
+            [*FIT, "--minutes", "nan"],
+            "Invalid value for '--minutes': nan is not a number above 0. See: raw2vec fit --help",
+        ),
+        ([*FIT, "--minutes", "1", "--steps", "2"], "A budget is --minutes or --steps, not both."),
+        ([*FIT, "--set", "layers"], "--set takes KEY=VALUE, such as encoder.layers=2, not 'layers'."),
+        (
+            [*FIT, "--recipe", "notes.txt", "--size", "tiny"],
+            "--size has no say beside --recipe: change the recipe, or one of its settings with --set.",
+        ),
+        (["fit", "note.txt", "--out", "m"], "There is no file or folder 'note.txt'. Did you mean 'notes.txt'?"),
+        (["fit", "no/where.txt", "--out", "m"], "There is no file or folder 'no/where.txt'."),
+        (
+            ["embed", "ticket", "notes.txt", "--out", "v"],
+            "There is no file or folder 'ticket'. Did you mean 'tickets'?",
+        ),
+        (
+            ["search", "tickets.store", "x", "--mode", "exakt"],
+            "Invalid value for '--mode': there is no 'exakt', only exact, approximate, hybrid."
+            " Did you mean 'exact'? See: raw2vec search --help",
+        ),
+        (
+            ["search", "tickets.store", " "],
+            "There is nothing to search for: give a few words, or one question a line on standard input.",
+        ),
+        (
+            ["predict", "stars", "new.tsv", "--out", "p.xlsx"],
+            "p.xlsx: predictions are written to a file that ends in .csv, .jsonl, .parquet.",
+        ),
+    ],
+)
+def test_unusable_arguments_are_answered_with_2(run, asked, words, sentence):
+    result = run(*words)
+    assert result.exit_code == 2
+    assert said(result) == sentence
+    assert result.stdout == ""
+    assert not asked("fit")
+    told = run(words[0], "--json", *words[1:])
+    assert told.exit_code == 2
+    assert json.loads(told.stdout) == {"error": sentence}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (BadInput("a.csv has no column 'x'."), 2, "a.csv has no column 'x'."),
+        (BadFolder("m is not a model."), 2, "m is not a model."),
+        (WrongSpace("s is of another model."), 2, "s is of another model."),
+        (
+            MissingExtra("lancedb", "store", "A store"),
+            2,
+            "A store needs lancedb, which is not installed: pip install 'raw2vec[store]'",
+        ),
+        (NonFinite("The loss is nan (stage 'masked', step 4)."), 1, "The loss is nan (stage 'masked', step 4)."),
+        (OSError(28, "No space left on device", "m/x"), 1, "No space left on device: m/x."),
+        (MemoryError(), 1, "There is not enough memory for this; a smaller model or shorter texts need less."),
+        (
+            RuntimeError("mat1 and mat2\ncannot"),
+            1,
+            "Something went wrong inside: RuntimeError: mat1 and mat2. --debug shows where.",
+        ),
+        (KeyError(), 1, "Something went wrong inside: KeyError: no reason was given. --debug shows where."),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_what_the_work_raises(run, error, code, sentence):
+    facade_double.trouble.append(error)
+    result = run(*FIT)
+    assert result.exit_code == code
+    assert said(result) == sentence
+    facade_double.trouble.append(error)
+    result = run(*FIT, "--json")
+    assert result.exit_code == code
+    assert json.loads(result.stdout) == {"error": sentence}
+
+
+def test_a_traceback_only_when_asked_for(run, monkeypatch):
+    facade_double.trouble.append(RuntimeError("deep"))
+    assert "Traceback" in run(*FIT, "--debug").stderr
+    monkeypatch.setenv("RAW2VEC_DEBUG", "1")
+    facade_double.trouble.append(RuntimeError("deep"))
+    result = run(*FIT)
+    assert "Traceback" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("raw2vec: Something went wrong inside")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["fit", "notes.txt", "--out", "my model"],
+            "stopped; what was done is kept. Go on with: raw2vec fit notes.txt --out 'my model' --resume",
+        ),
+        (
+            ["fit", "--out", "m", "--resume", "notes.txt"],
+            "stopped; what was done is kept. Go on with: raw2vec fit --out m --resume notes.txt",
+        ),
+        (
+            ["fit", "--out", "m", "--", "notes.txt"],
+            "stopped; what was done is kept. Go on with: raw2vec fit --out m --resume -- notes.txt",
+        ),
+        (
+            ["embed", "tickets", "notes.txt", "--out", "v"],
+            "stopped; what was done is kept. Go on with: raw2vec embed tickets notes.txt --out v --resume",
+        ),
+    ],
+)
+def test_ctrl_c_says_how_to_go_on(run, words, sentence):
+    facade_double.trouble.append(KeyboardInterrupt())
+    result = run(*words)
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == f"raw2vec: {sentence}"
+
+
+def test_ctrl_c_in_json(run):
+    facade_double.trouble.append(KeyboardInterrupt())
+    result = run(*FIT, "--json")
+    assert result.exit_code == 130
+    assert json.loads(result.stdout)["error"].endswith("raw2vec fit notes.txt --out m --json --resume")
+
+
+def test_another_library_s_warning_is_one_calm_line(run, monkeypatch):
+    import warnings
+
+    def fit(self, data, **options):
+        for _ in range(2):
+            warnings.warn("something\nis odd", RuntimeWarning, stacklevel=1)
+        return self
+
+    monkeypatch.setattr(facade_double.Raw2Vec, "fit", fit)
+    assert run(*FIT).stderr == "raw2vec: note: something is odd\n"
