@@ -24,6 +24,7 @@ from raw2vec.train.budget import Budget
 from raw2vec.train.loop import Trainer
 from raw2vec.train.optimizers import optimizer
 from raw2vec.train.prepare import prepare
+from raw2vec.train.start import begin
 
 JUDGED = 512  # held-out items a check looks at
 
@@ -50,6 +51,7 @@ def fit_model(
     model = build_model(recipe, data.raw)
     task, outcomes = (data.labels.task, data.labels.outcomes) if data.labels else (None, 0)
     objectives = build_objectives(recipe, data.raw, model, task, outcomes)
+    begin(model.embedding, data.corpus, recipe.training.start, recipe.seed)
     modules = nn.ModuleDict({"model": model, "objectives": objectives}).to(device)
     precision = working_precision(recipe.training.precision, device)
     trainer = Trainer(
@@ -63,6 +65,7 @@ def fit_model(
         precision=precision,
     )
     state = trainer.run()
+    model.embedding.settle()
     parts = Model(recipe, data.raw, model, objectives, data.labels)
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
     return Fitted(parts, data.held, state.history, state.step, trainer.budget.seconds, counts)

@@ -93,7 +93,7 @@ def recipe(
 
 def roles(rows: Rows, kind: str | None, asked: Mapping[Role, str | None]) -> dict[Role, str]:
     """Which column plays which role, where the user did not say: the longest text is input, two columns are a pair."""
-    named: dict[Role, str] = {role: name for role, name in asked.items() if name is not None}
+    named: dict[Role, str] = {role: rows.column(name) for role, name in asked.items() if name is not None}
     if "input" not in named and "target" not in named:
         pair = next((pair for pair in (("query", "code"), ("0", "1")) if list(pair) == rows.columns[:2]), None)
         if pair and kind != "text" and "label" not in named:

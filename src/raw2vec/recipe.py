@@ -71,6 +71,7 @@ class Training(_Strict):
 
     minutes: float | None = Field(None, gt=0, description="wall-clock budget of the whole fit; this or `steps`")
     steps: int | None = Field(None, ge=1, description="optimiser steps over all stages")
+    start: Literal["random", "lsa"] = Field("random", description="embeddings: drawn, or from tokens' company")
     optimizer: Part = Part(name="adamw")
     learning_rate: float = Field(1e-3, gt=0, description="peak, reached after the warm-up")
     warmup: float = Field(0.05, ge=0, le=1, description="share of a stage in which the rate rises from zero")

@@ -29,11 +29,14 @@ from raw2vec.train.base import Listener
 from raw2vec.use.classify import probabilities, supervised
 from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.encode import Encoded, encode, features
-from raw2vec.use.index import Indexed, Space, index, store_for
+from raw2vec.use.index import Indexed, Space, index, model_of, store_for
 from raw2vec.use.inspect import Inspection
 from raw2vec.use.stores import Hit, open_store
 
 TOLERANCE = 1e-4  # how far a golden vector may be off on other hardware
+
+
+__all__ = ["Raw2Vec", "TruncationWarning", "fit", "load", "model_of"]
 
 
 class TruncationWarning(UserWarning):

@@ -118,33 +118,32 @@ def pace(items: int, seconds: float) -> dict[str, Any]:
 
 
 def grid(rows: Iterable[Sequence[str]], strong: int | None = None, shrink: int | None = None) -> Table:
-    """Rows of strings under the first one as a heading. Row `strong` stands out; column `shrink` gives way to the
+    """Rows of strings under the first one as a heading. Column `strong` stands out; column `shrink` gives way to the
     others on a narrow terminal. Columns in which every cell begins with a digit are set right."""
     heading, *body = [[one_line(cell) for cell in row] for row in rows]
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     for place, title in enumerate(heading):
         numbers = bool(body) and all(row[place][:1].isdigit() or row[place][:1] in "-–" for row in body)
         side = {"overflow": "ellipsis", "no_wrap": True} if place == shrink else {"no_wrap": shrink is not None}
-        table.add_column(Text(title), justify="right" if numbers else "left", **side)
-    for number, row in enumerate(body):
-        table.add_row(*map(Text, row), style="bold" if number == strong else None)
+        style = "bold" if place == strong else None
+        table.add_column(Text(title), justify="right" if numbers else "left", style=style, **side)
+    for row in body:
+        table.add_row(*map(Text, row))
     return table
 
 
 def scores(report: dict[str, Any]) -> list[RenderableType]:
     """The model beside its baselines, and a sentence for each that it does not clearly beat."""
-    shown: list[RenderableType] = []
-    metrics, baselines = report.get("metrics") or {}, report.get("baselines") or {}
-    if metrics:
-        headline = report.get("headline") or next(iter(metrics))
-        rows = [[report.get("protocol") or "", *metrics]]
-        for name, found in {"this model": metrics, **baselines}.items():
-            rows.append([name, *(_figure(found.get(metric)) for metric in metrics)])
-        shown.append(grid(rows, strong=0))
-        low, high = (report.get("intervals") or {}).get(headline) or (None, None)
-        if low is not None and high is not None:
-            shown.append(Text(f"{headline} is {_figure(low)} to {_figure(high)} with 95% confidence", style="dim"))
-    return [*shown, *notes(report.get("notes") or [])]
+    metrics, intervals = report.get("metrics") or {}, report.get("intervals") or {}
+    contestants = {"this model": metrics, **(report.get("baselines") or {})}
+    heading = [report.get("protocol") or "", *contestants]
+    rows = [[metric, *(_figure(found.get(metric)) for found in contestants.values())] for metric in metrics]
+    if intervals:
+        heading.insert(2, "95% interval")
+        for row in rows:
+            row.insert(2, "–".join(map(_figure, intervals.get(row[0]) or (None,))))
+    table = [grid([heading, *rows], strong=1)] if rows else []
+    return [*table, *notes(report.get("notes") or [])]
 
 
 def notes(sentences: Iterable[str]) -> list[RenderableType]:

@@ -29,8 +29,9 @@ def inspect(
     raw2vec inspect tickets tickets.csv --input body
     """
     there(model, *([data] if data else []))
+    loaded = heavy().load(model)
     began = time.perf_counter()
-    found = heavy().load(model).inspect(data, input=input, target=target, label=label)
+    found = loaded.inspect(data, input=input, target=target, label=label)
     values = {"items": 0, **found.as_dict()}
     shown: list[RenderableType] = []
     for title, rows in found.tables():

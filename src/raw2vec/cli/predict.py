@@ -37,10 +37,10 @@ def predict(
     there(model, data)
     if out and not out.endswith(FORMATS):
         raise BadInput(f"{out}: predictions are written to a file that ends in {', '.join(FORMATS)}.")
+    loaded = heavy().load(model)
     began = time.perf_counter()
-    work = heavy("cli.predictions")
     with Counter() as progress:
-        run = work.Predictions(heavy().load(model), data, input, progress)
+        run = heavy("cli.predictions").Predictions(loaded, data, input, progress)
         rows = [] if out else list(run.rows())
         if out:
             run.write(out)

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import torch
 
 from raw2vec.errors import BadInput
-from raw2vec.raw import guess_text_column, open_rows, text_column
+from raw2vec.measure import columns_of
+from raw2vec.raw import text_column
 from raw2vec.system import Raw2Vec
 from raw2vec.use.classify import probabilities, supervised
 
@@ -28,10 +29,8 @@ class Predictions:
     def __init__(self, model: Raw2Vec, data: str, column: str | None, progress: Callable[[int], None]):
         self.model, self.progress = model, progress
         self.head, self.labels = supervised(model.parts_)
-        self.source = open_rows(data, [column] if column else [])
-        own = model.parts_.recipe.columns.get("input", "")
-        guessed = own if own in self.source.columns else None
-        self.column = self.source.column(column) if column else guessed or guess_text_column(self.source)
+        self.source, columns = columns_of(model.parts_, data, input=column)
+        self.column = columns["input"]
         self.items = self.truncated = self.empty = 0
 
     def rows(self) -> Iterator[dict[str, Any]]:

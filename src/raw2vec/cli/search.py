@@ -57,7 +57,7 @@ def search(
     shown: list[RenderableType] = []
     for query, hits in zip(asked, found, strict=True):
         if len(asked) > 1:
-            shown += [Text(one_line(f"\n{query}"), style="bold")]
+            shown.append(Text(("\n" if shown else "") + one_line(query), style="bold"))
         shown.append(_table(hits) if hits else Text("nothing was found"))
     return Answer({"items": len(asked), **pace(len(asked), seconds), "mode": mode, "results": results}, shown)
 

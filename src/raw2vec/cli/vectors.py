@@ -32,8 +32,8 @@ def embed(
     raw2vec embed tickets tickets.csv --input body --out vectors --resume
     """
     there(model, data)
-    began = time.perf_counter()
     loaded = heavy().load(model)
+    began = time.perf_counter()
     with Counter() as progress:
         done = loaded.embed(data, out, input=input, resume=resume, progress=progress)
     return _answer(done, out, time.perf_counter() - began, ())
@@ -56,8 +56,8 @@ def index(
     raw2vec index tickets tickets.csv --input body --store tickets.store
     """
     there(model, data)
-    began = time.perf_counter()
     loaded = heavy().load(model)
+    began = time.perf_counter()
     options = {"approximate": True} if approximate else {}
     with Counter() as progress:
         done = loaded.index(data, store, input=input, resume=resume, progress=progress, **options)

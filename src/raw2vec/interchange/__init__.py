@@ -15,6 +15,7 @@ from raw2vec.recipe import Recipe
 
 __all__ = ["config_of", "dialect_of", "family", "from_hugging_face", "refusal", "to_hugging_face", "write_extras"]
 
+_OWN = ("latent.", "embedding.log_weights")  # what they have no name for: zeros, and what other files hold for them
 _STATIC = {"embedding.table.weight": "embedding.weight"}
 
 
@@ -40,12 +41,12 @@ def dialect_of(recipe: Recipe) -> Dialect | None:
         return None  # the map between the two would be worked into the table, and could not be had back
 
     def write(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        latent = {name: value for name, value in weights.items() if name.startswith("latent.")}
-        return {**to_hugging_face(weights, settings), **latent}
+        own = {name: weights.pop(name) for name in list(weights) if name.startswith(_OWN)}
+        return {**to_hugging_face(weights, settings), **own}
 
     def read(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        latent = {name: weights.pop(name) for name in list(weights) if name.startswith("latent.")}
-        return {**from_hugging_face(weights, config_of(settings, 0, 0)), **latent}
+        own = {name: weights.pop(name) for name in list(weights) if name.startswith(_OWN)}
+        return {**from_hugging_face(weights, config_of(settings, 0, 0)), **own}
 
     return Dialect(family(settings), write, read)
 

@@ -29,6 +29,8 @@ def refusal(recipe: Recipe) -> str | None:
     if recipe.encoder.name == "dense":
         if recipe.raw["boundaries"] != "none":
             return "a static embedding in sentence-transformers takes no boundary tokens (raw.boundaries is not none)"
+        if encoder["positions"] != "none":
+            return "a static embedding in sentence-transformers weighs no places (encoder.positions is not none)"
         if encoder["normalization"] not in ("none", "layer"):
             return f"sentence-transformers has no '{encoder['normalization']}' normalization"
         if encoder["activation"] in ("gelu_tanh", "relu_squared"):

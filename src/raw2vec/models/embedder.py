@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from raw2vec.embedding import TokenEmbedding
-from raw2vec.encoders.base import Encoder
+from raw2vec.encoders import Dense, Encoder
 from raw2vec.latent import Point
 from raw2vec.ragged import Ragged
 
@@ -23,6 +23,9 @@ class Embedder(nn.Module):
 
     def contextual(self, ids: Ragged) -> Ragged:
         """The encoder's last states, Ragged (N', D')."""
+        if isinstance(self.encoder, Dense) and not (self.training and self.embedding.dropout.p):
+            *_, last = self.encoder.layers_of_bag(self.embedding.bag(ids, self.encoder.weights(ids)))
+            return last
         return self.encoder(self.embedding(ids))
 
     def states(self, ids: Ragged) -> list[Ragged]:

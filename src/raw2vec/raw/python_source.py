@@ -31,6 +31,10 @@ _SCHEMA = pa.schema(
         ("line", pa.int64()),
         ("docstring", pa.string()),
         ("words", pa.int64()),
+        ("details", pa.string()),
+        ("title", pa.string()),
+        ("comments", pa.string()),
+        ("body", pa.string()),
     ]
 )
 # A sentence ends before a space, but not after "e.g." and the like, nor after an initial.
@@ -44,8 +48,11 @@ class PythonFunctions(Rows):
 
     Columns: query, the docstring's first sentence, None without one; code, the source without the docstring,
     decorators kept; file, relative to the folder; name, qualified; line, where the function begins; docstring; words,
-    how many the query has. Hidden folders are passed over, and those named in `exclude`. A file that cannot be read or
-    parsed is left out and told in `skipped`. The trees are parsed once, here, and the functions kept in memory.
+    how many the query has. And what else in a function tells of it, None where nothing does: details, the rest of the
+    docstring; title, the qualified name where it has words; comments, its own; body, the code without its name and
+    comments, which title and comments are to be matched with. Hidden folders are passed over, and those named in
+    `exclude`. A file that cannot be read or parsed is left out and told in `skipped`. The trees are parsed once, here,
+    and the functions kept in memory.
     """
 
     group = "file"
@@ -104,14 +111,20 @@ def _functions(source: bytes, file: str) -> Iterator[dict[str, object]]:
     for name, node in _defined(tree, ""):
         docstring = ast.get_docstring(node)
         query = _first_sentence(docstring) if docstring else None
+        code = _code(node, lines, docstring is not None)
+        comments = [line.strip("# \t") for line in code.split("\n") if line.lstrip().startswith("#")]
         yield {
             "query": query,
-            "code": _code(node, lines, docstring is not None),
+            "code": code,
             "file": file,
             "name": name,
             "line": node.lineno,
             "docstring": docstring,
             "words": len(query.split()) if query else 0,
+            "details": " ".join((docstring or "").split()).removeprefix(query or "").strip() or None,
+            "title": None if node.name.startswith("__") or len(node.name) < 4 else name,
+            "comments": " ".join(comments) or None,
+            "body": _body(code, node.name),
         }
 
 
@@ -139,6 +152,12 @@ def _code(node: Function, lines: list[bytes], documented: bool) -> str:
         own[start : stop + 1] = [joined] if joined.strip() else []
     margin = own[0][: len(own[0]) - len(own[0].lstrip())]
     return b"\n".join(line.removeprefix(margin) for line in own).decode().rstrip()
+
+
+def _body(code: str, name: str) -> str:
+    """The code with its own name hidden and the lines that are comments gone."""
+    kept = "\n".join(line for line in code.split("\n") if not line.lstrip().startswith("#"))
+    return re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "_", kept)
 
 
 def _first_sentence(docstring: str) -> str | None:

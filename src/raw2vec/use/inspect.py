@@ -147,7 +147,7 @@ def _gradients(
             grads = [w.grad for w in weights if w.grad is not None]
             found.append(Gradient(name, _norm(weights), _norm(grads)))
     model.zero_grad()
-    return float(value), found
+    return value.item(), found
 
 
 def _norm(tensors: Sequence[Tensor]) -> float:

@@ -1,0 +1,56 @@
+"""Where embeddings start: at what the training texts already tell, before a single step.
+
+Tokens that keep the same company start near each other (latent semantic analysis, Deerwester et al. 1990), and a token
+that stands in every text starts with little weight (inverse document frequency, Spärck Jones 1972).
+"""
+
+import numpy as np
+import scipy.sparse as sparse
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.extmath import randomized_svd
+from torch import Tensor
+
+from raw2vec.corpus import Corpus
+from raw2vec.embedding import TokenEmbedding
+from raw2vec.seeding import generator, key
+
+LARGEST = 200_000  # texts that are looked at
+
+
+def begin(embedding: TokenEmbedding, corpus: Corpus, start: str, seed: int) -> None:
+    """Puts the start into the embedding: its weights, if it learns them, and with `start` "lsa" its table."""
+    if start != "lsa" and embedding.log_weights is None:
+        return
+    counts = _counts(corpus, len(embedding.table.weight))
+    present = np.asarray((counts > 0).sum(axis=0)).ravel()
+    rarity = np.log(counts.shape[0] / np.maximum(present, 1)) + 0.1
+    with torch.no_grad():
+        if embedding.log_weights is not None:
+            embedding.log_weights.copy_(torch.from_numpy(np.log(np.maximum(rarity, 0.1))))
+        if start == "lsa":
+            embedding.table.weight.copy_(_table(counts, rarity, embedding.width, seed))
+
+
+def _counts(corpus: Corpus, vocabulary: int) -> sparse.csr_matrix:
+    """Training texts by tokens, (n, V): how often each token stands in each text."""
+    there = (corpus.lengths > 0) & ~corpus.held[:, None]
+    rows, columns = (places[:LARGEST] for places in there.nonzero())
+    ids = corpus.gather(rows, columns)
+    ones = np.ones(len(ids.values), np.float32)
+    return sparse.csr_matrix((ones, (ids.owners.numpy(), ids.values.numpy())), (len(rows), vocabulary))
+
+
+def _table(counts: sparse.csr_matrix, rarity: NDArray[np.float64], width: int, seed: int) -> Tensor:
+    """(V, width), rows of length one: half of their numbers from the texts, half drawn."""
+    scaled = counts.copy()
+    scaled.data = 1 + np.log(scaled.data)
+    scaled = scaled @ sparse.diags(rarity.astype(np.float32))
+    lengths = np.sqrt(np.asarray(scaled.multiply(scaled).sum(axis=1)).ravel())
+    scaled = sparse.diags(1 / np.maximum(lengths, 1e-9)) @ scaled
+    rank = min(width // 2, min(scaled.shape) - 1)
+    # Transposed, so that its orthogonal factors are as long as the vocabulary and not as the corpus.
+    right = randomized_svd(scaled.tocsr(), rank, n_iter=3, transpose=True, random_state=key(seed, "lsa") % 2**32)[2]
+    known = torch.nn.functional.normalize(torch.from_numpy(right.T.astype(np.float32)), dim=1)
+    drawn = torch.randn(len(known), width - rank, generator=generator(seed, "lsa")) / (width - rank) ** 0.5
+    return torch.nn.functional.normalize(torch.cat([known, drawn], dim=1), dim=1)
