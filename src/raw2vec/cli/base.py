@@ -183,7 +183,7 @@ class Reporter:
         self.bar = Progress(
             *columns, TaskProgressColumn(show_speed=False), status, console=self.console, transient=True
         )
-        self.task = self.bar.add_task("", total=None, status="") if self.live else None
+        self.task = self.bar.add_task("Reading", total=None, status="") if self.live else None
         self.last = self.began
 
     def __enter__(self) -> Self:

@@ -50,7 +50,7 @@ def _table(counts: sparse.csr_matrix, rarity: NDArray[np.float64], width: int, s
     scaled = sparse.diags(1 / np.maximum(lengths, 1e-9)) @ scaled
     rank = min(width // 2, min(scaled.shape) - 1)
     # Transposed, so that its orthogonal factors are as long as the vocabulary and not as the corpus.
-    right = randomized_svd(scaled.tocsr(), rank, n_iter=3, transpose=True, random_state=key(seed, "lsa") % 2**32)[2]
+    right = randomized_svd(scaled.tocsr(), rank, n_iter=2, transpose=True, random_state=key(seed, "lsa") % 2**32)[2]
     known = torch.nn.functional.normalize(torch.from_numpy(right.T.astype(np.float32)), dim=1)
     drawn = torch.randn(len(known), width - rank, generator=generator(seed, "lsa")) / (width - rank) ** 0.5
     return torch.nn.functional.normalize(torch.cat([known, drawn], dim=1), dim=1)

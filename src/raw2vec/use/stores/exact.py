@@ -10,9 +10,11 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from raw2vec.use.stores.base import locked, normalized, write_json
@@ -91,14 +93,26 @@ def nearest(
     narrow = wide.astype(np.float32)
     # Twice the most that a float32 dot product of unit vectors can be wrong (Higham 2002, section 3.1).
     margin = (values.shape[1] + 2) * 2.0**-23
-    candidates: list[list[NDArray[np.int64]]] = [[np.empty(0, np.int64)] for _ in queries]
-    floors = np.full(len(queries), -np.inf)
-    for start in range(0, len(values), _BLOCK):
+
+    def block(start: int) -> list[Found]:
         rows, scores = _scores(values, narrow, start, among)
-        for place, line in enumerate(scores):
-            floors[place] = max(floors[place], _floor(line, k))
-            candidates[place].append(rows[np.flatnonzero(line >= floors[place] - margin)])
-    return [_best(values, query, np.concatenate(rows), k) for query, rows in zip(wide, candidates, strict=True)]
+        return [_promising(rows, line, k, margin) for line in scores]
+
+    # The matrix product has threads of its own; they are as many as torch is told to use.
+    with ThreadPoolExecutor(torch.get_num_threads() if len(queries) <= _FEW else 1) as threads:
+        blocks = list(threads.map(block, range(0, len(values), _BLOCK)))
+    answers = []
+    for place, query in enumerate(wide):
+        rows = np.concatenate([np.empty(0, np.int64), *(found[place][0] for found in blocks)])
+        scores = np.concatenate([np.empty(0, np.float32), *(found[place][1] for found in blocks)])
+        answers.append(_best(values, query, _promising(rows, scores, k, margin)[0], k))
+    return answers
+
+
+def _promising(rows: NDArray[np.int64], scores: NDArray[np.float32], k: int, margin: float) -> Found:
+    """Those that may be among the k best, were every score half the margin wrong."""
+    kept = np.flatnonzero(scores >= _floor(scores, k) - margin)
+    return rows[kept], scores[kept]
 
 
 def _scores(

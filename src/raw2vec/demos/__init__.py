@@ -1,0 +1,8 @@
+"""Demos: real examples from beginning to end, on data that every machine has."""
+
+from collections.abc import Callable
+from typing import Any
+
+from raw2vec.demos.code import code
+
+DEMOS: dict[str, Callable[..., dict[str, Any]]] = {"code": code}
