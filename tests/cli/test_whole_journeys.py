@@ -1,0 +1,138 @@
+"""From a file to an answer with nothing stood in for: the commands as users type them, on small models."""
+
+import json
+import os
+import random
+import shlex
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.csv as pa_csv
+import pyarrow.json as pa_json
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from raw2vec.cli import app
+
+KINDS = {"fire": "smoke flames burning alarm heat", "money": "invoice refund charged price amount"}
+SMALL = ("--encoder", "dense", "--size", "tiny", "--set", "raw.vocabulary=300", "--set", "training.hold_out=0.2")
+
+
+def call(*words: str) -> dict:
+    """The one JSON object of a command that goes well."""
+    result = CliRunner().invoke(app, [*words, "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with 300 rows of text, three kinds of label, one empty row; and models of the labels."""
+    place = tmp_path_factory.mktemp("journeys")
+    draw = random.Random(0)
+    with open(place / "rows.csv", "w") as file:
+        file.write("id,body,kind,tags,price\n")
+        for row in range(300):
+            kind = draw.choice(list(KINDS))
+            words = " ".join(draw.choices(KINDS[kind].split(), k=6))
+            body = "" if row == 7 else f"{words} number {row}"
+            price = (50 if kind == "fire" else 10) + row / 100
+            file.write(f"{row},{body},{kind},{kind}|new,{price}\n")
+    for name, label in (("classes", "kind"), ("labels", "tags"), ("numbers", "price")):
+        words = ["fit", str(place / "rows.csv"), "--input", "body", "--label", label, "--steps", "40", *SMALL]
+        report = call(*words, "--out", str(place / name))
+        assert report["steps"] == 40
+        assert report["items_per_s"] > 0
+        assert report["protocol"].startswith("classification")
+    return place
+
+
+def test_predicting_classes_to_every_format(place):
+    for suffix, read in ((".csv", pa_csv.read_csv), (".jsonl", pa_json.read_json), (".parquet", pq.read_table)):
+        out = place / f"predicted{suffix}"
+        found = call("predict", str(place / "classes"), str(place / "rows.csv"), "--out", str(out))
+        assert (found["items"], found["empty"], found["out"]) == (300, 1, str(out))
+        table = read(out)
+        assert table.column_names == ["id", "body", "kind", "tags", "price", "prediction", "probability"]
+        rows = table.to_pylist()
+        assert [int(row["id"]) for row in rows] == list(range(300))
+        assert rows[7]["prediction"] in (None, "")
+        assert rows[7]["probability"] is None
+        told = [row for row in rows if int(row["id"]) != 7]
+        assert np.mean([row["prediction"] == row["kind"] for row in told]) > 0.95
+        assert all(0.5 <= row["probability"] <= 1 for row in told)
+    assert not list(place.glob("*.partial"))
+
+
+def test_predicting_again_replaces_the_older_predictions(place):
+    out = place / "again.parquet"
+    call("predict", str(place / "classes"), str(place / "rows.csv"), "--out", str(out))
+    call("predict", str(place / "classes"), str(out), "--input", "body", "--out", str(place / "twice.parquet"))
+    assert pq.read_table(place / "twice.parquet").equals(pq.read_table(out))
+
+
+def test_predicting_several_labels(place):
+    found = call("predict", str(place / "labels"), str(place / "rows.csv"))["predictions"]
+    assert found[7]["prediction"] is None
+    assert all("new" in row["prediction"] for row in found if row["row"] != 7)
+    call("predict", str(place / "labels"), str(place / "rows.csv"), "--out", str(place / "several.csv"))
+    assert pa_csv.read_csv(place / "several.csv")["prediction"][0].as_py() == "|".join(found[0]["prediction"])
+
+
+def test_predicting_numbers(place):
+    found = call("predict", str(place / "numbers"), str(place / "rows.csv"))["predictions"]
+    assert found[0].keys() == {"row", "body", "prediction"}
+    assert all(isinstance(row["prediction"], float) for row in found if row["row"] != 7)
+
+
+def test_embedding_indexing_searching_measuring_and_looking_inside(place):
+    model, rows = str(place / "classes"), str(place / "rows.csv")
+    vectors = place / "v.npy"
+    found = call("embed", model, rows, "--input", "body", "--out", str(vectors))
+    assert (found["items"], found["empty"]) == (300, 1)
+    assert np.load(vectors).shape[0] == 300
+    assert call("index", model, rows, "--input", "body", "--store", str(place / "store"))["items"] == 300
+    hits = call("search", str(place / "store"), "a refund of the price", "-k", "3")["results"][0]["hits"]
+    assert [hit["columns"]["kind"] for hit in hits] == ["money"] * 3
+    measured = call("evaluate", model, rows, "--input", "body", "--label", "kind")
+    assert measured["metrics"]["accuracy"] > 0.9
+    assert "TF-IDF" in measured["baselines"]
+    assert call("inspect", model)["parameters"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["predict", "classes", "rows.csv", "--input", "boddy"], "Did you mean 'body'?"),
+        (["embed", "rows.csv", "rows.csv", "--out", "w"], "rows.csv"),
+        (["predict", "store-of-nothing", "rows.csv"], "There is no file or folder"),
+        (["fit", "rows.csv", "--label", "kind", "--out", "w", "--set", "encoder.layer=2"], "Did you mean 'layers'?"),
+    ],
+)
+def test_what_is_unusable_is_said_in_a_sentence(place, words, part, monkeypatch):
+    monkeypatch.chdir(place)
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2, result.output
+    assert result.stderr.splitlines()[-1].startswith("raw2vec: ")
+    assert part in result.stderr.splitlines()[-1]
+
+
+def test_a_fit_that_is_stopped_goes_on_as_it_said(place, monkeypatch):
+    monkeypatch.chdir(place)
+    words = ["fit", "rows.csv", "--input", "body", "--label", "kind", "--steps", "600", "--out", "later", *SMALL]
+    words += ["--set", "training.checks=30"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "raw2vec", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    next(line for line in process.stderr if "held out" in line)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1].splitlines()[-1]
+    assert process.returncode == 130
+    assert not (place / "later").exists()
+    go_on = shlex.split(said.split("Go on with: ")[1])
+    assert go_on == ["raw2vec", *words, "--resume"]
+    assert call(*go_on[1:])["steps"] == 600
+    assert (place / "later" / "model.safetensors").exists()
