@@ -23,6 +23,8 @@ from raw2vec.errors import BadFolder, BadInput, MissingExtra, nearest
 from raw2vec.use.stores.base import reading, reason
 
 _NAME = "rows"
+_SCAN = 1 << 17  # rows a batch of one narrow column: six times faster than in Lance's default batches
+_READ = 1 << 14  # rows a batch of vectors
 _OWN = ("_row", "_source", "_position", "vector", "_words")
 
 
@@ -77,14 +79,14 @@ class Table:
         quoted = source.replace("'", "''")
         with reading(self.folder):
             found = self._inner.search().where(f"_source = '{quoted}'").select(["_position"]).limit(None)
-            last = [pc.max(batch["_position"]).as_py() for batch in found.to_batches() if len(batch)]
+            last = [pc.max(batch["_position"]).as_py() for batch in found.to_batches(_SCAN) if len(batch)]
         return max(last) + 1 if last else 0
 
     def vectors(self, start: int) -> Iterator[NDArray[np.float32]]:
         """The vectors as they were given, from row `start` on, (n, width) at a time."""
         with reading(self.folder):
             asked = self._inner.search().where(f"_row >= {start}").select(["_row", "vector"]).limit(None)
-            for batch in asked.to_batches():
+            for batch in asked.to_batches(_READ):
                 rows = batch["_row"].to_numpy()
                 if not np.array_equal(rows, np.arange(start, start + len(rows))):
                     raise BadFolder(f"Rows of the store {self.folder} were removed or moved. Index the data again.")
@@ -94,13 +96,14 @@ class Table:
     def matching(self, where: str) -> NDArray[np.int64]:
         """The numbers of the rows for which the SQL expression is true, sorted."""
         try:
-            found = self._inner.search().where(f"({where})").select(["_row"]).limit(None).to_arrow()
+            asked = self._inner.search().where(f"({where})").select(["_row"]).limit(None)
+            found = [batch["_row"].to_numpy() for batch in asked.to_batches(_SCAN)]
         except (ValueError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "Query Execution error" not in str(error):
                 with reading(self.folder):
                     raise
             raise self._bad_filter(where, error) from error
-        return np.sort(found["_row"].to_numpy())
+        return np.sort(np.concatenate([np.empty(0, np.int64), *found]))
 
     def _bad_filter(self, where: str, error: Exception) -> BadInput:
         unknown = re.search(r"No field named ([^\s]+)\. Valid", str(error))
@@ -172,6 +175,8 @@ class Table:
         Only for the one who holds the writer's lock. A reader that misses a removed file moves to the newest version.
         """
         self._inner.optimize(cleanup_older_than=timedelta(milliseconds=1), delete_unverified=True)
+        for draft in (self.folder / f"{_NAME}.lance").rglob(".tmp*"):  # what Lance itself leaves lying
+            draft.unlink(missing_ok=True)
 
 
 def _schema(width: int, store: str) -> pa.Schema:
