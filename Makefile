@@ -19,7 +19,7 @@ demo: $(INSTALLED)
 	$(BIN)/raw2vec demo code
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -22,10 +22,11 @@ from raw2vec.train.base import Listener, Phase
 
 FEWEST_WORDS = 5  # of a question, which is the first sentence of a docstring
 QUESTIONS = (
-    "parse a date written as text",
-    "remove a directory and everything in it",
-    "wait until all the threads have finished",
+    "ask for a password without echoing it",
+    "wrap a paragraph to lines of a given width",
+    "extract a file from a zip archive",
 )
+MINUTES = 2.0  # of fitting; more does not help (docs/log.md)
 
 
 def code(out: Path, minutes: float | None, seed: int, console: Console, listener: Listener) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def code(out: Path, minutes: float | None, seed: int, console: Console, listener
         f"The standard library of Python {platform.python_version()}: {len(functions):,} functions. Four fifths of the "
         f"files are for learning;\nthe questions are the docstrings of {len(asked):,} functions in the others.\n"
     )
-    model = Raw2Vec(minutes=minutes, seed=seed).fit(train, out=out / "model", listener=listener)
+    model = Raw2Vec(minutes=minutes or MINUTES, seed=seed).fit(train, out=out / "model", listener=listener)
     listener(Phase("Filling the store"))
     store = out / "store"
     if store.exists():
@@ -49,12 +50,14 @@ def code(out: Path, minutes: float | None, seed: int, console: Console, listener
     )
     answers = answer(model, store, console)
     tell(found, model, console)
-    console.print(
-        f"\nNow with your own: [bold]raw2vec fit my/src --out my-model[/bold], then\n"
-        f"[bold]raw2vec index my-model my/src --store my-store[/bold] and "
-        f'[bold]raw2vec search my-store "what you look for"[/bold].\nThis one is in {out}: '
-        f'[bold]raw2vec search {store} "read a file line by line"[/bold]'
-    )
+    console.print("\nThe same for your own code, or for any csv, tsv, jsonl, parquet or txt:")
+    for line in (
+        "fit my/src --out my-model",
+        "index my-model my/src --store my-store",
+        'search my-store "what you look for"',
+    ):
+        console.print(Text(f"  raw2vec {line}", style="bold"))
+    console.print(Text(f'This one stays in {out}: raw2vec search {store} "read a file line by line"'))
     fitted = {name: model.report[name] for name in ("steps", "seconds", "items")}
     return {**found.as_dict(), "answers": answers, "fit": fitted}
 

@@ -27,7 +27,8 @@ def begin(embedding: TokenEmbedding, corpus: Corpus, start: str, seed: int) -> N
     rarity = np.log(counts.shape[0] / np.maximum(present, 1)) + 0.1
     with torch.no_grad():
         if embedding.log_weights is not None:
-            embedding.log_weights.copy_(torch.from_numpy(np.log(np.maximum(rarity, 0.1))))
+            # The square root: both sides of a product are weighted, and IDF itself scored 0.015 less (docs/log.md).
+            embedding.log_weights.copy_(torch.from_numpy(0.5 * np.log(np.maximum(rarity, 0.1))))
         if start == "lsa":
             embedding.table.weight.copy_(_table(counts, rarity, embedding.width, seed))
 
