@@ -42,9 +42,16 @@ def test_fit_says_nothing_of_what_was_not_said(run, asked):
     assert asked("init") == [{"settings": None, "device": None}]
 
 
-def test_several_files_are_paths(run, asked):
-    run("fit", "notes.txt", "tickets.csv", "--out", "m")
-    assert [path.name for path in asked("fit")[0]["data"]] == ["notes.txt", "tickets.csv"]
+def test_several_files_are_read_one_after_the_other(run, asked, tmp_path):
+    (tmp_path / "more.jsonl").write_text('{"body": "a"}\n')
+    (tmp_path / "most.csv").write_text("body\nb\n")
+    run("fit", "more.jsonl", "most.csv", "--input", "body", "--out", "m")
+    rows = asked("fit")[0]["data"]
+    assert rows.name == "more.jsonl and 1 more"
+    assert [cell for batch in rows.batches() for cell in batch.column("body").to_pylist()] == ["a", "b"]
+    result = run("fit", "more.jsonl", "tickets.csv", "--out", "m")
+    assert result.exit_code == 2
+    assert "the same columns" in result.stderr
 
 
 def test_settings_are_json_where_they_can_be(run, asked):
@@ -205,7 +212,7 @@ def demos(monkeypatch):
 
         And more.
         """
-        console.print("a story")
+        console.print("[bold]a story[/bold]")
         return {"metrics": {"mrr@10": 0.5}, "asked": [str(out), minutes, seed]}
 
     module = ModuleType("raw2vec.demos")

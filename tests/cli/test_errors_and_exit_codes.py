@@ -7,6 +7,7 @@ import pytest
 
 from raw2vec.errors import BadFolder, BadInput, MissingExtra, NonFinite, WrongSpace
 
+FULL = "There is no space left on the disk. Make room and try again, with --resume where there is one."
 FIT = ("fit", "notes.txt", "--out", "m")
 
 
@@ -91,7 +92,10 @@ def test_unusable_arguments_are_answered_with_2(run, asked, words, sentence):
             "A store needs lancedb, which is not installed: pip install 'raw2vec[store]'",
         ),
         (NonFinite("The loss is nan (stage 'masked', step 4)."), 1, "The loss is nan (stage 'masked', step 4)."),
-        (OSError(28, "No space left on device", "m/x"), 1, "No space left on device: m/x."),
+        (OSError(13, "Permission denied", "m/x"), 1, "Permission denied: m/x."),
+        (OSError(28, "No space left on device", "m/x"), 1, FULL),
+        (OSError("76800 requested and 11232 written"), 1, FULL),
+        (RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"), 1, FULL),
         (MemoryError(), 1, "There is not enough memory for this; a smaller model or shorter texts need less."),
         (
             RuntimeError("mat1 and mat2\ncannot"),

@@ -71,3 +71,13 @@ def test_a_terminal_without_the_letters_still_gets_an_answer(start):
 def test_python_dash_m():
     done = subprocess.run([sys.executable, "-m", "raw2vec", "--version"], capture_output=True, text=True)
     assert done.stdout.startswith("raw2vec ")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_reader_that_was_never_there_is_no_error_either(start, options):
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = start("search", "s", "x", "-k", "1", *options, stdout=writer)
+    os.close(writer)
+    assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == 1

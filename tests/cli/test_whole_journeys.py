@@ -74,6 +74,17 @@ def test_predicting_again_replaces_the_older_predictions(place):
     assert pq.read_table(place / "twice.parquet").equals(pq.read_table(out))
 
 
+def test_predictions_that_cannot_be_finished_leave_nothing(place, monkeypatch):
+    def full(table, file, options):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pa_csv, "write_csv", full)
+    words = ["predict", str(place / "classes"), str(place / "rows.csv"), "--out", str(place / "never.csv")]
+    assert CliRunner().invoke(app, words).exit_code == 1
+    assert not list(place.glob("never*"))
+
+
 def test_predicting_several_labels(place):
     found = call("predict", str(place / "labels"), str(place / "rows.csv"))["predictions"]
     assert found[7]["prediction"] is None
@@ -136,3 +147,9 @@ def test_a_fit_that_is_stopped_goes_on_as_it_said(place, monkeypatch):
     assert go_on == ["raw2vec", *words, "--resume"]
     assert call(*go_on[1:])["steps"] == 600
     assert (place / "later" / "model.safetensors").exists()
+
+
+def test_fitting_several_files(place, monkeypatch):
+    monkeypatch.chdir(place)
+    found = call("fit", "rows.csv", "rows.csv", "--input", "body", "--steps", "3", "--out", "double", *SMALL)
+    assert found["items"] == 600

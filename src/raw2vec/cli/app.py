@@ -21,6 +21,8 @@ from raw2vec.errors import BadInput, MissingExtra, Raw2VecError, nearest
 
 DONE, FAILED, UNUSABLE, STOPPED = 0, 1, 2, 130  # the exit codes; 130 is what a shell gives Ctrl-C
 RESUMABLE = ("fit", "embed", "index")
+# The operating system's words, which safetensors and Arrow pass on, and NumPy's for a file that got no more bytes.
+DISK_FULL = ("No space left on device", " requested and ")
 
 
 class Commands(TyperGroup):
@@ -75,6 +77,8 @@ def sentence(error: Exception) -> tuple[str, int]:
         return str(error), UNUSABLE if isinstance(error, BadInput | MissingExtra) else FAILED
     if isinstance(error, MemoryError):
         return "There is not enough memory for this; a smaller model or shorter texts need less.", FAILED
+    if any(words in str(error) for words in DISK_FULL):
+        return "There is no space left on the disk. Make room and try again, with --resume where there is one.", FAILED
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror}{where}.", FAILED

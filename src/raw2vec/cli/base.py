@@ -165,10 +165,10 @@ def _figure(value: float | None) -> str:
 # -- progress -----------------------------------------------------------------------------------------------------
 
 
-def console(stderr: bool = False) -> Console:
+def console(stderr: bool = False, markup: bool = False) -> Console:
     """Where to print: words are taken as they are, and nothing is cut to 80 columns where no terminal is."""
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=None if stream.isatty() else 200)
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else 200
+    return Console(stderr=stderr, markup=markup, emoji=False, highlight=False, width=width)
 
 
 class Reporter:

@@ -39,6 +39,6 @@ def demo(
     began = time.perf_counter()
     with Training() as listener:
         # With --json, standard output stands for standard error while a command runs: a demo may print as it likes.
-        values = demos[name](place, minutes, seed or 0, console(), listener)
+        values = demos[name](place, minutes, seed or 0, console(markup=True), listener)
     speed = pace(listener.items, listener.seconds)
-    return Answer({**speed, "seconds": round(time.perf_counter() - began, 3), "out": str(place), **values})
+    return Answer({**speed, **values, "seconds": round(time.perf_counter() - began, 3), "out": str(place)})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -96,10 +95,16 @@ def fit(
         options |= {name: value for name, value in budget.items() if value is not None}
     made = heavy().Raw2Vec(**options, settings=changes or None, device=device)
     with Training() as listener:
-        rows = data[0] if len(data) == 1 else [Path(place) for place in data]  # a list of words would be texts
+        rows = data[0] if len(data) == 1 else _together(data, [name for name in (input, target, label) if name])
         made.fit(rows, input=input, target=target, label=label, out=out, resume=resume, listener=listener)
     reading = [out, data[0], *(["--input", input] if input else [])]
     return _answer(made.report, listener, out, reading if data[0] != "-" else [])
+
+
+def _together(data: list[str], columns: list[str]) -> Any:
+    """Several files as one, in the order they were named."""
+    raw = heavy("raw")
+    return raw.Joined(f"{data[0]} and {len(data) - 1} more", [raw.open_rows(place, columns) for place in data])
 
 
 def changed(settings: list[str]) -> dict[str, Any]:

@@ -45,17 +45,22 @@ class Predictions:
     def write(self, out: str) -> None:
         """All rows with all their columns and the predictions, in a file that appears whole or not at all."""
         partial = Path(out + ".partial")
+        try:
+            with open(partial, "wb") as file:
+                self._write(file, Path(out).suffix)
+            os.replace(partial, out)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _write(self, file: IO[bytes], suffix: str) -> None:
         writer: _Writer | None = None
-        with open(partial, "wb") as file:
-            for batch, _, predicted in self._batches():
-                table = self._beside(batch, predicted)
-                if writer is None:
-                    writer = _WRITERS[Path(out).suffix](file, table.schema)
-                writer.write_table(table.cast(writer.schema))
-            if writer is None:
-                raise BadInput(f"{self.source.name} has no rows to predict.")
-            writer.close()
-        os.replace(partial, out)
+        for batch, _, predicted in self._batches():
+            table = self._beside(batch, predicted)
+            writer = writer or _WRITERS[suffix](file, table.schema)
+            writer.write_table(table.cast(writer.schema))
+        if writer is None:
+            raise BadInput(f"{self.source.name} has no rows to predict.")
+        writer.close()
 
     def _batches(self) -> Iterator[tuple[pa.RecordBatch, list[str | None], dict[str, list[Any]]]]:
         for batch in self.source.batches(ROWS):
