@@ -73,6 +73,8 @@ def fit_model(
 
 def working_precision(name: str, device: torch.device) -> torch.dtype:
     """float32 or bfloat16; `auto` takes bfloat16 where the hardware multiplies it fast (without: 44 times slower)."""
+    if name not in ("auto", "float32", "bfloat16"):
+        raise BadInput(f"The precision is float32, bfloat16 or auto, not '{name}'.")
     if name == "auto":
         cpu = torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.cpu._is_avx512_bf16_supported()
         quick = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu

@@ -125,7 +125,7 @@ def source_views(rows: Rows, columns: Mapping[Role, str]) -> list[dict[str, Any]
 
 
 def _stages(objective: str, bag: bool, views: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    masked = {"objectives": [{"name": "masked"}], "batch_tokens": 8192}
+    masked = {"objectives": [{"name": "masked"}], "batch_tokens": 4096}
     if objective == "masked":
         return [masked]
     if objective == "supervised":

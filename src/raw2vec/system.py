@@ -26,7 +26,7 @@ from raw2vec.raw import open_rows
 from raw2vec.recipe import Recipe, Role
 from raw2vec.report import judged
 from raw2vec.train.base import Listener
-from raw2vec.use.classify import probabilities, supervised
+from raw2vec.use.classify import predicted, probabilities, supervised
 from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.encode import Encoded, encode, features
 from raw2vec.use.index import Indexed, Space, index, model_of, store_for
@@ -177,12 +177,10 @@ class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return found
 
     def encode_query(self, inputs: str | Sequence[str], **options: Any) -> Any:
-        """The same as `encode`, for the side that asks."""
+        """The same as `encode`, for the side that asks; `encode_document` for the side that is found."""
         return self.encode(inputs, **options)
 
-    def encode_document(self, inputs: str | Sequence[str], **options: Any) -> Any:
-        """The same as `encode`, for the side that is found."""
-        return self.encode(inputs, **options)
+    encode_document = encode_query
 
     def transform(self, X: Sequence[str]) -> NDArray[np.float32]:
         """scikit-learn's name for `encode`: (n, L) float32."""
@@ -204,11 +202,7 @@ class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Sequence[str]) -> NDArray[Any]:
         """What the supervised head says: a class, a list of labels or a number for each text."""
-        parts = self._parts()
-        head, labels = supervised(parts)
-        with torch.inference_mode():
-            modes = head.readout.mode(torch.from_numpy(self.transform(X)).to(self._device()))
-        return np.array(labels.words(modes.cpu().numpy()), dtype=object if labels.task == "labels" else None)
+        return predicted(self._parts(), self.transform(X))
 
     def predict_proba(self, X: Sequence[str]) -> NDArray[np.float32]:
         """Probabilities (n, C) of the classes in `classes_`."""

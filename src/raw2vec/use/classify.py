@@ -1,5 +1,7 @@
 """Vectors to labels, through the head that supervised training left."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,6 +20,15 @@ def supervised(parts: Model) -> tuple[Supervised, Labels]:
     if not heads or parts.labels is None:
         raise BadInput("This model was not trained on labels, so it cannot predict: fit it with --label COLUMN.")
     return heads[-1], parts.labels
+
+
+def predicted(parts: Model, vectors: NDArray[np.float32]) -> NDArray[Any]:
+    """What the head says of vectors (n, L): n classes or numbers, or an array of n lists of labels."""
+    objective, labels = supervised(parts)
+    device = next(objective.parameters()).device
+    with torch.inference_mode():
+        words = labels.words(objective.readout.mode(torch.from_numpy(vectors).to(device)).cpu().numpy())
+    return np.fromiter(words, dtype=object, count=len(words)) if labels.task == "labels" else np.array(words)
 
 
 def probabilities(parts: Model, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
