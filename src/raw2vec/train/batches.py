@@ -72,7 +72,8 @@ class Feed:
         order = permutation(len(self.samples), self.seed, "order", epoch)
         if (self.weights < 1).any():
             luck = Draws(self.seed, epoch).uniform("view", torch.from_numpy(order)).numpy()
-            order = order[luck < self.weights[self.samples[order, 1]]]
+            chosen = luck < self.weights[self.samples[order, 1]]
+            order = order[chosen] if chosen.any() else order[:1]
         if self.batch_tokens is None:
             parts = max(1, round(len(order) / (self.batch_items or 256)))
             return np.array_split(order, parts)
