@@ -371,7 +371,7 @@ def test_an_approximate_index_tells_its_measured_recall(tmp_path: Path, width: i
     store = Store.create(tmp_path, width, "space-1")
     vectors = np.random.default_rng(3).standard_normal((2000, width)).astype(np.float32)
     vectors[5] = 0
-    store.add(vectors, pa.table({"number": np.arange(2000) % 10}))
+    store.add(vectors, pa.table({"number": np.arange(2000)}))
     with pytest.raises(BadInput, match=r"2,000 rows\. Exact search is faster"):
         store.build_approximate_index()
     built = store.build_approximate_index(least_rows=1000, goal=0.9, seed=4)
@@ -385,9 +385,8 @@ def test_an_approximate_index_tells_its_measured_recall(tmp_path: Path, width: i
     assert recall > built.recall - 0.1
     scores = {hit.row: hit.score for hit in again.search(asked[:1], k=2000)[0]}
     assert [hit.score for hit in near[0]] == [scores[hit.row] for hit in near[0]]
-    few = {"k": 8, "where": "number = 3"}
-    assert all(hit.row % 10 == 3 for hits in again.search(asked, mode="approximate", **few) for hit in hits)
-    assert {len(hits) for hits in again.search(asked, mode="approximate", **few)} == {8}
+    few = {"k": 8, "where": "number % 250 = 3"}  # no more than it keeps: the index does not look everywhere for them
+    assert again.search(asked, mode="approximate", **few) == again.search(asked, **few)
     store.add(asked[:1], pa.table({"number": [7]}))
     assert store.search(asked[:1], k=1, mode="approximate")[0][0].row == 2000
     assert store.build_approximate_index(asked, least_rows=1000).queries == 60

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from raw2vec.errors import NonFinite
 from raw2vec.use.stores import exact
 from raw2vec.use.stores.base import checked, fuse, normalized
+from raw2vec.use.stores.columns import words
+from raw2vec.use.stores.recall import measured
 
 
 def drawn(seed: int, rows: int, width: int) -> NDArray[np.float32]:
@@ -154,4 +156,28 @@ def test_a_non_finite_row_is_named() -> None:
 def test_fusion_rewards_agreement() -> None:
     assert fuse([np.array([5, 3, 1]), np.array([3, 9])]).tolist() == [3, 5, 9, 1]
     assert fuse([np.array([5, 3]), np.array([3, 5])]).tolist() == [3, 5]
+    assert fuse([np.array([1, 2, 3]), np.array([4, 5, 3])]).tolist() == [3, 1, 4, 2, 5]
     assert fuse([np.array([4], np.int64), np.array([], np.int64)]).tolist() == [4]
+
+
+def test_identifiers_are_found_whole_and_in_parts() -> None:
+    assert words("parse_url(HTTPServer2) _private x") == "parse_url parse url httpserver2 http server2 _private private x"
+    assert words("Größe 数据 don't") == "größe 数据 don t"
+    assert words(None) == words("?!") == ""
+
+
+def test_recall_is_that_of_the_fewest_probes_that_meet_the_goal_and_counts_no_query_as_its_own_answer() -> None:
+    queries, own = np.zeros((4, 2), np.float32), np.array([7, 7, 7, -1])
+    everything = np.arange(30)
+
+    def truth(query: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+        return everything[:k]
+
+    def near(query: NDArray[np.float32], k: int, probes: int) -> NDArray[np.int64]:
+        found = {8: 1, 16: 6, 32: 9}[probes]  # of the first ten, row 7 first
+        return np.concatenate([[7], np.setdiff1d(everything, [7])[:found], everything[20:]])[:k]
+
+    built = measured(queries, own, 30, truth, near, goal=0.6, partitions=100)
+    assert (built.probes, built.queries, built.rows) == (16, 4, 30)
+    assert built.recall == pytest.approx((3 * 6 + 7) / 40)
+    assert measured(queries, own, 30, truth, near, goal=1.0, partitions=32).probes == 32

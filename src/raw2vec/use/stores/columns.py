@@ -107,5 +107,5 @@ def words(text: str | None) -> str:
     found: list[str] = []
     for word in re.findall(r"\w+", text or ""):
         parts = [part for part in _HUMP.split(word) if part]
-        found += [word, *parts] if len(parts) > 1 else [word]
+        found += [word] if parts == [word] else [word, *parts]
     return " ".join(found).lower()
