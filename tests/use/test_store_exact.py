@@ -161,7 +161,9 @@ def test_fusion_rewards_agreement() -> None:
 
 
 def test_identifiers_are_found_whole_and_in_parts() -> None:
-    assert words("parse_url(HTTPServer2) _private x") == "parse_url parse url httpserver2 http server2 _private private x"
+    assert (
+        words("parse_url(HTTPServer2) _private x") == "parse_url parse url httpserver2 http server2 _private private x"
+    )
     assert words("Größe 数据 don't") == "größe 数据 don t"
     assert words(None) == words("?!") == ""
 
