@@ -18,10 +18,11 @@ from raw2vec.raw import Rows
 from raw2vec.recipe import Recipe, Role, Stage
 from raw2vec.seeding import Draws, key
 from raw2vec.train import checkpoint
-from raw2vec.train.base import Listener, Work
+from raw2vec.train.base import Listener, Progress, Work
 from raw2vec.train.batches import Feed
 from raw2vec.train.budget import Budget
 from raw2vec.train.loop import Trainer
+from raw2vec.train.metrics import Metrics
 from raw2vec.train.optimizers import optimizer
 from raw2vec.train.prepare import prepare
 from raw2vec.train.start import begin
@@ -39,6 +40,7 @@ class Fitted:
     steps: int
     seconds: float
     counts: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def fit_model(
@@ -54,6 +56,12 @@ def fit_model(
     begin(model.embedding, data.corpus, recipe.training.start, recipe.seed)
     modules = nn.ModuleDict({"model": model, "objectives": objectives}).to(device)
     precision = working_precision(recipe.training.precision, device)
+    metrics = Metrics(work / "metrics.jsonl", resume)
+
+    def heard(event: Progress) -> None:
+        metrics.add(event)
+        listener(event)
+
     trainer = Trainer(
         modules,
         [_work(place, recipe, data.corpus, model, objectives, precision) for place in range(len(recipe.stages))],
@@ -61,14 +69,15 @@ def fit_model(
         Budget(recipe.training, monotonic() - began, _reserve(recipe)),
         recipe.seed,
         checkpoints=_Checkpoints(work / "checkpoint.safetensors"),
-        listener=listener,
+        listener=heard,
         precision=precision,
     )
     state = trainer.run()
     model.embedding.settle()
-    parts = Model(recipe, data.raw, model, objectives, data.labels)
+    parts = Model(recipe, data.raw, model, objectives, data.labels, metrics=metrics.close())
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
-    return Fitted(parts, data.held, state.history, state.step, trainer.budget.seconds, counts)
+    left_out = [f"left out: {sentence}" for sentence in rows.skipped]
+    return Fitted(parts, data.held, state.history, state.step, trainer.budget.seconds, counts, left_out)
 
 
 def working_precision(name: str, device: torch.device) -> torch.dtype:

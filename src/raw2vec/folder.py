@@ -32,7 +32,10 @@ Rename = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 @dataclass
 class Model:
-    """Everything that a folder holds, in memory. `golden` is a few inputs with the vectors they must give, (g, L)."""
+    """Everything that a folder holds, in memory.
+
+    `golden` is a few inputs with the vectors they must give, (g, L); `metrics` the run as metrics.jsonl tells it.
+    """
 
     recipe: Recipe
     raw: Text
@@ -41,6 +44,7 @@ class Model:
     labels: Labels | None = None
     report: dict[str, Any] = field(default_factory=dict)
     golden: tuple[list[str], NDArray[np.float32]] | None = None
+    metrics: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ def save(folder: Path, parts: Model, card: str, dialect: Dialect | None, extra: 
         raw |= {"labels": parts.labels.as_dict() if parts.labels else None}
         _write_json(partial / "raw.json", raw)
         _write_json(partial / "report.json", parts.report)
+        (partial / "metrics.jsonl").write_text(parts.metrics, encoding="utf-8")
         if parts.golden is not None:
             texts, vectors = parts.golden
             named = {"vectors": torch.from_numpy(vectors)}
@@ -98,7 +103,9 @@ def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
         golden = (json.loads(file.metadata()["inputs"]), file.get_tensor("vectors"))
     model.eval()
     objectives.eval()
-    return Model(recipe, raw, model, objectives, labels, _read_json(folder / "report.json"), golden)
+    with _damage(folder / "metrics.jsonl") as path:
+        metrics = path.read_text(encoding="utf-8")
+    return Model(recipe, raw, model, objectives, labels, _read_json(folder / "report.json"), golden, metrics)
 
 
 def fingerprint(parts: Model) -> str:

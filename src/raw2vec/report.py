@@ -67,7 +67,7 @@ def report(fitted: Fitted, found: Report | None, encode: Encode, data: str) -> d
         "baselines": found.baselines if found else {},
         "protocol": found.protocol if found else None,
         "intervals": found.intervals if found else {},
-        "notes": found.notes if found else ["too little was held out to measure anything"],
+        "notes": [*(found.notes if found else ["too little was held out to measure anything"]), *fitted.notes],
         "health": space,
         "history": fitted.history,
         "items": fitted.counts["rows"],

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -246,9 +247,7 @@ class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         space = Space(self.n_features_out_, self.fingerprint_, home)
         made = store_for(store, space, columns["input"], resume)
         found = index(rows, columns["input"], self._counted, made, progress=progress)
-        if approximate:
-            made.build_approximate_index(seed=self.seed)
-        return found
+        return replace(found, recall=made.build_approximate_index(seed=self.seed).recall) if approximate else found
 
     def search(
         self,

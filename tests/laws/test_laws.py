@@ -64,7 +64,7 @@ def test_round_trip_law(cell: Cell, tmp_path: Path) -> None:
     for name, weight in model.parts_.objectives.state_dict().items():
         assert torch.equal(weight, again.parts_.objectives.state_dict()[name])
     kinds = {path.suffix for path in (tmp_path / "m").rglob("*") if path.is_file()}
-    assert kinds <= {".json", ".safetensors", ".md", ".txt"}
+    assert kinds <= {".json", ".jsonl", ".safetensors", ".md"}
 
 
 @cells

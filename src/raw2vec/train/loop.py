@@ -16,6 +16,7 @@ from raw2vec.seeding import Draws, key
 from raw2vec.train import blame
 from raw2vec.train.base import Checkpoints, Optimizer, Progress, State, Work
 from raw2vec.train.budget import Budget, rate
+from raw2vec.train.interrupt import Interrupt
 from raw2vec.train.weights import Average
 
 
@@ -45,18 +46,16 @@ class Trainer:
         self.best: dict[str, Tensor] = {}
         self.optimizer: Optimizer | None = None
         self._saved = budget.seconds
+        self.interrupt = Interrupt()
 
     def run(self) -> State:
         """Trains to the end of the budget, from the last checkpoint if there is one. Ctrl-C leaves one behind."""
         held = self._resume()
         with torch.random.fork_rng([self.device.index or 0] if self.device.type == "cuda" else []):
-            try:
+            with self.interrupt:
                 while self.state.stage < len(self.work):
                     self._stage(self.work[self.state.stage], held)
                     held = {}
-            except KeyboardInterrupt:
-                self._save()
-                raise
         self.modules.eval()
         return self.state
 
@@ -80,8 +79,10 @@ class Trainer:
                 self.state.place += 1
             self._step(work, optimizer, chosen)
             self._check(work)
-            if self.budget.seconds - self._saved > self.training.save_every:
+            if self.interrupt.asked or self.budget.seconds - self._saved > self.training.save_every:
                 self._save()
+            if self.interrupt.asked:
+                raise KeyboardInterrupt
         self._next_stage(work)
 
     def _within(self) -> float:
@@ -144,7 +145,7 @@ class Trainer:
         self.modules.eval()
         with self.average.in_place(), torch.no_grad():
             loss = work.judge()
-            if self.state.best is None or loss < self.state.best:
+            if math.isfinite(loss) and (self.state.best is None or loss < self.state.best):
                 self.state.best, self.state.stale = loss, 0
                 self.best = {name: value.detach().clone() for name, value in self.modules.state_dict().items()}
             else:

@@ -30,12 +30,14 @@ def store_for(place: str | Path, space: Space, text: str, resume: bool = False) 
 
 @dataclass(frozen=True)
 class Indexed:
-    """What an indexing run did: rows of this source in the store, those of this run, texts cut, texts empty."""
+    """What an indexing run did: rows of this source in the store, those of this run, texts cut, texts empty; and the
+    recall@10 of the approximate index, where one was built."""
 
     items: int
     new: int
     truncated: int
     empty: int
+    recall: float | None = None
 
 
 def index(
