@@ -51,11 +51,11 @@ class Trainer:
     def run(self) -> State:
         """Trains to the end of the budget, from the last checkpoint if there is one. Ctrl-C leaves one behind."""
         held = self._resume()
-        with torch.random.fork_rng([self.device.index or 0] if self.device.type == "cuda" else []):
-            with self.interrupt:
-                while self.state.stage < len(self.work):
-                    self._stage(self.work[self.state.stage], held)
-                    held = {}
+        devices = [self.device.index or 0] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), self.interrupt:
+            while self.state.stage < len(self.work):
+                self._stage(self.work[self.state.stage], held)
+                held = {}
         self.modules.eval()
         return self.state
 
