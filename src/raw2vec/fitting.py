@@ -125,15 +125,13 @@ def _work(
     def judge() -> float:
         draws = Draws(key(recipe.seed, "judge"))
         device = next(model.parameters()).device
+        total = 0.0
         with torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16):
-            found = [
-                (
-                    len(batch),
-                    sum(weight * next(iter(loss(batch.to(device), draws).values())).item() for loss, weight in losses),
-                )
-                for batch in judged
-            ]
-        return sum(count * loss for count, loss in found) / sum(count for count, _ in found)
+            for batch in judged:
+                for loss, weight in losses:
+                    *_, last = loss(batch.to(device), draws).values()
+                    total += weight * len(batch) * last.item()
+        return total / sum(len(batch) for batch in judged)
 
     judged = _judged(stage, recipe, corpus)
     return Work(

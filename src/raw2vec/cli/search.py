@@ -41,7 +41,7 @@ def search(
     """Find the rows of a store that are nearest to each QUERY.
 
     raw2vec search tickets.store "the printer is on fire" -k 5
-    raw2vec search tickets.store "refund" --where "year = 2024" --mode hybrid
+    raw2vec search tickets.store "refund" --where "year = '2024'" --mode hybrid
     """
     there(store, *([model] if model else []))
     asked = _asked(queries)

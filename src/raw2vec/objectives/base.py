@@ -18,4 +18,5 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, model: Embedder, batch: Batch, draws: Draws) -> dict[str, Tensor]:
-        """Named losses, each a scalar with the unit that the class states. The first is the one that is minimised."""
+        """Named losses, each a scalar with the unit that the class states. The first is minimised; held-out
+        items are judged by the last."""

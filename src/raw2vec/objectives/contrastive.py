@@ -17,7 +17,7 @@ from raw2vec.seeding import Draws
 
 
 class Contrastive(Objective):
-    """Mean cross-entropy, in nats, of finding one's own partner among the batch.
+    """Mean cross-entropy, in nats, of finding one's own partner among the batch; and how far down the list it is.
 
     temperature: where it starts; `learned` in log space and held at or above 0.01 (Radford et al. 2021, section 2.5),
         or `fixed`.
@@ -56,7 +56,11 @@ class Contrastive(Objective):
         other = _twins(left) | _twins(right)
         widths = [*self.dimensions, vectors[0].shape[1]]
         losses = [self._loss([v[:, :width] for v in vectors], other) for width in widths]
-        return {"contrastive": torch.stack(losses).mean()}
+        named = {"contrastive": torch.stack(losses).mean()}
+        if self.training:
+            return named
+        # Cross-entropy goes on punishing confidence long after the ranking has stopped getting worse.
+        return {**named, "missed": _missed(vectors[0], vectors[1], other)}
 
     def _sides(self, batch: Batch, draws: Draws) -> tuple[Ragged, Ragged]:
         left = batch.sides["input"]
@@ -89,6 +93,14 @@ class Contrastive(Objective):
         forward = torch.cat([scores, *(left @ other.T * scale for other in negatives)], dim=1)
         loss = F.cross_entropy(forward, own)
         return (loss + F.cross_entropy(scores.T, own)) / 2 if self.direction == "both" else loss
+
+
+@torch.no_grad()
+def _missed(left: Tensor, right: Tensor, twins: Tensor) -> Tensor:
+    """One less the mean reciprocal rank of each input's own target among the batch's: 0 is perfect."""
+    scores = (F.normalize(left, dim=-1) @ F.normalize(right, dim=-1).T).masked_fill(twins, float("-inf"))
+    ranks = (scores > scores.diagonal()[:, None]).sum(dim=1) + 1
+    return 1 - (1 / ranks).mean()
 
 
 def _twins(ids: Ragged) -> Tensor:
