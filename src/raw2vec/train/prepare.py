@@ -48,7 +48,8 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
         labels = Labels(**held["labels"]) if held["labels"] else None
         return Data(raw, Corpus.open(work / "corpus"), labels, held["held"], held["truncated"])
     work.mkdir(parents=True, exist_ok=True)
-    (work / "checkpoint.safetensors").unlink(missing_ok=True)
+    for kept in (note, work / "checkpoint.safetensors"):  # of a run before: no longer true from here on
+        kept.unlink(missing_ok=True)
     listener(Phase("Learning the vocabulary"))
     raw = build_raw(recipe)
     raw.learn(_training_texts(rows, recipe))
@@ -56,9 +57,9 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     listener(Phase("Tokenizing"))
     data = _write_corpus(rows, recipe, raw, labels, work)
     raw.save(work)
-    kept = {"origin": origin, "settings": raw.settings, "labels": labels.as_dict() if labels else None}
+    made = {"origin": origin, "settings": raw.settings, "labels": labels.as_dict() if labels else None}
     partial = note.with_suffix(".partial")
-    partial.write_text(json.dumps({**kept, "held": data.held, "truncated": data.truncated}))
+    partial.write_text(json.dumps({**made, "held": data.held, "truncated": data.truncated}))
     partial.replace(note)
     return data
 

@@ -1,0 +1,114 @@
+"""Preparing: the corpus and its vocabulary, kept for a run that resumes, refused to a run of something else."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from raw2vec.build import resolve
+from raw2vec.errors import BadInput
+from raw2vec.raw import open_rows
+from raw2vec.recipe import Recipe
+from raw2vec.train.prepare import Data, prepare
+from small import recipe, rows
+
+
+def prepared(work: Path, resume: bool = False, data: object = None, made: Recipe | None = None) -> Data:
+    made = resolve(made or recipe("supervised"))
+    return prepare(open_rows(rows(60) if data is None else data, []), made, work, resume, lambda event: None)
+
+
+def test_what_is_prepared_comes_back(tmp_path: Path) -> None:
+    once = prepared(tmp_path)
+    stamp = (tmp_path / "corpus" / "ids.bin").stat().st_mtime_ns
+    again = prepared(tmp_path, resume=True)
+    assert (tmp_path / "corpus" / "ids.bin").stat().st_mtime_ns == stamp, "nothing was done again"
+    assert again.raw.tokenizer_json() == once.raw.tokenizer_json()
+    assert np.array_equal(again.corpus.ids, once.corpus.ids)
+    assert (again.held, again.truncated) == (once.held, once.truncated)
+    assert once.labels is not None
+    assert again.labels is not None
+    assert again.labels.as_dict() == once.labels.as_dict()
+
+
+def test_the_rows_are_there_as_tokens_with_their_labels(tmp_path: Path) -> None:
+    data = prepared(tmp_path)
+    assert len(data.corpus) == 60
+    texts = [row["text"] for row in rows(60)]
+    whole = data.raw.windows(texts).ragged
+    assert [data.corpus.gather(np.array([n]), 0).values.tolist() for n in range(60)] == [
+        i.tolist() for i in whole.items()
+    ]
+    assert data.labels is not None
+    assert data.labels.words(np.asarray(data.corpus.labels)) == [row["label"] for row in rows(60)]
+    held = [rows(60)[n] for n in np.flatnonzero(data.corpus.held)]
+    assert data.held == {"input": [row["text"] for row in held], "label": [row["label"] for row in held]}
+
+
+def test_the_vocabulary_is_learned_from_training_rows_only(tmp_path: Path) -> None:
+    words = [chr(97 + number) * 3 + "zy" * 3 for number in range(26)]
+    texts = [{"text": f"{word} {word} {word}", "label": "garden"} for word in words]
+    data = prepared(tmp_path, data=[*rows(60), *texts], made=recipe("supervised", raw__vocabulary=3000))
+    known = set(json.loads(data.raw.tokenizer_json())["model"]["vocab"])
+    held = data.corpus.held[60:]
+    assert 0 < held.sum() < 26
+    assert [word in known for word in words] == [not out for out in held]
+
+
+def test_the_same_text_is_held_out_or_not_wherever_it_stands(tmp_path: Path) -> None:
+    data = prepared(tmp_path, data=[*rows(60), *rows(60)])
+    assert np.array_equal(data.corpus.held[:60], data.corpus.held[60:])
+    assert 0 < data.corpus.held.sum() < 60
+
+
+def test_a_row_without_text_is_there_and_empty(tmp_path: Path) -> None:
+    data = prepared(tmp_path, data=[*rows(60), {"text": None, "label": "garden"}, {"text": "", "label": "garden"}])
+    assert data.corpus.lengths[60:].tolist() == [[0], [0]]
+    assert len(data.corpus) == 62
+
+
+def test_texts_that_are_cut_are_counted(tmp_path: Path) -> None:
+    data = prepared(tmp_path, data=[*rows(60), {"text": "rose " * 100, "label": "garden"}])
+    assert data.corpus.lengths[60, 0] == 24
+    assert data.truncated == prepared(tmp_path / "b").truncated + 1
+
+
+def test_another_recipe_cannot_be_resumed_and_both_settings_are_named(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    with pytest.raises(BadInput, match=r"training\.steps was 12, now 99; it cannot be resumed"):
+        prepared(tmp_path, resume=True, made=recipe("supervised", training__steps=99))
+    with pytest.raises(BadInput, match=r"encoder\.width was 16, now 24"):
+        prepared(tmp_path, resume=True, made=recipe("supervised", encoder__width=24))
+
+
+def test_other_data_cannot_be_resumed(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    with pytest.raises(BadInput, match="was begun on other data"):
+        prepared(tmp_path, resume=True, data=rows(61))
+
+
+def test_a_run_begun_anew_forgets_the_old_one_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed while it prepares, it leaves nothing that a resumed run would take for whole."""
+    whole = prepared(tmp_path)
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"of the old run")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("raw2vec.train.prepare._write_corpus", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepared(tmp_path)
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr("raw2vec.corpus.Writer.close", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepared(tmp_path)
+    again = prepared(tmp_path, resume=True)
+    assert np.array_equal(again.corpus.ids, whole.corpus.ids)
+
+
+def test_no_text_at_all_is_said_with_the_columns(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="has no text to learn from in 'text'"):
+        prepared(tmp_path, data=[{"text": "", "label": "a"}, {"text": None, "label": "b"}])
