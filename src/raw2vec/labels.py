@@ -27,14 +27,13 @@ class Labels:
 
     @classmethod
     def learn(cls, values: Sequence[Any], column: str = "label") -> Labels:
-        """From the training labels; BadInput names the row of a missing one, or says that there is one class only."""
+        """From all labels; BadInput names the row of one that is missing or of no use, or says that all are one."""
         for row, value in enumerate(values):
-            if value is None or (isinstance(value, float) and math.isnan(value)):
-                raise BadInput(f"Row {row} has no '{column}' (it is empty or NaN); fill it in or leave the row out.")
-        if any(isinstance(value, list | tuple | set) or (isinstance(value, str) and "|" in value) for value in values):
+            _check(value, row, column)
+        if any(_is_several(value) for value in values):
             return cls("labels", sorted({name for value in values for name in _names(value)}, key=str))
         if _are_numbers(values):
-            numbers = np.array([float(value) for value in values])
+            numbers = np.array([_number(value, row, column) for row, value in enumerate(values)])
             scale = float(numbers.std())
             if not scale:
                 raise BadInput(f"Every '{column}' is {numbers[0]:g}: there is nothing to learn from one value.")
@@ -54,7 +53,8 @@ class Labels:
         """Class numbers (B,) int64, label sets (B, C) float32, or standardised numbers (B, 1) float32."""
         values = list(values)
         if self.task == "numbers":
-            return ((np.array([[float(value)] for value in values]) - self.mean) / self.scale).astype(np.float32)
+            numbers = np.array([[_number(value, row)] for row, value in enumerate(values)])
+            return ((numbers - self.mean) / self.scale).astype(np.float32)
         places = {name: place for place, name in enumerate(self.names)}
         if self.task == "labels":
             sets = np.zeros((len(values), len(places)), np.float32)
@@ -83,17 +83,47 @@ class Labels:
         return places[name]
 
 
+def _check(value: Any, row: int, column: str) -> None:
+    """A label is there, and is text or a number, or several of them."""
+    for name in value if isinstance(value, list | tuple | set) else [value]:
+        name = _plain(name)
+        if (
+            name is None
+            or (isinstance(name, float) and math.isnan(name))
+            or (isinstance(name, str) and not name.strip())
+        ):
+            raise BadInput(f"Row {row} has no '{column}' (it is empty or NaN); fill it in or leave the row out.")
+        if not isinstance(name, str | int | float):
+            raise BadInput(f"Row {row}: its '{column}' is a {type(name).__name__}; a label is text or a number.")
+
+
+def _is_several(value: Any) -> bool:
+    return isinstance(value, list | tuple | set) or (isinstance(value, str) and "|" in value)
+
+
+def _number(value: Any, row: int, column: str = "label") -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise BadInput(f"Row {row} has {value!r} for its '{column}', which is not a number.") from None
+    if not math.isfinite(number):
+        raise BadInput(f"Row {row} has {number} for its '{column}', which is not a finite number.")
+    return number
+
+
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _names(value: Any) -> list[Any]:
-    return [name for name in value.split("|") if name] if isinstance(value, str) else [_plain(name) for name in value]
+    if isinstance(value, str):
+        return [name for name in value.split("|") if name]
+    return [_plain(name) for name in value] if isinstance(value, list | tuple | set) else [_plain(value)]
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:
     if all(isinstance(value, float | np.floating) for value in values):
-        return len(set(values)) > 20 or any(float(value) != int(value) for value in values)
+        return len(set(values)) > 20 or not all(float(value).is_integer() for value in values)
     try:
         numbers = {float(value) for value in values if isinstance(value, str)}
     except ValueError:
