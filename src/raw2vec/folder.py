@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from raw2vec.raw import Text
 from raw2vec.recipe import Recipe
 
 Rename = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+# The files that belong together: raw.json holds a digest of each.
+_BOUND = ("recipe.json", "tokenizer.json", "model.safetensors", "heads.safetensors", "golden.safetensors")
 
 
 @dataclass
@@ -66,9 +68,6 @@ def save(folder: Path, parts: Model, card: str, dialect: Dialect | None, extra: 
         heads = {name: value.contiguous() for name, value in parts.objectives.state_dict().items()}
         save_file(heads, partial / "heads.safetensors")
         parts.raw.save(partial)
-        raw: dict[str, Any] = {"settings": parts.raw.settings, "weights": dialect.name if dialect else "raw2vec"}
-        raw |= {"labels": parts.labels.as_dict() if parts.labels else None}
-        _write_json(partial / "raw.json", raw)
         _write_json(partial / "report.json", parts.report)
         (partial / "metrics.jsonl").write_text(parts.metrics, encoding="utf-8")
         if parts.golden is not None:
@@ -76,6 +75,10 @@ def save(folder: Path, parts: Model, card: str, dialect: Dialect | None, extra: 
             named = {"vectors": torch.from_numpy(vectors)}
             save_file(named, partial / "golden.safetensors", {"inputs": json.dumps(texts)})
         extra(partial)
+        raw: dict[str, Any] = {"settings": parts.raw.settings, "weights": dialect.name if dialect else "raw2vec"}
+        raw |= {"labels": parts.labels.as_dict() if parts.labels else None}
+        raw |= {"files": {name: _digest(partial / name) for name in _BOUND if (partial / name).exists()}}
+        _write_json(partial / "raw.json", raw)
 
 
 def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
@@ -84,28 +87,46 @@ def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
         raise BadFolder(f"There is no model folder {folder}.")
     if not (folder / "recipe.json").exists():
         raise BadFolder(f"{folder} holds no recipe.json, so it is not a raw2vec model folder.")
-    recipe = Recipe.read(folder / "recipe.json")
     held = _read_json(folder / "raw.json")
+    with _damage(folder / "raw.json"):
+        labels = Labels(**held["labels"]) if held["labels"] else None
+        bound, settings, dialect_name = dict(held["files"]), held["settings"], held["weights"]
+    _check_files(folder, bound)
+    with _damage(folder / "recipe.json") as path:
+        recipe = Recipe.read(path)
     with _damage(folder / "tokenizer.json"):
-        raw = build_raw(recipe).load(folder, held["settings"])
-    labels = Labels(**held["labels"]) if held.get("labels") else None
+        raw = build_raw(recipe).load(folder, settings)
     model = build_model(recipe, raw)
     task, outcomes = (labels.task, labels.outcomes) if labels else (None, 0)
     objectives = build_objectives(recipe, raw, model, task, outcomes)
     with _damage(folder / "model.safetensors") as path:
         weights = load_file(path)
-        dialect = dialect_of(recipe) if held["weights"] != "raw2vec" else None
+        dialect = dialect_of(recipe) if dialect_name != "raw2vec" else None
         model.load_state_dict(dialect.read(weights) if dialect else weights)
     with _damage(folder / "heads.safetensors") as path:
         objectives.load_state_dict(load_file(path))
     golden = None
-    with _damage(folder / "golden.safetensors") as path, safe_open(path, framework="np") as file:
-        golden = (json.loads(file.metadata()["inputs"]), file.get_tensor("vectors"))
+    if "golden.safetensors" in bound:
+        with _damage(folder / "golden.safetensors") as path, safe_open(path, framework="np") as file:
+            golden = (json.loads(file.metadata()["inputs"]), file.get_tensor("vectors"))
     model.eval()
     objectives.eval()
     with _damage(folder / "metrics.jsonl") as path:
         metrics = path.read_text(encoding="utf-8")
     return Model(recipe, raw, model, objectives, labels, _read_json(folder / "report.json"), golden, metrics)
+
+
+def _check_files(folder: Path, bound: dict[str, str]) -> None:
+    """Every file that makes the vectors is the very one that was saved; the others are there."""
+    for name in (*bound, "README.md"):
+        with _damage(folder / name) as path:
+            if name in bound and _digest(path) != bound[name]:
+                raise BadFolder(f"{path} is not the file that this folder was saved with: damaged, or another model's.")
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return file_digest(file, lambda: blake2b(digest_size=8)).hexdigest()
 
 
 def fingerprint(parts: Model) -> str:
@@ -138,8 +159,9 @@ def replacing(folder: Path) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             os.rename(partial, folder)
-    except OSError as error:
-        raise BadInput(f"{folder} cannot be written: {error.strerror or error}.") from error
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise BadInput(f"{folder} cannot be written: {reason}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
