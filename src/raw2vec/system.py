@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
@@ -44,7 +44,7 @@ class TruncationWarning(UserWarning):
     """Some texts were longer than the model takes and were cut."""
 
 
-class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """An encoder of your own data, as a scikit-learn estimator with sentence-transformers' habits.
 
     objective: contrastive, masked or supervised; none: by what the data hold (labels: supervised; else contrastive).
@@ -112,7 +112,7 @@ class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _adopt(self, parts: folder.Model) -> None:
         self.parts_ = parts
         self.fingerprint_ = folder.fingerprint(parts)
-        self.n_features_out_ = parts.model.latent.width
+        self.n_features_out_ = self._n_features_out = parts.model.latent.width
 
     def encode(
         self,
@@ -330,6 +330,11 @@ class Raw2Vec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "parts_")
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string, tags.input_tags.two_d_array = True, False
+        return tags
+
 
 def fit(
     data: Any, *, input: str | None = None, target: str | None = None, label: str | None = None, **options: Any
@@ -338,9 +343,7 @@ def fit(
     return Raw2Vec(**options).fit(data, input=input, target=target, label=label)
 
 
-def load(source: str | Path, device: str | None = None) -> Raw2Vec:
-    """The model of a folder."""
-    return Raw2Vec.load(source, device)
+load = Raw2Vec.load
 
 
 def _texts(items: Any) -> list[str]:
