@@ -140,4 +140,5 @@ def _training(objective: str, bag: bool) -> dict[str, Any]:
     if not bag:
         return {"learning_rate": 1e-3}
     optimizer = {"name": "adamw", "weight_decay": 0.0}
-    return {"start": "lsa", "learning_rate": 3e-3, "warmup": 0.15, "optimizer": optimizer, "precision": "float32"}
+    rates = {"learning_rate": 3e-3, "warmup": 0.15, "full_steps": 100}
+    return {"start": "lsa", **rates, "optimizer": optimizer, "precision": "float32"}

@@ -75,6 +75,7 @@ class Training(_Strict):
     optimizer: Part = Part(name="adamw")
     learning_rate: float = Field(1e-3, gt=0, description="peak, reached after the warm-up")
     warmup: float = Field(0.05, ge=0, le=1, description="share of a stage in which the rate rises from zero")
+    full_steps: int | None = Field(None, ge=1, description="a stage of more steps takes smaller ones, to go as far")
     decay: Literal["cosine", "linear", "none"] = Field("linear", description="how the rate falls after the warm-up")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient over all weights")
     accumulate: int = Field(1, ge=1, description="batches whose gradients make one step")

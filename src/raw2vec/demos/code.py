@@ -26,7 +26,7 @@ QUESTIONS = (
     "wrap a paragraph to lines of a given width",
     "extract a file from a zip archive",
 )
-MINUTES = 2.0  # of fitting; more does not help (docs/log.md)
+STEPS = 100  # more overfit, and a hundred take a minute or two (docs/log.md)
 
 
 def code(out: Path, minutes: float | None, seed: int, console: Console, listener: Listener) -> dict[str, Any]:
@@ -38,7 +38,8 @@ def code(out: Path, minutes: float | None, seed: int, console: Console, listener
         f"The standard library of Python {platform.python_version()}: {len(functions):,} functions. Four fifths of the "
         f"files are for learning;\nthe questions are the docstrings of {len(asked):,} functions in the others.\n"
     )
-    model = Raw2Vec(minutes=minutes or MINUTES, seed=seed).fit(train, out=out / "model", listener=listener)
+    budget = {"minutes": minutes} if minutes else {"steps": STEPS}
+    model = Raw2Vec(**budget, seed=seed).fit(train, out=out / "model", listener=listener)
     listener(Phase("Filling the store"))
     store = out / "store"
     if store.exists():

@@ -61,6 +61,8 @@ class State:
     step: int = 0
     begin: float = 0.0
     """The share of the budget that was spent when the stage began."""
+    first: int = 0
+    """The step that the stage began with."""
     epoch: int = 0
     place: int = 0
     checked: int = 0

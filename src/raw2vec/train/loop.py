@@ -102,7 +102,8 @@ class Trainer:
             items += len(batch)
             tokens += sum(len(side.values) for side in batch.sides.values())
         self._clip(work)
-        learning_rate = work.learning_rate * rate(self.training, max(self._within(), 0.0))
+        within = max(self._within(), 0.0)
+        learning_rate = work.learning_rate * rate(self.training, within) * self._softness(within)
         optimizer.step(learning_rate)
         self.average.follow()
         state.step += 1
@@ -111,6 +112,13 @@ class Trainer:
         self.listener(
             Progress(work.name, state.step, state.epoch, self._share(), losses, items, tokens, seconds, learning_rate)
         )
+
+    def _softness(self, within: float) -> float:
+        """Steps times rate is how far a stage goes: what overfits further on goes as far in more and softer steps."""
+        if self.training.full_steps is None or not within:
+            return 1.0
+        expected = (self.state.step - self.state.first + 1) / within
+        return min(1.0, self.training.full_steps / expected)
 
     def _backward(self, work: Work, batch: Batch, parts: int) -> dict[str, float]:
         draws = Draws(key(self.seed, "stage", self.state.stage), self.state.epoch)
@@ -163,7 +171,7 @@ class Trainer:
         for part in work.frozen:
             part.requires_grad_(True)
         last = self.state
-        self.state = State(last.stage + 1, last.step, begin=self._share(), history=last.history)
+        self.state = State(last.stage + 1, last.step, begin=self._share(), first=last.step, history=last.history)
         self._save()
 
     def _share(self) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,29 +51,41 @@ def embed(
     if out.suffix and not single:
         raise BadInput(f"{out}: vectors are written to a folder, a .npy or a .parquet file, not to '{out.suffix}'.")
     folder = out.with_name(out.name + ".partial") if single else out
-    manifest = _Manifest.open(folder, {"model": fingerprint, "data": rows.fingerprint(), "column": column}, resume)
-    done = manifest.rows
-    for start, texts, block in blocks(rows, column, done):
-        vectors, cut = encode(texts)
-        counts = {"truncated": int((cut > 0).sum()), "empty": sum(not text for text in texts)}
-        manifest.add(start, vectors, counts, None if out.suffix == ".npy" else block)
-        progress(len(texts))
-    if not manifest.rows:
-        shutil.rmtree(folder)
-        raise BadInput(f"{rows.name} has no rows to embed.")
-    if single:
-        manifest.gather(out)
-        shutil.rmtree(folder)
-    else:
+    origin = {"model": fingerprint, "data": rows.fingerprint(), "column": column}
+    with _writing(out):
+        manifest = _Manifest.open(folder, origin, resume)
+        done = manifest.rows
+        for start, texts, block in blocks(rows, column, done):
+            vectors, cut = encode(texts)
+            counts = {"truncated": int((cut > 0).sum()), "empty": sum(not text for text in texts)}
+            manifest.add(start, vectors, counts, None if out.suffix == ".npy" else block)
+            progress(len(texts))
+        if not manifest.rows:
+            manifest.discard()
+            raise BadInput(f"{rows.name} has no rows to embed.")
+        if single and not (manifest.finished and out.exists()):
+            manifest.gather(out)
         manifest.finish()
+        if single:
+            manifest.discard()
     return Embedded(manifest.rows, manifest.rows - done, manifest.count("truncated"), manifest.count("empty"))
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """A disk that is full or not to be written to becomes one sentence."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise BadInput(f"{out} cannot be written: {reason}. What is done is kept; --resume goes on with it.") from error
 
 
 class _Manifest:
     """The list of a folder's whole shards, replaced in one step each time one is added."""
 
-    def __init__(self, folder: Path, origin: dict[str, str], shards: list[dict[str, Any]]):
-        self.folder, self.origin, self.shards = folder, origin, shards
+    def __init__(self, folder: Path, origin: dict[str, str], shards: list[dict[str, Any]], finished: bool = False):
+        self.folder, self.origin, self.shards, self.finished = folder, origin, shards, finished
 
     @classmethod
     def open(cls, folder: Path, origin: dict[str, str], resume: bool) -> _Manifest:
@@ -82,16 +95,16 @@ class _Manifest:
             other = [name for name in origin if held["origin"].get(name) != origin[name]]
             if other:
                 raise BadInput(f"{folder} was begun with another {' and '.join(other)}; give another --out.")
-            return cls(folder, origin, held["shards"])
+            return cls(folder, origin, held["shards"], held["finished"])
         if folder.exists() and any(folder.iterdir()):
             if not path.exists():
                 raise BadInput(f"{folder} holds other files; give a new or empty --out.")
             if not folder.name.endswith(".partial"):
                 raise BadInput(f"{folder} holds vectors already; add --resume to go on, or give another --out.")
-            shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         manifest = cls(folder, origin, [])
-        manifest._write(False)
+        manifest._write()
+        manifest._sweep()
         return manifest
 
     @property
@@ -113,10 +126,21 @@ class _Manifest:
             os.fsync(file.fileno())
         os.replace(partial, self.folder / name)
         self.shards.append({"name": name, "start": start, "rows": len(vectors), **counts})
-        self._write(False)
+        self._write()
 
     def finish(self) -> None:
-        self._write(True)
+        self.finished = True
+        self._write()
+
+    def discard(self) -> None:
+        """Removes the folder, the manifest last: what a kill leaves of it still says what it is."""
+        self._sweep()
+        shutil.rmtree(self.folder)
+
+    def _sweep(self) -> None:
+        for path in self.folder.iterdir():
+            if path.name != "manifest.json":
+                path.unlink()
 
     def gather(self, out: Path) -> None:
         """All shards as one file, in memory one shard at a time."""
@@ -134,8 +158,8 @@ class _Manifest:
                     writer.write_table(pq.read_table(path))
         os.replace(partial, out)
 
-    def _write(self, finished: bool) -> None:
-        held = {"origin": self.origin, "rows": self.rows, "finished": finished, "shards": self.shards}
+    def _write(self) -> None:
+        held = {"origin": self.origin, "rows": self.rows, "finished": self.finished, "shards": self.shards}
         partial = self.folder / "manifest.json.partial"
         partial.write_text(json.dumps(held, indent=1))
         os.replace(partial, self.folder / "manifest.json")
