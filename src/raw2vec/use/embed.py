@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from raw2vec.errors import BadInput
+from raw2vec.errors import BadFolder, BadInput
 from raw2vec.raw import Rows
 from raw2vec.use.base import Encode, blocks
 
@@ -91,11 +91,11 @@ class _Manifest:
     def open(cls, folder: Path, origin: dict[str, str], resume: bool) -> _Manifest:
         path = folder / "manifest.json"
         if path.exists() and resume:
-            held = json.loads(path.read_text())
-            other = [name for name in origin if held["origin"].get(name) != origin[name]]
+            began, shards, finished = _read(path)
+            other = [name for name in origin if began.get(name) != origin[name]]
             if other:
                 raise BadInput(f"{folder} was begun with another {' and '.join(other)}; give another --out.")
-            return cls(folder, origin, held["shards"], held["finished"])
+            return cls(folder, origin, shards, finished)
         if folder.exists() and any(folder.iterdir()):
             if not path.exists():
                 raise BadInput(f"{folder} holds other files; give a new or empty --out.")
@@ -163,6 +163,15 @@ class _Manifest:
         partial = self.folder / "manifest.json.partial"
         partial.write_text(json.dumps(held, indent=1))
         os.replace(partial, self.folder / "manifest.json")
+
+
+def _read(manifest: Path) -> tuple[dict[str, str], list[dict[str, Any]], bool]:
+    """What a manifest says of its origin, its shards, and whether they are all."""
+    try:
+        held = json.loads(manifest.read_text())
+        return held["origin"], held["shards"], held["finished"]
+    except (ValueError, KeyError, TypeError):
+        raise BadFolder(f"{manifest} is damaged; give another --out, or delete its folder to begin anew.") from None
 
 
 def _vector_column(vectors: NDArray[np.float32]) -> pa.FixedSizeListArray:
