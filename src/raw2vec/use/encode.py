@@ -116,7 +116,7 @@ def _vectors(model: Embedder, ids: Ragged, precision: torch.dtype, owners: Tenso
             vectors = model(ids).float()
     bad = (~vectors.isfinite().all(dim=1)).nonzero().squeeze(1).cpu()
     if len(bad):
-        items = ", ".join(map(str, owners[bad].tolist()[:5]))
+        items = ", ".join(map(str, owners[bad].unique().tolist()[:5]))
         raise NonFinite(
             f"The model gives a vector that is not finite for item {items}, in float32 too. Its weights may be damaged."
         )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec.errors import BadInput
+from raw2vec.models import Embedder
 from raw2vec.ragged import Ragged
 
 VANISHED, EXPLODED = 1e-4, 1e2  # gradient norm against weight norm, beside the median of all layers
@@ -90,7 +91,7 @@ def inspect(model: nn.Module, ids: Ragged, loss: Callable[[], Tensor]) -> Inspec
     handles = [part.register_forward_hook(_remember(seen, name)) for name, part in names.items()]
     try:
         with torch.no_grad():
-            model(ids)
+            _run(model, ids)
     finally:
         for handle in handles:
             handle.remove()
@@ -110,6 +111,14 @@ def _parts(model: nn.Module) -> dict[str, nn.Module]:
             if isinstance(layers, nn.ModuleList):
                 found |= {f"{name}.{inner}.{place}": layer for place, layer in enumerate(layers)}
     return found
+
+
+def _run(model: nn.Module, ids: Ragged) -> None:
+    """Forwards, an embedder part by part: as a whole, a bag would pass its embedding and encoder by."""
+    if isinstance(model, Embedder):
+        model.latent(model.encoder(model.embedding(ids)))
+    else:
+        model(ids)
 
 
 def _remember(seen: dict[str, Any], name: str) -> Callable[[nn.Module, Any, Any], None]:
