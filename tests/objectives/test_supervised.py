@@ -1,0 +1,65 @@
+"""The supervised objective against numbers worked out by hand, for every kind of label."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from raw2vec.batch import Batch
+from raw2vec.objectives import Supervised
+from raw2vec.ragged import Ragged
+from raw2vec.seeding import Draws
+
+
+class Fixed(nn.Module):
+    """A model that gives these vectors."""
+
+    def __init__(self, vectors: Tensor):
+        super().__init__()
+        self.vectors = nn.Parameter(vectors)
+
+    def forward(self, ids: Ragged) -> Tensor:
+        return self.vectors
+
+
+def loss(task: str, outcomes: int, labels: Tensor) -> tuple[float, Supervised, Fixed]:
+    torch.manual_seed(0)
+    objective, model = Supervised(4, outcomes, task), Fixed(torch.randn(len(labels), 4))
+    batch = Batch(torch.arange(len(labels)), {"input": Ragged(torch.zeros(0), torch.zeros(len(labels), 1))}, labels)
+    value = objective(model, batch, Draws(0))["supervised"]
+    value.backward()
+    assert model.vectors.grad is not None
+    return value.item(), objective, model
+
+
+def logits_of(objective: Supervised, model: Fixed) -> Tensor:
+    (linear,) = (part for part in objective.modules() if isinstance(part, nn.Linear))
+    return linear(model.vectors)
+
+
+def test_classes_cost_their_cross_entropy() -> None:
+    labels = torch.tensor([0, 2, 1, 1, 0])
+    value, objective, model = loss("classes", 3, labels)
+    wanted = nn.functional.cross_entropy(logits_of(objective, model), labels).item()
+    assert value == pytest.approx(wanted, abs=1e-6)
+
+
+def test_labels_at_once_cost_a_coin_each() -> None:
+    labels = torch.tensor([[1.0, 0, 1], [0, 0, 0], [0, 1, 0]])
+    value, objective, model = loss("labels", 3, labels)
+    each = nn.functional.binary_cross_entropy_with_logits(logits_of(objective, model), labels, reduction="none")
+    assert value == pytest.approx(each.sum(1).mean().item(), abs=1e-6)
+
+
+def test_numbers_cost_a_gaussian_of_unit_variance() -> None:
+    labels = torch.tensor([[0.5], [-1.0], [2.0]])
+    value, objective, model = loss("numbers", 1, labels)
+    square = ((logits_of(objective, model) - labels) ** 2 / 2).mean().item()
+    assert value == pytest.approx(square + math.log(2 * math.pi) / 2, abs=1e-5)
+
+
+def test_no_labels_is_said() -> None:
+    batch = Batch(torch.arange(1), {"input": Ragged(torch.zeros(0), torch.zeros(1, 1))})
+    with pytest.raises(ValueError, match="needs labels"):
+        Supervised(4, 2)(Fixed(torch.zeros(1, 4)), batch, Draws(0))

@@ -1,0 +1,122 @@
+"""Masks, crops and drops of token ids: their rates, what they never touch, and that batch mates do not matter."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from raw2vec.augmentation import crop, drop, mask
+from raw2vec.ragged import Ragged
+from raw2vec.seeding import Draws
+
+ORDINARY = range(5, 100)
+MASK = 4
+
+sequences = st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=12), min_size=1, max_size=6)
+
+
+def ragged(items: list[list[int]]) -> Ragged:
+    return Ragged.of([torch.tensor(item) for item in items])
+
+
+def many(count: int = 2000, length: int = 50) -> tuple[Ragged, Tensor]:
+    values = torch.randint(5, 100, (count * length,), generator=torch.Generator().manual_seed(0))
+    values[::length], values[length - 1 :: length] = 2, 3
+    return Ragged(values, torch.full((count, 1), length)), torch.arange(count)
+
+
+def test_masking_has_berts_rates() -> None:
+    ids, items = many()
+    masked = mask(ids, items, Draws(0), rate=0.3, mask_id=MASK, ordinary=ORDINARY)
+    assert len(masked.rows) / (2000 * 48) == pytest.approx(0.3, abs=0.01)
+    old, new = ids.values[masked.rows], masked.ids.values[masked.rows]
+    assert float((new == MASK).double().mean()) == pytest.approx(0.8, abs=0.01)
+    assert float((new == old).double().mean()) == pytest.approx(0.1 + 0.1 / 95, abs=0.01)
+    others = new[(new != MASK) & (new != old)]
+    assert int(others.min()) >= 5
+    assert int(others.max()) < 100
+    assert len(others.unique()) == 95
+
+
+@given(sequences, st.sampled_from([0.0, 0.15, 0.3, 1.0]), st.integers(0, 3))
+def test_masking_hides_only_ordinary_tokens_and_at_least_one(items, rate, seed) -> None:
+    ids = ragged(items)
+    masked = mask(ids, torch.arange(len(items)), Draws(seed), rate=rate, mask_id=MASK, ordinary=ORDINARY)
+    kept = torch.ones(len(ids.values), dtype=torch.bool)
+    kept[masked.rows] = False
+    assert torch.equal(masked.ids.values[kept], ids.values[kept])
+    assert all(int(i) in ORDINARY for i in ids.values[masked.rows])
+    assert torch.equal(masked.rows, masked.rows.sort().values)
+    for number, item in enumerate(items):
+        hidden = int((ids.owners[masked.rows] == number).sum())
+        eligible = sum(i in ORDINARY for i in item)
+        assert min(eligible, 1) <= hidden <= eligible
+        assert rate < 1 or hidden == eligible
+
+
+@given(sequences, st.integers(0, 5))
+def test_batch_mates_do_not_matter(items, place) -> None:
+    place = place % len(items)
+    numbers = torch.arange(len(items)) * 7 + 100
+    ids, alone = ragged(items), ragged([items[place]])
+    own = numbers[place : place + 1]
+    draws = Draws(1, 2)
+    together = mask(ids, numbers, draws, rate=0.3, mask_id=MASK, ordinary=ORDINARY).ids
+    single = mask(alone, own, draws, rate=0.3, mask_id=MASK, ordinary=ORDINARY).ids
+    assert torch.equal(together.items()[place], single.values)
+    for change, options in ((crop, {"shares": (0.3, 0.7)}), (drop, {"rate": 0.4})):
+        together = change(ids, numbers, draws, ordinary=ORDINARY, **options)
+        single = change(alone, own, draws, ordinary=ORDINARY, **options)
+        assert torch.equal(together.items()[place], single.values)
+
+
+@given(sequences, st.tuples(st.floats(0.05, 1), st.floats(0.05, 1)).map(sorted), st.integers(0, 3))
+def test_a_crop_is_a_piece_and_the_boundaries_stay(items, shares, seed) -> None:
+    cropped = crop(ragged(items), torch.arange(len(items)), Draws(seed), shares=tuple(shares), ordinary=ORDINARY)
+    for item, piece in zip(items, cropped.items(), strict=True):
+        found = piece.tolist()
+        assert found
+        special = [(place, i) for place, i in enumerate(item) if i not in ORDINARY]
+        assert [i for i in found if i not in ORDINARY] == [i for _, i in special]
+        pieces = [
+            [i for place, i in enumerate(item) if start <= place < stop or i not in ORDINARY]
+            for start in range(len(item))
+            for stop in range(start + 1, len(item) + 1)
+        ]
+        assert found in pieces
+
+
+def test_crops_have_the_shares_and_lie_anywhere() -> None:
+    values = torch.arange(5, 105)
+    ids, items = Ragged(values.repeat(3000), torch.full((3000, 1), 100)), torch.arange(3000)
+    cropped = crop(ids, items, Draws(0), shares=(0.3, 0.7), ordinary=range(5, 200))
+    lengths, starts = cropped.lengths.double(), cropped.values[cropped.offsets[:-1]] - 5
+    assert lengths.min() >= 30
+    assert lengths.max() <= 71
+    assert float(lengths.mean()) == pytest.approx(50.5, abs=1)
+    ends = starts + cropped.lengths
+    assert int(starts.min()) == 0
+    assert int(ends.max()) == 100
+    assert float(starts.double().mean()) == pytest.approx(25, abs=1.5)
+
+
+def test_drops_have_the_rate() -> None:
+    ids, items = many()
+    dropped = drop(ids, items, Draws(0), rate=0.2, ordinary=ORDINARY)
+    assert len(dropped.values) / len(ids.values) == pytest.approx(1 - 0.2 * 48 / 50, abs=0.01)
+    assert int((dropped.values == 2).sum()) == 2000
+
+
+@given(sequences, st.sampled_from([0.0, 0.5, 1.0]))
+def test_a_drop_keeps_the_order_and_never_all(items, rate) -> None:
+    dropped = drop(ragged(items), torch.arange(len(items)), Draws(0), rate=rate, ordinary=ORDINARY)
+    for item, rest in zip(items, dropped.items(), strict=True):
+        left = iter(item)
+        assert all(i in left for i in rest.tolist()), "the rest is a part of it, in order"
+        assert sum(i not in ORDINARY for i in rest) == sum(i not in ORDINARY for i in item)
+        eligible = [i for i in item if i in ORDINARY]
+        kept = [i for i in rest.tolist() if i in ORDINARY]
+        assert len(kept) >= min(1, len(eligible))
+        assert rate > 0 or kept == eligible
+        assert rate < 1 or len(kept) == min(1, len(eligible))
