@@ -8,6 +8,7 @@ from torch import nn
 
 from raw2vec.embedding import TokenEmbedding
 from raw2vec.encoders import Convolutional, Dense, Encoder, Recurrent, Transformer
+from raw2vec.errors import BadInput
 from raw2vec.latent import Point
 from raw2vec.models import Embedder
 from raw2vec.objectives import Contrastive, Masked, Objective, Supervised
@@ -35,6 +36,8 @@ def resolve(recipe: Recipe) -> Recipe:
 
     An encoder's own width is a setting; what it takes (`inputs`) follows from the embedding.
     """
+    if recipe.training.minutes is None and recipe.training.steps is None:
+        raise BadInput("The recipe has no budget: give it training.minutes or training.steps.")
     raw = checked(known(RAWS, recipe.kind, "kind of data"), recipe.raw, f"The {recipe.kind}", {})
     encoder = _part(ENCODERS, recipe.encoder, "encoder", {"inputs": 0})
     width = {"width": encoder.settings["width"]} | recipe.embedding

@@ -139,8 +139,10 @@ class Recipe(_Strict):
                 place[int(last)] = value
             elif isinstance(value, str) and isinstance(place.get(last), dict) and "name" in place[last]:
                 place[last] = {"name": value}
-            else:
+            elif isinstance(place, dict):
                 place[last] = value
+            else:
+                raise BadInput(f"The recipe has no '{key}': '{'.'.join(path)}' is {place!r}, which has no parts.")
         return self.read(tree)
 
 
