@@ -61,7 +61,9 @@ def test_any_even_pace_ends_on_time(pace, minutes, spent) -> None:
     clock = Clock()
     budget = Budget(Training(minutes=minutes), min(spent, 10 * minutes), 0.0, clock)
     spend(budget, clock, lambda step: pace)
-    assert abs(budget.seconds - minutes * 60) <= max(0.05 * minutes * 60, pace / 2 + 1e-6)
+    assert abs(budget.seconds - minutes * 60) <= max(
+        0.05 * minutes * 60, 0.75 * pace + 1e-6
+    )  # it takes a few steps to know a pace
 
 
 def test_what_went_before_training_counts_and_may_be_all_there_is() -> None:
@@ -82,6 +84,7 @@ def test_a_resumed_run_has_what_was_left() -> None:
     kept, share = first.state(), first.share(50)
     clock.now += 100_000  # the night between
     second = Budget(Training(minutes=1), 2.0, 1.0, clock)
+    clock.now += 7  # the data are opened again, the parts built
     second.restore(kept)
     assert second.share(50) == pytest.approx(share)
     spend(second, clock, lambda step: 0.5, 50)

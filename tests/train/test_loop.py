@@ -84,12 +84,11 @@ def weights(net: nn.Module) -> Tensor:
 
 
 def test_accumulated_batches_are_one_big_batch() -> None:
-    big, small = Net(), Net()
-    trainer(big, [work(big, 12)]).run()
-    trainer(small, [work(small, 3)], accumulate=4).run()
+    big, small, lone = Net(), Net(), Net()
+    trainer(big, [work(big, 12, optimizer=lambda: Sgd(big), learning_rate=0.3)], clip=1e9).run()
+    trainer(small, [work(small, 3, optimizer=lambda: Sgd(small), learning_rate=0.3)], clip=1e9, accumulate=4).run()
     assert torch.allclose(weights(big), weights(small), atol=1e-6)
-    lone = Net()
-    trainer(lone, [work(lone, 3)]).run()
+    trainer(lone, [work(lone, 3, optimizer=lambda: Sgd(lone), learning_rate=0.3)], clip=1e9).run()
     assert not torch.allclose(weights(big), weights(lone), atol=1e-3)
 
 

@@ -102,6 +102,7 @@ def test_done_and_run_again(tmp_path: Path) -> None:
     run(tmp_path / "v")
     with pytest.raises(BadInput, match="holds vectors already; add --resume"):
         run(tmp_path / "v")
+    assert json.loads((tmp_path / "v" / "manifest.json").read_text())["finished"]
     assert run(tmp_path / "v", Encoder(stop_at=0), resume=True).new == 0
     run(tmp_path / "v.npy")
     run(tmp_path / "v.npy", rows=data(TEXTS[:20]))
@@ -174,6 +175,26 @@ def test_a_manifest_counts_only_whole_shards(tmp_path: Path) -> None:
     (tmp_path / "v" / "shard-00003.parquet").write_bytes(b"half a shard")
     run(tmp_path / "v", resume=True)
     assert np.array_equal(read(tmp_path / "v"), vectors_of(TEXTS))
+
+
+@pytest.mark.parametrize("form", ["v.npy", "v.parquet"])
+def test_killed_while_it_tidies_up_it_has_nothing_left_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    def killed(path: Path) -> None:
+        unlink(path)
+        raise KeyboardInterrupt
+
+    unlink = Path.unlink
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / form)
+    encoder = Encoder()
+    assert run(tmp_path / form, encoder, resume=True).new == 0
+    assert encoder.calls == 0
+    assert np.array_equal(read(tmp_path / form), vectors_of(TEXTS))
+    assert [path.name for path in tmp_path.iterdir()] == [form]
 
 
 def test_a_damaged_manifest_is_said_to_be(tmp_path: Path) -> None:
