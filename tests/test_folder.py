@@ -28,6 +28,7 @@ FILES = (
     "README.md",
     "metrics.jsonl",
 )
+pytestmark = pytest.mark.filterwarnings("ignore::raw2vec.system.TruncationWarning")
 BOUND = FILES[:6]  # those that make what the model says
 
 
