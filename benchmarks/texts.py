@@ -3,7 +3,7 @@
 import sysconfig
 from functools import cache
 
-from raw2vec.raw import open_rows, text_column
+from raw2vec.rows import open_rows, text_column
 
 
 @cache

@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "raw2vec"
 # From the ground up. A name is a file or a folder; within a folder files may use its base.py, and its __init__ gathers.
 FLOORS = [
     ["errors"],
-    ["recipe", "seeding", "ragged", "settings"],
+    ["recipe", "seeding", "ragged", "rows", "settings", "subwords"],
     ["batch", "corpus", "labels", "raw", "layers", "augmentation"],
     ["embedding", "encoders", "latent", "readout"],
     ["models"],

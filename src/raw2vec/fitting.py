@@ -14,8 +14,8 @@ from raw2vec.build import OBJECTIVES, build_model, build_objectives, resolve
 from raw2vec.corpus import Corpus
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
-from raw2vec.raw import Rows
 from raw2vec.recipe import Recipe, Role, Stage
+from raw2vec.rows import Rows
 from raw2vec.seeding import Draws, key
 from raw2vec.train import checkpoint
 from raw2vec.train.base import Listener, Progress, Work

@@ -136,7 +136,7 @@ def fingerprint(parts: Model) -> str:
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     digest.update(json.dumps(parts.recipe.model_dump(mode="json", include={"raw", "encoder", "latent"})).encode())
-    digest.update(parts.raw.tokenizer_json().encode())
+    digest.update(parts.raw.identity().encode())
     return digest.hexdigest()
 
 

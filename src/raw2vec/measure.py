@@ -14,8 +14,8 @@ from raw2vec.folder import Model
 from raw2vec.objectives import Masked, Supervised
 from raw2vec.presets import roles
 from raw2vec.ragged import Ragged
-from raw2vec.raw import Rows, open_rows, text_column
 from raw2vec.recipe import Role
+from raw2vec.rows import Rows, open_rows, text_column
 from raw2vec.seeding import Draws
 from raw2vec.use.fill import fill
 from raw2vec.use.inspect import Inspection, inspect

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raw2vec.errors import BadInput, nearest
-from raw2vec.raw import Rows, guess_text_column
 from raw2vec.recipe import Recipe, Role
+from raw2vec.rows import Rows, guess_text_column
 from raw2vec.settings import known
 
 SIZES: dict[str, dict[str, dict[str, int]]] = {

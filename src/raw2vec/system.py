@@ -23,9 +23,9 @@ from raw2vec.evaluate import Report
 from raw2vec.fitting import fit_model, working_precision
 from raw2vec.interchange import dialect_of, write_extras
 from raw2vec.measure import columns_of, inspected, measure
-from raw2vec.raw import open_rows
 from raw2vec.recipe import Recipe, Role
 from raw2vec.report import judged
+from raw2vec.rows import open_rows
 from raw2vec.train.base import Listener
 from raw2vec.use.classify import predicted, probabilities, supervised
 from raw2vec.use.embed import Embedded, embed

@@ -201,7 +201,7 @@ def _shift(weights: list[nn.Parameter], direction: list[torch.Tensor], step: flo
 
 def _double(cell: Cell, folder: Path):
     recipe = resolve(cell.recipe())
-    prepared = prepare(raw2vec.raw.open_rows(data(), []), recipe, folder / "work", False, lambda event: None)
+    prepared = prepare(raw2vec.rows.open_rows(data(), []), recipe, folder / "work", False, lambda event: None)
     model = build_model(recipe, prepared.raw)
     labels = prepared.labels
     objectives = build_objectives(recipe, prepared.raw, model, labels and labels.task, labels.outcomes if labels else 0)

@@ -38,7 +38,7 @@ LOSSLESS = learned(tokenizer="bpe")
 
 def pieces(made: Text, text: str) -> list[str]:
     ids = made.windows([text]).ragged.values.tolist()
-    names = {i: piece for piece, i in json.loads(made.tokenizer_json())["model"]["vocab"].items()}
+    names = {i: piece for piece, i in json.loads(made.identity())["model"]["vocab"].items()}
     return [names[i] for i in ids]
 
 
@@ -100,7 +100,7 @@ import hashlib, sys, test_text
 for kind in test_text.KINDS:
     for words in ("plain", "identifiers"):
         made = test_text.learned(tokenizer=kind, words=words)
-        print(hashlib.sha256(made.tokenizer_json().encode()).hexdigest())
+        print(hashlib.sha256(made.identity().encode()).hexdigest())
 """
 
 
@@ -175,7 +175,7 @@ def test_saved_and_loaded(tmp_path: Path, text: Text, words: Any) -> None:
     assert again.settings == made.settings
     assert again.windows(CORPUS).ragged.values.equal(made.windows(CORPUS).ragged.values)
     assert (again.size, again.mask, again.ordinary) == (made.size, made.mask, made.ordinary)
-    assert again.tokenizer_json() == made.tokenizer_json()
+    assert again.identity() == made.identity()
 
 
 @pytest.mark.parametrize("boundaries", ["cls-sep", "none"])

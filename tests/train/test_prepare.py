@@ -8,8 +8,8 @@ import pytest
 
 from raw2vec.build import resolve
 from raw2vec.errors import BadInput
-from raw2vec.raw import open_rows
 from raw2vec.recipe import Recipe
+from raw2vec.rows import open_rows
 from raw2vec.train.prepare import Data, prepare
 from small import recipe, rows
 
@@ -24,7 +24,7 @@ def test_what_is_prepared_comes_back(tmp_path: Path) -> None:
     stamp = (tmp_path / "corpus" / "ids.bin").stat().st_mtime_ns
     again = prepared(tmp_path, resume=True)
     assert (tmp_path / "corpus" / "ids.bin").stat().st_mtime_ns == stamp, "nothing was done again"
-    assert again.raw.tokenizer_json() == once.raw.tokenizer_json()
+    assert again.raw.identity() == once.raw.identity()
     assert np.array_equal(again.corpus.ids, once.corpus.ids)
     assert (again.held, again.truncated) == (once.held, once.truncated)
     assert once.labels is not None
@@ -50,7 +50,7 @@ def test_the_vocabulary_is_learned_from_training_rows_only(tmp_path: Path) -> No
     words = [chr(97 + number) * 3 + "zy" * 3 for number in range(26)]
     texts = [{"text": f"{word} {word} {word}", "label": "garden"} for word in words]
     data = prepared(tmp_path, data=[*rows(60), *texts], made=recipe("supervised", raw__vocabulary=3000))
-    known = set(json.loads(data.raw.tokenizer_json())["model"]["vocab"])
+    known = set(json.loads(data.raw.identity())["model"]["vocab"])
     held = data.corpus.held[60:]
     assert 0 < held.sum() < 26
     assert [word in known for word in words] == [not out for out in held]

@@ -7,7 +7,7 @@ import torch
 
 from raw2vec.build import resolve
 from raw2vec.embedding import TokenEmbedding
-from raw2vec.raw import open_rows
+from raw2vec.rows import open_rows
 from raw2vec.train.prepare import Data, prepare
 from raw2vec.train.start import begin
 from small import THEMES, recipe, rows

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from raw2vec.errors import BadInput
-from raw2vec.raw import Rows, open_rows
+from raw2vec.rows import Rows, open_rows
 from raw2vec.use import base
 from raw2vec.use.embed import Embedded, embed
 

@@ -16,7 +16,7 @@ import torch
 
 from raw2vec.errors import BadInput
 from raw2vec.measure import columns_of
-from raw2vec.raw import text_column
+from raw2vec.rows import text_column
 from raw2vec.system import Raw2Vec
 from raw2vec.use.classify import probabilities, supervised
 

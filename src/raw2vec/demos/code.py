@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from raw2vec.evaluate import Report
-from raw2vec.raw import TESTS, Memory, PythonFunctions, Rows
+from raw2vec.rows import TESTS, Memory, PythonFunctions, Rows
 from raw2vec.seeding import key
 from raw2vec.system import Raw2Vec
 from raw2vec.train.base import Listener, Phase

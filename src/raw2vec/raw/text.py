@@ -5,45 +5,29 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from raw2vec.errors import BadFolder, BadInput, nearest
 from raw2vec.ragged import Ragged
+from raw2vec.raw.base import Form, Raw, Windows
+from raw2vec.rows import text_column
+from raw2vec.subwords import SPECIAL, check_text, learned
 
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _ALIASES = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")  # what other people's tokenizers call the same five
-# Between the words of an identifier: getHTTPResponse2 → get HTTP Response 2; underscores go.
-_JOINTS = r"_+|(?<=[\p{Ll}\p{N}])(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})|(?<=\p{L})(?=\p{N})|(?<=\p{N})(?=\p{L})"
-_RUN = re.compile(r"\S{100}")  # learning time grows with the square of an unbroken run; a megabyte of "a" never ends
 _BLOCK = 1024  # texts handed to the tokenizer at once: enough for every core, little memory
 _SENTENCE_END = re.compile(r"[.!?。！？…Ċ]$")  # Ċ is how byte-level pieces write a new line
 
 
-@dataclass(frozen=True)
-class Windows:
-    """Texts as windows of token ids, ready for an encoder.
-
-    ragged: W windows of ids (N,) int64, boundaries included. owners (W,) int64: the text each window came from, in
-    order; W is the number of texts n unless long texts are chunked. tokens (n,) int64: all tokens of each text,
-    boundaries not counted. truncated (n,) int64: how many of those are in no window.
-    """
-
-    ragged: Ragged
-    owners: Tensor
-    tokens: Tensor
-    truncated: Tensor
-
-
-class Text:
+class Text(Raw):
     """Texts ⇄ token ids. `learn` makes the vocabulary, or `load` brings back one that was saved.
 
     tokenizer: wordpiece (greedy, words over 100 characters unknown; Schuster & Nakajima 2012), bpe (of bytes, lossless;
@@ -91,11 +75,7 @@ class Text:
 
         Raises BadInput for an item that is no string, by its number, and when there is no text at all.
         """
-        found = _Learnable(texts)
-        made = _LEARNERS[self.settings["tokenizer"]](iter(found), self.settings)
-        if not found.some:
-            raise BadInput("There is no text to learn a vocabulary from: every item is empty")
-        self._adopt(made)
+        self._adopt(learned(texts, self.settings))
 
     def windows(self, texts: Sequence[str | None]) -> Windows:
         """Every text as one window, or several when long texts are chunked: N in, N out, in order.
@@ -120,6 +100,22 @@ class Text:
         ragged = Ragged(torch.from_numpy(values), lengths[:, None])
         return Windows(ragged, torch.tensor(owners, dtype=torch.long), full, full - used)
 
+    @property
+    def form(self) -> Form:
+        return Form(vocabulary=self.size)
+
+    def column(self, batch: pa.RecordBatch | pa.Table, name: str) -> list[str | None]:
+        return text_column(batch, name)
+
+    def items(self, inputs: Any) -> tuple[list[Any], bool]:
+        return ([inputs], True) if isinstance(inputs, str) else (list(inputs), False)
+
+    def freeze(self, item: str) -> Tensor:
+        return torch.tensor(list(item.encode()), dtype=torch.uint8)
+
+    def thaw(self, tensor: Tensor) -> str:
+        return tensor.numpy().tobytes().decode()
+
     def restore(self, ragged: Ragged) -> list[str]:
         """Each window's text, without its special tokens. Lossless for bpe with case="keep" and words="plain"."""
         special = {self.pad, self.start, self.end, self.mask}
@@ -131,7 +127,7 @@ class Text:
         """How many tokens the vocabulary holds, special ones included."""
         return int(self._learned().get_vocab_size(with_added_tokens=True))
 
-    def tokenizer_json(self) -> str:
+    def identity(self) -> str:
         """What tokenizer.json holds: the whole of what turns a text into ids."""
         return str(self._learned().to_str(pretty=True))
 
@@ -146,7 +142,7 @@ class Text:
             "clean_up_tokenization_spaces": False,
             **known,
         }
-        Path(folder, "tokenizer.json").write_text(self.tokenizer_json(), encoding="utf-8")
+        Path(folder, "tokenizer.json").write_text(self.identity(), encoding="utf-8")
         Path(folder, "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -191,7 +187,7 @@ class Text:
         for start in range(0, len(texts), _BLOCK):
             block = list(texts[start : start + _BLOCK])
             for number, text in enumerate(block, start):
-                _check_text(number, text)
+                check_text(number, text)
             for encoding in tokenizer.encode_batch_fast(block, add_special_tokens=False):
                 yield encoding.ids
 
@@ -229,116 +225,6 @@ def _check(settings: Mapping[str, Any]) -> None:
         raise BadInput(f"max_tokens is {settings['max_tokens']}, and a window needs at least {fewest}")
     if settings["vocabulary"] <= len(SPECIAL):
         raise BadInput(f"vocabulary is {settings['vocabulary']}, and {len(SPECIAL)} are special tokens: give it more")
-
-
-def _check_text(number: int, text: object) -> None:
-    if not isinstance(text, str):
-        what = "missing (None)" if text is None else f"a {type(text).__name__}, not a string"
-        raise BadInput(f"Text {number} is {what}")
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise BadInput(f"Text {number} holds half a character (a lone surrogate) at {error.start}") from None
-
-
-class _Learnable:
-    """Texts on their way to a trainer: checked, and unbroken runs of characters cut at every hundredth."""
-
-    def __init__(self, texts: Iterable[str]):
-        self.texts, self.some = texts, False
-
-    def __iter__(self) -> Iterator[str]:
-        for number, text in enumerate(self.texts):
-            _check_text(number, text)
-            self.some = self.some or bool(text.strip())
-            yield _RUN.sub(r"\g<0> ", text) if len(text) > 100 else text
-
-
-def _normalizer(settings: Mapping[str, Any], last: Sequence[normalizers.Normalizer]) -> normalizers.Normalizer | None:
-    """Words of identifiers first, for they show by their case; then what the kind of tokenizer wants."""
-    steps = list(last)
-    if settings["words"] == "identifiers":
-        steps.insert(0, normalizers.Replace(Regex(_JOINTS), " "))
-    if settings["case"] == "lower":
-        steps.append(normalizers.Lowercase())
-    return normalizers.Sequence(steps) if steps else None
-
-
-def _wordpiece(texts: Iterator[str], settings: Mapping[str, Any]) -> Tokenizer:
-    """WordPiece by way of a BPE whose words begin with a mark.
-
-    The library's own trainer numbers the pieces within words in the order of a hash table, another one each run, and
-    ties fall out by number. Here a piece with the mark begins a word, any other continues one.
-    """
-    bert = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
-    normalizer = _normalizer(settings, [normalizers.NFC(), bert])
-    learner = Tokenizer(models.BPE())
-    learner.normalizer = normalizer
-    mark = pre_tokenizers.Metaspace(prepend_scheme="always", split=False)
-    learner.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.BertPreTokenizer(), mark])
-    size = settings["vocabulary"] + 1
-    learner.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=size, show_progress=False))
-    pieces = [piece for piece, _ in sorted(learner.get_vocab().items(), key=lambda pair: pair[1])]
-    letters = [piece for piece in pieces if len(piece) == 1 and piece != "▁"]
-    split = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
-    inner = [f"##{c}" for c in letters if len(split(bert.normalize_str(c + c))) == 1]  # punctuation stands alone
-    longer = [piece[1:] if piece.startswith("▁") else f"##{piece}" for piece in pieces if len(piece) > 1]
-    alphabet = list(dict.fromkeys([*SPECIAL, *letters, *inner]))
-    whole = list(dict.fromkeys([*alphabet, *longer]))[: max(settings["vocabulary"], len(alphabet))]
-    made = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(whole)}, unk_token="[UNK]"))
-    made.normalizer, made.pre_tokenizer = normalizer, pre_tokenizers.BertPreTokenizer()
-    made.decoder = decoders.WordPiece()
-    return _finished(made, settings)
-
-
-def _bpe(texts: Iterator[str], settings: Mapping[str, Any]) -> Tokenizer:
-    """BPE over bytes: no text is unknown to it. No unicode normalisation, so that nothing is lost."""
-    made = Tokenizer(models.BPE())
-    if (normalizer := _normalizer(settings, [])) is not None:
-        made.normalizer = normalizer
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=settings["words"] == "identifiers")
-    made.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=settings["vocabulary"],
-        special_tokens=list(SPECIAL),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    made.train_from_iterator(texts, trainer)
-    return _finished(made, settings)
-
-
-def _unigram(texts: Iterator[str], settings: Mapping[str, Any]) -> Tokenizer:
-    """Unigram pieces over words with their space, punctuation by itself (so that no piece spells a special token).
-
-    Training adds up in no fixed order and differs by about 1e-10: scores rounded to 1e-3 nats make runs agree.
-    """
-    made = Tokenizer(models.Unigram())
-    made.normalizer = _normalizer(settings, [normalizers.NFC()])
-    spaced = [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
-    made.pre_tokenizer, made.decoder = pre_tokenizers.Sequence(spaced), decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=settings["vocabulary"], special_tokens=list(SPECIAL), unk_token="[UNK]", show_progress=False
-    )
-    made.train_from_iterator(texts, trainer)
-    learned = json.loads(made.to_str())["model"]["vocab"]
-    pieces = sorted((-round(score, 3), piece) for piece, score in learned if piece not in SPECIAL)
-    made.model = models.Unigram([*((name, 0.0) for name in SPECIAL), *((p, -cost) for cost, p in pieces)], unk_id=1)
-    return _finished(made, settings)
-
-
-_LEARNERS = {"wordpiece": _wordpiece, "bpe": _bpe, "unigram": _unigram}
-
-
-def _finished(tokenizer: Tokenizer, settings: Mapping[str, Any]) -> Tokenizer:
-    """The special tokens named as such, and the boundaries for whoever else opens the file."""
-    tokenizer.add_special_tokens(list(SPECIAL))
-    if settings["boundaries"] == "cls-sep":
-        ends = [(name, SPECIAL.index(name)) for name in ("[CLS]", "[SEP]")]
-        pair = "[CLS] $A [SEP] $B:1 [SEP]:1"
-        tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", pair, ends)
-    return tokenizer
 
 
 def _sentence_ends(tokenizer: Tokenizer) -> NDArray[np.bool_]:

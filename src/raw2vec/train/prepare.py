@@ -17,8 +17,9 @@ from raw2vec.corpus import Corpus, Writer
 from raw2vec.errors import BadInput
 from raw2vec.labels import Labels
 from raw2vec.ragged import Ragged
-from raw2vec.raw import Rows, Text, text_column
+from raw2vec.raw import Text
 from raw2vec.recipe import SIDES, Recipe, Role
+from raw2vec.rows import Rows, text_column
 from raw2vec.seeding import key
 from raw2vec.train.base import Listener, Phase
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raw2vec.raw import Rows, text_column
+from raw2vec.rows import Rows, text_column
 
 BLOCK_ROWS = 16_384
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raw2vec.errors import BadFolder, BadInput
-from raw2vec.raw import Rows
+from raw2vec.rows import Rows
 from raw2vec.use.base import Encode, blocks
 
 

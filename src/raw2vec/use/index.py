@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from raw2vec.errors import BadInput
-from raw2vec.raw import Rows
+from raw2vec.rows import Rows
 from raw2vec.use.base import Encode, blocks
 from raw2vec.use.stores import VectorStore, create_store, open_store
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from raw2vec.raw import PythonFunctions, open_rows, python_functions
+from raw2vec.rows import PythonFunctions, open_rows, python_functions
 
 SOURCE = '''
 import nothing_of_the_kind

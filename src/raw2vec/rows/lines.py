@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from raw2vec.errors import BadInput
-from raw2vec.raw.base import FileRows, Kinds, typed_batch
+from raw2vec.rows.base import FileRows, Kinds, typed_batch
 
 _BOM = b"\xef\xbb\xbf"
 _HEAD = 1024  # rows that tell the columns and their types

@@ -13,7 +13,7 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
 from raw2vec.errors import BadInput
-from raw2vec.raw.base import FileRows
+from raw2vec.rows.base import FileRows
 
 
 class _Columnar(FileRows):

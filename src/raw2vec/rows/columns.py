@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raw2vec.errors import BadInput, nearest
-from raw2vec.raw.base import Rows
+from raw2vec.rows.base import Rows
 
 
 class Guess(NamedTuple):

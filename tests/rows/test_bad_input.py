@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raw2vec.errors import BadInput
-from raw2vec.raw import guess_text_column, open_rows, text_column
+from raw2vec.rows import guess_text_column, open_rows, text_column
 
 FILES: list[tuple[str, bytes, list[str], str]] = [
     ("x.csv", b"id,body,label\n1,a,b\n", ["boddy"], "x.csv has no column 'boddy' (line 1 names: id, body, label). Did you mean 'body'?"),

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from raw2vec.errors import BadInput
-from raw2vec.raw.base import Rows, typed_batch
+from raw2vec.rows.base import Rows, typed_batch
 
 _SAMPLED = 4096  # rows that a fingerprint looks at
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from raw2vec.errors import BadInput
-from raw2vec.raw.base import Rows
+from raw2vec.rows.base import Rows
 
 TESTS = ("test", "tests", "testing", "idle_test")
 """Folders of tests, by their usual names."""

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from raw2vec.raw import Joined, Rows, guess_text, guess_text_column, open_rows, text_column
+from raw2vec.rows import Joined, Rows, guess_text, guess_text_column, open_rows, text_column
 
 NAMES = ["id", "body", "label"]
 # NUL is what tells a binary file; a lone surrogate is no text.

@@ -15,7 +15,7 @@ from typing import IO, Any, Literal
 import pyarrow as pa
 
 from raw2vec.errors import BadInput, nearest
-from raw2vec.raw.base import FileRows
+from raw2vec.rows.base import FileRows
 
 # A cell may hold a megabyte and more; one of 256 million characters is a quote that was never closed.
 _LONGEST_CELL = min(sys.maxsize, 1 << 28)

@@ -1,0 +1,172 @@
+"""Rows of named columns, read from wherever they are."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from shutil import copyfileobj
+from typing import Any
+
+from raw2vec.errors import BadInput, nearest
+from raw2vec.rows.base import FileRows, Joined, Rows, opened
+from raw2vec.rows.columnar import Arrow, Parquet
+from raw2vec.rows.columns import Guess, guess_text, guess_text_column, text_column
+from raw2vec.rows.delimited import Delimited
+from raw2vec.rows.lines import JsonArray, JsonLines, TextLines
+from raw2vec.rows.memory import Memory
+from raw2vec.rows.python_source import TESTS, VENDORED, PythonFunctions, python_functions, source_files
+
+__all__ = [
+    "TESTS",
+    "VENDORED",
+    "Guess",
+    "Joined",
+    "Memory",
+    "PythonFunctions",
+    "Rows",
+    "guess_text",
+    "guess_text_column",
+    "open_rows",
+    "python_functions",
+    "text_column",
+]
+
+# What each suffix holds; any of them may be followed by .gz.
+_FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".txt": "txt",
+}
+_READERS: dict[str | None, type[JsonLines | JsonArray | Parquet | Arrow | TextLines]] = {
+    "jsonl": JsonLines,
+    "json array": JsonArray,
+    "parquet": Parquet,
+    "arrow": Arrow,
+    "txt": TextLines,
+}
+
+
+def open_rows(data: Any, wanted: Sequence[str] = ()) -> Rows:
+    """Rows from a path, '-' for standard input, or Python objects, with the columns `wanted` known to be there.
+
+    A path is a file (csv, tsv, jsonl, json, parquet, arrow, feather or txt, perhaps .gz), a folder of such files of one
+    format, or a source tree of .py files (one row a function; see PythonFunctions). Python objects: see Memory.of.
+    Raises BadInput where there is nothing to read, no row, or not the columns, with the file, the line and the reason.
+    """
+    if isinstance(data, Rows):
+        rows = data
+    elif isinstance(data, str | Path):
+        rows = _standard_input(wanted) if str(data) == "-" else _path(Path(data), wanted)
+    else:
+        rows = Memory.of(data)
+    if next(iter(rows.batches(1)), None) is None:
+        left_out = f" (left out: {'; '.join(rows.skipped[:3])})" if rows.skipped else ""
+        raise BadInput(f"{_sentence_case(rows.name)} holds no rows{left_out}")
+    for name in wanted:
+        rows.column(name)
+    return rows
+
+
+def _path(path: Path, wanted: Sequence[str]) -> Rows:
+    if path.is_dir():
+        return _folder(path, wanted)
+    if not path.exists():
+        beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise BadInput(f"There is no file or folder {path}.{nearest(path.name, beside)}")
+    return _file(path, _format(path), wanted)
+
+
+def _file(path: Path, form: str | None, wanted: Sequence[str], name: str | None = None) -> FileRows:
+    if form in ("csv", "tsv"):
+        return Delimited(path, wanted, form == "tsv", name)
+    if form == "json":
+        # Many a .json holds an object a line.
+        form = "jsonl" if _beginning(path, name or str(path)).startswith(b"{") else "json array"
+    readers: dict[str | None, type[JsonLines | JsonArray | Parquet | Arrow | TextLines]] = {
+        "jsonl": JsonLines,
+        "json array": JsonArray,
+        "parquet": Parquet,
+        "arrow": Arrow,
+        "txt": TextLines,
+    }
+    if form not in readers:
+        suffix = f"with the suffix '{path.suffix}'" if path.suffix else "without a suffix"
+        raise BadInput(f"{path}: a file {suffix} cannot be read. These can: {', '.join(_FORMATS)}, and each with .gz")
+    return _READERS[form](path, name)
+
+
+def _format(path: Path) -> str | None:
+    name = path.name.lower().removesuffix(".gz")
+    return _FORMATS.get(Path(name).suffix)
+
+
+def _folder(path: Path, wanted: Sequence[str]) -> Rows:
+    """Data files of one format read as one, or, where .py files are in the majority, a source tree."""
+    files = [item for item in sorted(path.rglob("*")) if _visible(item.relative_to(path)) and item.is_file()]
+    readable = [item for item in files if _format(item)]
+    sources = sum(1 for _ in source_files(path))
+    if sources > len(readable):
+        return PythonFunctions(path)
+    if not readable:
+        found = Counter(item.suffix or item.name for item in files)
+        holds = ", ".join(f"{count} {suffix}" for suffix, count in found.most_common(5)) or "no files"
+        raise BadInput(f"{path} holds nothing that can be read ({holds}). These can: {', '.join(_FORMATS)}, .py")
+    formats = Counter(str(_format(item)) for item in readable)
+    if len(formats) > 1:
+        kinds = ", ".join(f"{count} {form}" for form, count in formats.most_common())
+        raise BadInput(f"{path} holds files of several formats ({kinds}): keep those of one, or name the files")
+    parts = [_file(item, _format(item), wanted) for item in readable]
+    return parts[0] if len(parts) == 1 else Joined(str(path), parts)
+
+
+def _visible(path: Path) -> bool:
+    return not any(part.startswith(".") or part in VENDORED for part in path.parts)
+
+
+class _Spooled(Joined):
+    """Standard input, kept in a temporary file so that it can be read more than once."""
+
+    def __init__(self, rows: Rows, file: Any):
+        super().__init__(rows.name, [rows])
+        self._file = file
+
+
+def _standard_input(wanted: Sequence[str]) -> Rows:
+    """Standard input, its format told by its beginning."""
+    file = tempfile.NamedTemporaryFile()  # noqa: SIM115 - lives as long as the rows
+    copyfileobj(sys.stdin.buffer, file)
+    file.flush()
+    path, name = Path(file.name), "standard input"
+    return _Spooled(_file(path, _sniffed(_beginning(path, name), wanted), wanted, name), file)
+
+
+def _beginning(path: Path, name: str) -> bytes:
+    """The first bytes that say something."""
+    with opened(path, name) as stream:
+        return stream.read(1 << 16).removeprefix(b"\xef\xbb\xbf").lstrip()
+
+
+def _sniffed(text: bytes, wanted: Iterable[str]) -> str:
+    """The format of data without a suffix: Parquet and Arrow by their mark, JSON by its brace, tables by the names."""
+    if text.startswith((b"PAR1", b"ARROW1")):
+        return "parquet" if text.startswith(b"PAR1") else "arrow"
+    if text.startswith((b"{", b"[{")):
+        return "jsonl" if text.startswith(b"{") else "json array"
+    line = text.split(b"\n", 1)[0].rstrip(b"\r")
+    names = [name.encode() for name in wanted if name != "text"]
+    if names and b"\t" in line:
+        return "tsv"
+    return "csv" if names and b"," in line and set(names) & {cell.strip(b'"') for cell in line.split(b",")} else "txt"
+
+
+def _sentence_case(name: str) -> str:
+    return name if "/" in name or "." in name else name[:1].upper() + name[1:]
