@@ -11,8 +11,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "raw2vec"
 FLOORS = [
     ["errors"],
     ["recipe", "seeding", "ragged", "rows", "settings", "subwords"],
-    ["batch", "corpus", "labels", "raw", "layers", "augmentation"],
-    ["embedding", "encoders", "latent", "readout"],
+    ["batch", "corpus", "labels", "raw", "layers", "likelihood", "augmentation"],
+    ["embedding", "encoders", "latent", "decoders", "readout"],
     ["models"],
     ["objectives"],
     ["build", "presets"],

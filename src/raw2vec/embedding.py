@@ -1,5 +1,6 @@
 """Token ids become vectors."""
 
+from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
@@ -9,7 +10,21 @@ from torch.nn.functional import embedding_bag
 from raw2vec.ragged import Ragged
 
 
-class TokenEmbedding(nn.Module):
+class Embedding(nn.Module, ABC):
+    """Ragged values as raw data has them to Ragged rows (N', D), on a grid that may be coarser than the item's."""
+
+    width: int
+
+    @abstractmethod
+    def forward(self, items: Ragged) -> Ragged:
+        """The rows, (N', D), on the grids that `grids` tells."""
+
+    @abstractmethod
+    def grids(self, shapes: Tensor) -> Tensor:
+        """The grids (B, k) of the rows of items with grids `shapes` (B, k)."""
+
+
+class TokenEmbedding(Embedding):
     """One learned vector a token of the vocabulary: Ragged ids (N,) to Ragged (N, D).
 
     Vectors start as normal draws of deviation 0.02 (BERT, GPT-2, ModernBERT): small beside a learning rate of 1e-3, so
@@ -37,6 +52,9 @@ class TokenEmbedding(nn.Module):
         if self.log_weights is not None:
             values = values * self.log_weights[ids.values].exp()[:, None]
         return ids.replace(self.dropout(values))
+
+    def grids(self, shapes: Tensor) -> Tensor:
+        return shapes
 
     def bag(self, ids: Ragged, weights: Tensor | None = None) -> Tensor:
         """The mean of each item's vectors, (B, D), each times its own of `weights` (N,) if any.

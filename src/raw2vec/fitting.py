@@ -12,6 +12,7 @@ from torch import nn
 
 from raw2vec.build import OBJECTIVES, build_model, build_objectives, resolve
 from raw2vec.corpus import Corpus
+from raw2vec.embedding import TokenEmbedding
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
 from raw2vec.recipe import Recipe, Role, Stage
@@ -53,7 +54,8 @@ def fit_model(
     model = build_model(recipe, data.raw)
     task, outcomes = (data.labels.task, data.labels.outcomes) if data.labels else (None, 0)
     objectives = build_objectives(recipe, data.raw, model, task, outcomes)
-    begin(model.embedding, data.corpus, recipe.training.start, recipe.seed)
+    if isinstance(model.embedding, TokenEmbedding):
+        begin(model.embedding, data.corpus, recipe.training.start, recipe.seed)
     modules = nn.ModuleDict({"model": model, "objectives": objectives}).to(device)
     precision = working_precision(recipe.training.precision, device)
     metrics = Metrics(work / "metrics.jsonl", resume)
@@ -73,7 +75,8 @@ def fit_model(
         precision=precision,
     )
     state = trainer.run()
-    model.embedding.settle()
+    if isinstance(model.embedding, TokenEmbedding):
+        model.embedding.settle()
     parts = Model(recipe, data.raw, model, objectives, data.labels, metrics=metrics.close())
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
     left_out = [f"left out: {sentence}" for sentence in rows.skipped]

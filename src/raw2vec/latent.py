@@ -1,5 +1,6 @@
 """States become one vector an item."""
 
+from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
@@ -12,7 +13,61 @@ from raw2vec.ragged import Ragged
 POOLINGS = ("mean", "first", "last", "max", "attention")
 
 
-class Point(nn.Module):
+class Posterior(ABC):
+    """What a latent knows of an item's code: a distribution over the latent space, whose prior is the standard one."""
+
+    mean: Tensor
+    """(B, L): the code that `encode` gives."""
+
+    @abstractmethod
+    def draw(self, noise: Tensor) -> Tensor:
+        """Codes (k, B, L) from standard normal noise (k, B, L), differentiable in the latent's weights."""
+
+    @abstractmethod
+    def log_ratio(self, codes: Tensor) -> Tensor:
+        """log p(z) - log q(z | x) of codes (k, B, L): nats, (k, B). Zero for a point, which costs nothing."""
+
+    @abstractmethod
+    def kl(self) -> Tensor:
+        """KL(q || p) of each unit, (B, L) nats."""
+
+
+class Latent(nn.Module, ABC):
+    """The states of an item to its code (B, width), and to what is known of it."""
+
+    inputs: int
+    width: int
+
+    @abstractmethod
+    def forward(self, states: Ragged) -> Tensor:
+        """The code: a posterior's mean, never a draw; (B, width) float32 or wider."""
+
+    @abstractmethod
+    def posterior(self, states: Ragged) -> Posterior:
+        """The distribution of the code."""
+
+    def normalized(self, vectors: Tensor) -> Tensor:
+        """Vectors (B, L) as this space has them, for means over windows: as they are, unless the latent says so."""
+        return vectors
+
+
+class Certain(Posterior):
+    """No doubt at all: every draw is the point itself, and nothing is paid for it."""
+
+    def __init__(self, mean: Tensor):
+        self.mean = mean
+
+    def draw(self, noise: Tensor) -> Tensor:
+        return self.mean.expand(noise.shape)
+
+    def log_ratio(self, codes: Tensor) -> Tensor:
+        return codes.new_zeros(codes.shape[:-1])
+
+    def kl(self) -> Tensor:
+        return torch.zeros_like(self.mean)
+
+
+class Point(Latent):
     """The states of an item, pooled to a point of the latent space: Ragged (N, inputs) to (B, width) float32.
 
     width: numbers in a vector; 0 keeps the states' width and has no map of its own. pooling: the mean, first, last or
@@ -46,6 +101,9 @@ class Point(nn.Module):
 
     def forward(self, states: Ragged) -> Tensor:
         return self.normalized(self.project(self.pool(states)))
+
+    def posterior(self, states: Ragged) -> Certain:
+        return Certain(self(states))
 
     def normalized(self, vectors: Tensor) -> Tensor:
         """Vectors (B, L) as this space has them: of length one, or as they are; float32 or wider. Zeros stay zeros."""

@@ -1,6 +1,7 @@
 """States become words, classes, labels or numbers, each with its likelihood in nats."""
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,23 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from raw2vec.errors import BadInput
 from raw2vec.layers import activation as activation_called
+from raw2vec.ragged import Ragged
+
+
+class Readout(nn.Module, ABC):
+    """Decoded states, Ragged (N', D) on an embedding's grids, to items' values with their likelihood in nats."""
+
+    @abstractmethod
+    def log_prob(self, states: Ragged, items: Ragged) -> Tensor:
+        """How likely each element of the items is, its channels together: (N,) nats. What is missing counts zero."""
+
+    @abstractmethod
+    def mode(self, states: Ragged, shapes: Tensor) -> Ragged:
+        """What the states stand for, on the items' own grids `shapes` (B, k), in the units of the kind's Ragged."""
+
+    @abstractmethod
+    def sample(self, states: Ragged, shapes: Tensor, luck: Tensor) -> Ragged:
+        """The same drawn from the likelihood by numbers `luck` (N, C) in [0, 1)."""
 
 
 class Words(nn.Module):

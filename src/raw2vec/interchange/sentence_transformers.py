@@ -86,7 +86,7 @@ def _transformer(folder: Path, parts: Model, add: Any) -> None:
     limit = parts.raw.settings["max_tokens"]
     _write_json(folder / "sentence_bert_config.json", {"max_seq_length": limit, "do_lower_case": False})
     pooling = {"embedding_dimension": parts.model.encoder.width, "include_prompt": True}
-    add("Pooling", {**pooling, "pooling_mode": _POOLING[parts.model.latent.pooling]})
+    add("Pooling", {**pooling, "pooling_mode": _POOLING[parts.recipe.latent.settings["pooling"]]})
 
 
 def _dense_config(linear: nn.Module, activation: nn.Module) -> dict[str, Any]:

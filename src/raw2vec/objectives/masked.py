@@ -39,7 +39,7 @@ class Masked(Objective):
     def forward(self, model: Embedder, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         found = [self.hide(model, ids, batch.items, draws, side) for side, ids in batch.sides.items()]
         states, ids = torch.cat([each.states for each in found]), torch.cat([each.ids for each in found])
-        costs = -self.readout.log_prob(states, ids, model.embedding.weight)
+        costs = -self.readout.log_prob(states, ids, model.table)
         return {"masked": costs.sum() / max(len(costs), 1)}  # a batch of unknown tokens only hides none
 
     def hide(self, model: Embedder, ids: Ragged, items: Tensor, draws: Draws, side: str = "input") -> Hidden:

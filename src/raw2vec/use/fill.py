@@ -26,7 +26,7 @@ def fill(parts: Model, texts: Sequence[str], seed: int = 0) -> Filled:
         for part in torch.arange(len(windows.owners)).split(64):
             ids = windows.ragged.take(part).to(device)
             hidden = objective.hide(parts.model, ids, part.to(device), Draws(seed))
-            table = parts.model.embedding.weight
+            table = parts.model.table
             nats = -objective.readout.log_prob(hidden.states, hidden.ids, table)
             right = objective.readout.mode(hidden.states, table) == hidden.ids
             owners = windows.owners[part][hidden.owners.cpu()]
