@@ -8,6 +8,7 @@ import torch
 from raw2vec.build import resolve
 from raw2vec.embedding import TokenEmbedding
 from raw2vec.rows import open_rows
+from raw2vec.system import Raw2Vec
 from raw2vec.train.prepare import Data, prepare
 from raw2vec.train.start import begin
 from small import THEMES, recipe, rows
@@ -18,9 +19,9 @@ def prepared(work: Path, count: int = 300) -> Data:
     return prepare(open_rows(rows(count), []), made, work, False, lambda event: None)
 
 
-def table(data: Data, seed: int = 0, start: str = "lsa") -> torch.Tensor:
+def table(data: Data, seed: int = 0, start: str = "lsa", width: int = 16) -> torch.Tensor:
     torch.manual_seed(0)
-    embedding = TokenEmbedding(data.raw.size, 16)
+    embedding = TokenEmbedding(data.raw.size, width)
     begin(embedding, data.corpus, start, seed)
     return embedding.weight.detach()
 
@@ -78,3 +79,26 @@ def test_two_texts_are_enough(tmp_path: Path) -> None:
     vectors = table(found)
     assert vectors.shape == (found.raw.size, 16)
     assert bool(vectors.isfinite().all())
+
+
+def test_a_single_text_keeps_the_drawn_start(tmp_path: Path) -> None:
+    made = resolve(recipe(training__hold_out=0.0))
+    found = prepare(open_rows(["one two three"], []), made, tmp_path, False, lambda event: None)
+    assert torch.equal(table(found), table(found, start="random"))
+    embedding = TokenEmbedding(found.raw.size, 16, weights="learned")
+    begin(embedding, found.corpus, "lsa", 0)
+    assert bool(embedding.weight.isfinite().all())
+
+
+def test_a_single_text_is_fitted_by_the_default_recipe() -> None:
+    assert Raw2Vec(steps=2, size="tiny").fit(["one two three"]).encode(["two"]).shape == (1, 256)
+
+
+def test_tiny_widths_and_vocabularies_will_do(tmp_path: Path) -> None:
+    made = resolve(recipe(training__hold_out=0.0))
+    found = prepare(open_rows(["a a", "a", "a a a"], []), made, tmp_path, False, lambda event: None)
+    for width in (1, 2, 3, 100):
+        vectors = table(found, width=width)
+        assert vectors.shape == (found.raw.size, width)
+        assert bool(vectors.isfinite().all())
+        assert torch.equal(vectors, table(found, start="random", width=width)) == (width == 1)

@@ -19,7 +19,11 @@ LARGEST = 200_000  # texts that are looked at
 
 
 def begin(embedding: TokenEmbedding, corpus: Corpus, start: str, seed: int) -> None:
-    """Puts the start into the embedding: its weights, if it learns them, and with `start` "lsa" its table."""
+    """Puts the start into the embedding: its weights, if it learns them, and with `start` "lsa" its table.
+
+    A single text tells nothing of which tokens keep company, and a width of 1 has no half to tell it in: there the
+    table stays as it was drawn.
+    """
     if start != "lsa" and embedding.log_weights is None:
         return
     counts = _counts(corpus, len(embedding.table.weight))
@@ -29,8 +33,9 @@ def begin(embedding: TokenEmbedding, corpus: Corpus, start: str, seed: int) -> N
         if embedding.log_weights is not None:
             # The square root: both sides of a product are weighted, and IDF itself scored 0.015 less (docs/log.md).
             embedding.log_weights.copy_(torch.from_numpy(0.5 * np.log(np.maximum(rarity, 0.1))))
-        if start == "lsa":
-            embedding.table.weight.copy_(_table(counts, rarity, embedding.width, seed))
+        rank = min(embedding.width // 2, min(counts.shape) - 1)
+        if start == "lsa" and rank > 0:
+            embedding.table.weight.copy_(_table(counts, rarity, rank, embedding.width, seed))
 
 
 def _counts(corpus: Corpus, vocabulary: int) -> sparse.csr_matrix:
@@ -42,14 +47,13 @@ def _counts(corpus: Corpus, vocabulary: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((ones, (ids.owners.numpy(), ids.values.numpy())), (len(rows), vocabulary))
 
 
-def _table(counts: sparse.csr_matrix, rarity: NDArray[np.float64], width: int, seed: int) -> Tensor:
-    """(V, width), rows of length one: half of their numbers from the texts, half drawn."""
+def _table(counts: sparse.csr_matrix, rarity: NDArray[np.float64], rank: int, width: int, seed: int) -> Tensor:
+    """(V, width), rows of length one: their first `rank` numbers from the texts, the others drawn."""
     scaled = counts.copy()
     scaled.data = 1 + np.log(scaled.data)
     scaled = scaled @ sparse.diags(rarity.astype(np.float32))
     lengths = np.sqrt(np.asarray(scaled.multiply(scaled).sum(axis=1)).ravel())
     scaled = sparse.diags(1 / np.maximum(lengths, 1e-9)) @ scaled
-    rank = min(width // 2, min(scaled.shape) - 1)
     # Transposed, so that its orthogonal factors are as long as the vocabulary and not as the corpus.
     right = randomized_svd(scaled.tocsr(), rank, n_iter=2, transpose=True, random_state=key(seed, "lsa") % 2**32)[2]
     known = torch.nn.functional.normalize(torch.from_numpy(right.T.astype(np.float32)), dim=1)
