@@ -36,6 +36,10 @@ def test_a_name_alone_is_a_part() -> None:
         ({"stages": [{"objectives": ["masked"], "batch_token": 1}]}, "batch_token'. Did you mean 'batch_tokens'?"),
         ({"stages": [{"objectives": ["masked"], "views": [{"columns": {}, "wieght": 1}]}]}, "Did you mean 'weight'?"),
         ({"stages": []}, "'stages'"),
+        (
+            {"stages": [{"objectives": ["masked", "contrastive", {"name": "masked", "weight": 2}]}]},
+            "the recipe: 'stages.0': the objective 'masked' stands in one stage more than once; name it once,",
+        ),
         ({"training": {"steps": 0}}, "'training.steps'"),
         ({"training": {"steps": "many"}}, "given: 'many'"),
         ({"training": {"hold_out": 1.0}}, "'training.hold_out'"),
@@ -50,6 +54,11 @@ def test_what_is_wrong_is_named(place: dict, sentence: str) -> None:
         Recipe.read({**LEAST, **place})
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_an_objective_may_come_back_in_a_later_stage() -> None:
+    made = Recipe.read({**LEAST, "stages": [{"objectives": ["masked", "contrastive"]}, {"objectives": ["masked"]}]})
+    assert [len(stage.objectives) for stage in made.stages] == [2, 1]
 
 
 def test_a_file_that_will_not_do_is_named(tmp_path: Path) -> None:

@@ -65,6 +65,13 @@ class Stage(_Strict):
     learning_rate: float | None = Field(None, gt=0, description="peak; none: the training's own")
     frozen: tuple[Literal["embedding", "encoder", "latent"], ...] = Field((), description="parts left as they are")
 
+    @model_validator(mode="after")
+    def _each_objective_once(self) -> Self:
+        names = [part.name for part in self.objectives]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"the objective '{twice}' stands in one stage more than once; name it once, with a weight")
+        return self
+
 
 class Training(_Strict):
     """How the parts are fitted, whatever the objective."""
@@ -153,6 +160,8 @@ def sentence(error: ValidationError, where: str) -> str:
     if first["type"] == "extra_forbidden":
         known = _siblings(error, first["loc"])
         return f"{where} has no setting '{key}'.{nearest(str(first['loc'][-1]), known)} It knows: {', '.join(known)}."
+    if first["type"] == "value_error":  # one of our own, a sentence already
+        return f"{where}: '{key}': {first['ctx']['error']}."
     message = first["msg"][0].lower() + first["msg"][1:]
     given = first["input"]
     shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
