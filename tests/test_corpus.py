@@ -35,7 +35,7 @@ def test_what_is_written_is_read(held, vocabulary, labelled) -> None:
         writer.close()
         corpus = Corpus.open(Path(folder))
         assert (len(corpus), corpus.columns) == (len(rows), ("a", "b"))
-        assert corpus.ids.dtype == (np.uint16 if vocabulary <= 65536 else np.uint32)
+        assert corpus.values.dtype == (np.uint16 if vocabulary <= 65536 else np.uint32)
         assert corpus.held.tolist() == [n % 3 == 0 for n in range(len(rows))]
         assert (corpus.labels is not None) == labelled
         if corpus.labels is not None:

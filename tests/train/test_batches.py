@@ -23,7 +23,7 @@ def corpus(lengths: np.ndarray, held: np.ndarray | None = None, labels: np.ndarr
     ids = (owners // columns * 10 + owners % columns).astype(np.uint32)
     starts = (flat.cumsum() - flat).reshape(rows, columns)
     kept = np.zeros(rows, np.bool_) if held is None else held
-    return Corpus(("a", "b", "c")[:columns], ids, starts, lengths, kept, labels)
+    return Corpus(("a", "b", "c")[:columns], ids, starts, lengths[:, :, None], kept, labels)
 
 
 sizes = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=60)

@@ -21,11 +21,11 @@ def prepared(work: Path, resume: bool = False, data: object = None, made: Recipe
 
 def test_what_is_prepared_comes_back(tmp_path: Path) -> None:
     once = prepared(tmp_path)
-    stamp = (tmp_path / "corpus" / "ids.bin").stat().st_mtime_ns
+    stamp = (tmp_path / "corpus" / "values.bin").stat().st_mtime_ns
     again = prepared(tmp_path, resume=True)
-    assert (tmp_path / "corpus" / "ids.bin").stat().st_mtime_ns == stamp, "nothing was done again"
+    assert (tmp_path / "corpus" / "values.bin").stat().st_mtime_ns == stamp, "nothing was done again"
     assert again.raw.identity() == once.raw.identity()
-    assert np.array_equal(again.corpus.ids, once.corpus.ids)
+    assert np.array_equal(again.corpus.values, once.corpus.values)
     assert (again.held, again.truncated) == (once.held, once.truncated)
     assert once.labels is not None
     assert again.labels is not None
@@ -106,7 +106,7 @@ def test_a_run_begun_anew_forgets_the_old_one_at_once(tmp_path: Path, monkeypatc
         with pytest.raises(KeyboardInterrupt):
             prepared(tmp_path)
     again = prepared(tmp_path, resume=True)
-    assert np.array_equal(again.corpus.ids, whole.corpus.ids)
+    assert np.array_equal(again.corpus.values, whole.corpus.values)
 
 
 def test_no_text_at_all_is_said_with_the_columns(tmp_path: Path) -> None:

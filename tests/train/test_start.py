@@ -56,7 +56,7 @@ def test_held_out_rows_are_not_seen(tmp_path: Path) -> None:
     before = table(data)
     for row in np.flatnonzero(data.corpus.held):
         start, length = data.corpus.starts[row, 0], data.corpus.lengths[row, 0]
-        ids = np.array(data.corpus.ids)
+        ids = np.array(data.corpus.values)
         ids[start : start + length] = data.raw.ordinary.start
         object.__setattr__(data.corpus, "ids", ids)
     assert torch.equal(table(data), before)

@@ -1,4 +1,4 @@
-"""Before training: the vocabulary learned, the labels read, every text tokenised once; kept for a run that resumes."""
+"""Before training: statistics and labels learned, every item made a tensor; kept for a run that resumes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 
 from raw2vec.build import build_raw
 from raw2vec.corpus import Corpus, Writer
 from raw2vec.errors import BadInput
 from raw2vec.labels import Labels
 from raw2vec.ragged import Ragged
-from raw2vec.raw import Text
+from raw2vec.raw import Raw, Text
 from raw2vec.recipe import SIDES, Recipe, Role
 from raw2vec.rows import Rows, text_column
 from raw2vec.seeding import key
@@ -28,9 +29,9 @@ SHOWN = 1000  # held-out rows kept as they are, for the report at the end
 
 @dataclass
 class Data:
-    """What training starts from; `held` are some held-out rows by role, `truncated` how many texts were cut."""
+    """What training starts from; `held` are some held-out rows by role, `truncated` how many items were cut."""
 
-    raw: Text
+    raw: Raw
     corpus: Corpus
     labels: Labels | None
     held: dict[Role, list[Any]]
@@ -38,7 +39,7 @@ class Data:
 
 
 def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: Listener) -> Data:
-    """Learns the tokenizer and labels and writes the corpus, or takes those of the run that is resumed."""
+    """Learns statistics and labels and writes the corpus, or takes those of the run that is resumed."""
     note = work / "prepared.json"
     origin = {"recipe": json.loads(recipe.json_text()), "data": rows.fingerprint()}
     if resume and note.exists():
@@ -47,20 +48,21 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
             raise BadInput(f"The run in {work} {_difference(held['origin'], origin)}; it cannot be resumed as another.")
         raw = build_raw(recipe).load(work, held["settings"])
         labels = Labels(**held["labels"]) if held["labels"] else None
-        return Data(raw, Corpus.open(work / "corpus"), labels, held["held"], held["truncated"])
+        return Data(raw, Corpus.open(work / "corpus"), labels, _held(work, held["held"], raw), held["truncated"])
     work.mkdir(parents=True, exist_ok=True)
     for kept in (note, work / "checkpoint.safetensors"):  # of a run before: no longer true from here on
         kept.unlink(missing_ok=True)
-    listener(Phase("Learning the vocabulary"))
     raw = build_raw(recipe)
-    raw.learn(_training_texts(rows, recipe))
+    listener(Phase("Learning the vocabulary" if isinstance(raw, Text) else "Learning the statistics"))
+    raw.learn(_training_items(rows, recipe, raw))
     labels = _labels(rows, recipe)
-    listener(Phase("Tokenizing"))
+    listener(Phase("Tokenizing" if isinstance(raw, Text) else "Reading"))
     data = _write_corpus(rows, recipe, raw, labels, work)
     raw.save(work)
     made = {"origin": origin, "settings": raw.settings, "labels": labels.as_dict() if labels else None}
     partial = note.with_suffix(".partial")
-    partial.write_text(json.dumps({**made, "held": data.held, "truncated": data.truncated}))
+    made |= {"held": _keep(work, data.held, raw), "truncated": data.truncated}
+    partial.write_text(json.dumps(made))
     partial.replace(note)
     return data
 
@@ -82,27 +84,61 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _blocks(rows: Rows, recipe: Recipe) -> Iterator[tuple[Any, dict[str, list[str | None]], NDArray[np.bool_]]]:
-    """Record batches with their text columns, and which rows are held out: whole groups of rows together."""
+def _keep(work: Path, held: dict[Role, list[Any]], raw: Raw) -> dict[str, Any]:
+    """Labels go to the note, sides to a file of tensors beside it: what is not there was missing."""
+    sides = {
+        f"{role}/{row}": raw.freeze(item)
+        for role, items in held.items()
+        if role in SIDES
+        for row, item in enumerate(items)
+        if item is not None
+    }
+    save_file(sides, work / "held.safetensors")
+    return {role: len(items) if role in SIDES else items for role, items in held.items()}
+
+
+def _held(work: Path, note: dict[Role, Any], raw: Raw) -> dict[Role, list[Any]]:
+    sides = load_file(work / "held.safetensors")
+    found: dict[Role, list[Any]] = {}
+    for role, kept in note.items():
+        names = [f"{role}/{row}" for row in range(kept)] if role in SIDES else []
+        found[role] = [raw.thaw(sides[name]) if name in sides else None for name in names] or kept
+    return found
+
+
+def _blocks(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[tuple[Any, dict[str, list[Any]], NDArray[np.bool_]]]:
+    """Record batches with their columns as items, and which rows are held out: whole groups of rows together."""
     columns = columns_of(recipe)
     seed, share = recipe.seed, recipe.training.hold_out
     for batch in rows.batches():
-        texts = {name: text_column(batch, name) for name in columns}
-        groups = texts[columns[0]] if rows.group is None else text_column(batch, rows.group)
+        items = {name: raw.column(batch, name) for name in columns}
+        groups: list[Any] = [_group(item, raw) for item in items[columns[0]]]
+        if rows.group is not None:
+            groups = text_column(batch, rows.group)
         held = np.array([key(seed, "held out", group) < share * 2**63 for group in groups], np.bool_)
-        yield batch, texts, held
+        yield batch, items, held
 
 
-def _training_texts(rows: Rows, recipe: Recipe) -> Iterator[str]:
+def _group(item: Any, raw: Raw) -> Any:
+    """What makes two rows the same: equal ones are held out together."""
+    return item if item is None or isinstance(item, str) else raw.freeze(item).numpy().tobytes()
+
+
+def _training_items(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[Any]:
     found = False
-    for _, texts, held in _blocks(rows, recipe):
-        for column in texts.values():
-            for text, out in zip(column, held, strict=True):
-                if text and not out:
+    for _, items, held in _blocks(rows, recipe, raw):
+        for column in items.values():
+            for item, out in zip(column, held, strict=True):
+                if _there(item) and not out:
                     found = True
-                    yield text
+                    yield item
     if not found:
-        raise BadInput(f"{rows.name} has no text to learn from in {' or '.join(map(repr, columns_of(recipe)))}.")
+        what = "text" if isinstance(raw, Text) else "item"
+        raise BadInput(f"{rows.name} has no {what} to learn from in {' or '.join(map(repr, columns_of(recipe)))}.")
+
+
+def _there(item: Any) -> bool:
+    return item is not None and not (isinstance(item, str) and not item)
 
 
 def _labels(rows: Rows, recipe: Recipe) -> Labels | None:
@@ -113,33 +149,34 @@ def _labels(rows: Rows, recipe: Recipe) -> Labels | None:
     return Labels.learn(values, column)
 
 
-def _write_corpus(rows: Rows, recipe: Recipe, raw: Text, labels: Labels | None, work: Path) -> Data:
-    writer = Writer(work / "corpus", columns_of(recipe), raw.size)
+def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, work: Path) -> Data:
+    writer = Writer(work / "corpus", columns_of(recipe), raw.form.vocabulary)
     shown: dict[Role, list[Any]] = {role: [] for role in recipe.columns}
     truncated = 0
-    for batch, texts, held in _blocks(rows, recipe):
+    for batch, items, held in _blocks(rows, recipe, raw):
         sides = []
-        for column in texts.values():
-            ids, cut = _tokenized(raw, column)
+        for column in items.values():
+            side, cut = _windows(raw, column)
             truncated += cut
-            sides.append(ids)
+            sides.append(side)
         label = recipe.columns.get("label")
         targets = labels.numbers(batch.column(label).to_pylist()) if labels and label else None
         writer.add(sides, held, targets)
         for row in held.nonzero()[0][: SHOWN - len(shown["input"])].tolist():
             for role, name in recipe.columns.items():
-                shown[role].append(texts[name][row] if name in texts else batch.column(name)[row].as_py())
+                shown[role].append(items[name][row] if name in items else batch.column(name)[row].as_py())
     return Data(raw, writer.close(), labels, shown, truncated)
 
 
-def _tokenized(raw: Text, texts: Sequence[str | None]) -> tuple[Ragged, int]:
-    """The first window of each text, with length zero where there is no text; and how many texts were cut."""
-    windows = raw.windows([text or "" for text in texts])
+def _windows(raw: Raw, column: Sequence[Any]) -> tuple[Ragged, int]:
+    """The first window of each item, a grid of zeros where there is none; and how many items were cut."""
+    present = np.array([_there(item) for item in column], np.bool_)
+    windows = raw.windows([item for item in column if _there(item)])
     first = np.unique(windows.owners.numpy(), return_index=True)[1]
-    ids = windows.ragged if len(first) == len(windows.owners) else windows.ragged.take(torch.from_numpy(first))
-    present = torch.tensor([bool(text) for text in texts], dtype=torch.bool)
-    shapes = ids.shapes * present[:, None]
-    return Ragged(ids.values[present[ids.owners]], shapes), int((np.asarray(windows.truncated) > 0).sum())
+    found = windows.ragged if len(first) == len(windows.owners) else windows.ragged.take(torch.from_numpy(first))
+    shapes = torch.zeros(len(column), raw.form.dimensions, dtype=torch.long)
+    shapes[torch.from_numpy(present)] = found.shapes
+    return Ragged(found.values, shapes), int((np.asarray(windows.truncated) > 0).sum())
 
 
 def columns_of(recipe: Recipe) -> list[str]:
