@@ -41,6 +41,10 @@ def test_a_name_alone_is_a_part() -> None:
             "the recipe: 'stages.0': the objective 'masked' stands in one stage more than once; name it once,",
         ),
         ({"training": {"steps": 0}}, "'training.steps'"),
+        (
+            {"training": {"steps": 9, "minutes": 0.5}},
+            "the recipe: 'training': a budget is minutes or steps, not both (given: 0.5 and 9).",
+        ),
         ({"training": {"steps": "many"}}, "given: 'many'"),
         ({"training": {"hold_out": 1.0}}, "'training.hold_out'"),
         ({"columns": {"inputs": "a"}}, "columns.inputs"),
@@ -84,6 +88,18 @@ def test_changes_by_dotted_key() -> None:
     assert made.changed({"training.optimizer": "muon"}).training.optimizer.name == "muon"
     assert made.changed({"stages.0.objectives.0.rate": 0.15}).stages[0].objectives[0].settings == {"rate": 0.15}
     assert made.changed({}) == made
+
+
+def test_a_budget_takes_the_place_of_the_other() -> None:
+    made = recipe(training__steps=12)
+    timed = made.changed({"training.minutes": 3})
+    assert (timed.training.minutes, timed.training.steps) == (3, None)
+    counted = timed.changed({"training.steps": 9, "training.average": 0.5})
+    assert (counted.training.minutes, counted.training.steps) == (None, 9)
+    assert counted.changed({"training.average": 0.0}).training.steps == 9
+    assert counted.changed({"training.minutes": None}).training.steps == 9
+    with pytest.raises(BadInput, match="minutes or steps, not both"):
+        made.changed({"training.minutes": 3, "training.steps": 9})
 
 
 @pytest.mark.parametrize(

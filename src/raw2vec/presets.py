@@ -80,6 +80,7 @@ def recipe(
     part = _encoder(encoder, objective)
     part = {**SIZES[size].get(str(part.get("name")), {}), **part}
     bag = part.get("name") == "dense"
+    minutes = 5.0 if minutes is None and steps is None else minutes
     return Recipe.read(
         {
             "kind": kind,
@@ -89,7 +90,7 @@ def recipe(
             "encoder": part,
             "latent": {"name": "point", "width": latent or 0, "normalize": "unit"},
             "stages": _stages(objective, bag, views),
-            "training": {**({"steps": steps} if steps else {"minutes": minutes or 5.0}), **_training(objective, bag)},
+            "training": {"minutes": minutes, "steps": steps, **_training(objective, bag)},
             "seed": seed,
         }
     )

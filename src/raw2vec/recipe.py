@@ -17,6 +17,7 @@ from raw2vec.errors import BadInput, nearest
 
 Role = Literal["input", "target", "negative", "label"]
 SIDES: tuple[Role, ...] = ("input", "target", "negative")
+_BUDGETS = ("training.minutes", "training.steps")
 
 
 class Part(BaseModel):
@@ -93,6 +94,12 @@ class Training(_Strict):
     patience: int = Field(0, ge=0, description="stop a stage after this many checks without a gain; 0: never")
     save_every: float = Field(30.0, gt=0, description="seconds between checkpoints")
 
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.minutes is not None and self.steps is not None:
+            raise ValueError(f"a budget is minutes or steps, not both (given: {self.minutes:g} and {self.steps})")
+        return self
+
 
 class Recipe(_Strict):
     """A whole run. `raw`, `encoder`, `latent` and the objectives are parts that `build.py` knows by name."""
@@ -134,7 +141,12 @@ class Recipe(_Strict):
         return json.dumps(self.model_dump(mode="json", exclude_none=True), indent=2) + "\n"
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
-        """The recipe with these changes, by dotted key: {"encoder.layers": 6, "stages.0.share": 0.5}."""
+        """The recipe with these changes, by dotted key: {"encoder.layers": 6, "stages.0.share": 0.5}.
+
+        A budget takes the place of the one that was there, be it in minutes or in steps.
+        """
+        if any(changes.get(key) is not None for key in _BUDGETS):
+            changes = {**dict.fromkeys(_BUDGETS), **changes}
         tree = self.model_dump(mode="json")
         for key, value in changes.items():
             *path, last = key.split(".")
