@@ -103,8 +103,8 @@ def fit(
 
 def _together(data: list[str], columns: list[str]) -> Any:
     """Several files as one, in the order they were named."""
-    raw = heavy("raw")
-    return raw.Joined(f"{data[0]} and {len(data) - 1} more", [raw.open_rows(place, columns) for place in data])
+    rows = heavy("rows")
+    return rows.Joined(f"{data[0]} and {len(data) - 1} more", [rows.open_rows(place, columns) for place in data])
 
 
 def changed(settings: list[str]) -> dict[str, Any]:
