@@ -33,16 +33,20 @@ class Labels:
         if any(_is_several(value) for value in values):
             return cls("labels", sorted({name for value in values for name in _names(value)}, key=str))
         if _are_numbers(values):
-            numbers = np.array([_number(value, row, column) for row, value in enumerate(values)])
-            scale = float(numbers.std())
-            if not scale:
-                raise BadInput(f"Every '{column}' is {numbers[0]:g}: there is nothing to learn from one value.")
-            return cls("numbers", mean=float(numbers.mean()), scale=scale)
+            return cls("numbers").scaled([_number(value, row, column) for row, value in enumerate(values)], column)
         names = sorted({_plain(value) for value in values}, key=lambda name: (str(type(name)), name))
         if len(names) < 2:
             shown = f" ({names[0]!r})" if names else ""
             raise BadInput(f"The column '{column}' holds one class only{shown}: there is nothing to tell apart.")
         return cls("classes", names)
+
+    def scaled(self, values: Iterable[Any], column: str = "label") -> Labels:
+        """The same task with the mean and deviation of these numbers alone; BadInput when all are one."""
+        numbers = np.array([float(value) for value in values])
+        scale = float(numbers.std())
+        if not scale:
+            raise BadInput(f"Every '{column}' is {numbers[0]:g}: there is nothing to learn from one value.")
+        return Labels(self.task, self.names, float(numbers.mean()), scale)
 
     @property
     def outcomes(self) -> int:

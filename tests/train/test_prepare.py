@@ -56,6 +56,33 @@ def test_the_vocabulary_is_learned_from_training_rows_only(tmp_path: Path) -> No
     assert [word in known for word in words] == [not out for out in held]
 
 
+def test_the_scale_of_numbers_is_that_of_training_rows_only(tmp_path: Path) -> None:
+    data = [{"text": row["text"], "label": number + 0.5} for number, row in enumerate(rows(60))]
+    found = prepared(tmp_path, data=data)
+    assert 0 < found.corpus.held.sum() < 60
+    own = np.arange(60)[~found.corpus.held] + 0.5
+    assert found.labels is not None
+    assert (found.labels.mean, found.labels.scale) == pytest.approx((own.mean(), own.std()))
+    values = np.asarray(found.corpus.labels)[:, 0]
+    assert values[~found.corpus.held].mean() == pytest.approx(0, abs=1e-6)
+    assert values[~found.corpus.held].std() == pytest.approx(1)
+
+
+def test_numbers_that_differ_in_held_out_rows_only_are_refused(tmp_path: Path) -> None:
+    held = prepared(tmp_path / "a").corpus.held
+    data = [{**row, "label": 0.25 + 0.5 * out} for row, out in zip(rows(60), held, strict=True)]
+    with pytest.raises(BadInput, match=r"Every 'label' is 0\.25: there is nothing to learn"):
+        prepared(tmp_path / "b", data=data)
+
+
+def test_classes_are_known_from_held_out_rows_too(tmp_path: Path) -> None:
+    held = prepared(tmp_path / "a").corpus.held
+    data = [{**row, "label": "new" if out else row["label"]} for row, out in zip(rows(60), held, strict=True)]
+    labels = prepared(tmp_path / "b", data=data).labels
+    assert labels is not None
+    assert "new" in labels.names
+
+
 def test_the_same_text_is_held_out_or_not_wherever_it_stands(tmp_path: Path) -> None:
     data = prepared(tmp_path, data=[*rows(60), *rows(60)])
     assert np.array_equal(data.corpus.held[:60], data.corpus.held[60:])

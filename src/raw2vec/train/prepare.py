@@ -55,7 +55,7 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     raw = build_raw(recipe)
     listener(Phase("Learning the vocabulary" if isinstance(raw, Text) else "Learning the statistics"))
     raw.learn(_training_items(rows, recipe, raw))
-    labels = _labels(rows, recipe)
+    labels = _labels(rows, recipe, raw)
     listener(Phase("Tokenizing" if isinstance(raw, Text) else "Reading"))
     data = _write_corpus(rows, recipe, raw, labels, work)
     raw.save(work)
@@ -141,12 +141,17 @@ def _there(item: Any) -> bool:
     return item is not None and not (isinstance(item, str) and not item)
 
 
-def _labels(rows: Rows, recipe: Recipe) -> Labels | None:
+def _labels(rows: Rows, recipe: Recipe, raw: Raw) -> Labels | None:
+    """Classes are known from all rows; the scale of numbers is the training rows' own."""
     column = recipe.columns.get("label")
     if column is None:
         return None
     values = [value for batch in rows.batches() for value in batch.column(column).to_pylist()]
-    return Labels.learn(values, column)
+    labels = Labels.learn(values, column)
+    if labels.task == "numbers":
+        held = np.concatenate([held for *_, held in _blocks(rows, recipe, raw)])
+        labels = labels.scaled((value for value, out in zip(values, held, strict=True) if not out), column)
+    return labels
 
 
 def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, work: Path) -> Data:
