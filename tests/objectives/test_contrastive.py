@@ -72,6 +72,24 @@ def test_negatives_stand_among_the_targets() -> None:
     assert loss(model, held, temperature=1.0, direction="forward").item() == pytest.approx((first + second) / 2)
 
 
+def test_a_negative_that_is_the_answer_is_none() -> None:
+    """A row's own target is no wrong answer to it, whoever's negative it is; to the other row it is one."""
+    model, e = Table(torch.eye(8)), math.e
+    fewer, all_four = -math.log(e / (e + 1 + 1)), -math.log(e / (e + 1 + 1 + 1))
+    own = batch(input=[[0], [1]], target=[[0], [1]], negative=[[0], [5]])
+    found = loss(model, own, temperature=1.0, direction="forward")
+    assert found.item() == pytest.approx((fewer + all_four) / 2)
+    other_s = batch(input=[[0], [1]], target=[[0], [1]], negative=[[1], [5]])
+    found = loss(model, other_s, temperature=1.0, direction="forward")
+    assert found.item() == pytest.approx((all_four + fewer) / 2)
+
+
+def test_the_answer_is_known_with_tokens_dropped_from_it() -> None:
+    model = Table(torch.ones(200, 4))
+    held = batch(input=[list(range(10, 60))], target=[list(range(60, 99))], negative=[list(range(60, 99))])
+    assert loss(model, held, drop=0.5, direction="forward").item() == pytest.approx(0), "nothing is left to be wrong"
+
+
 def test_twins_are_no_negatives() -> None:
     model = Table(torch.eye(8))
     twice = batch(input=[[0], [1], [0]], target=[[3], [4], [3]])

@@ -54,8 +54,10 @@ class Contrastive(Objective):
         negatives = batch.sides.get("negative")
         vectors = [self._vectors(model, ids) for ids in (left, right, negatives) if ids is not None]
         other = _twins(left) | _twins(right)
+        answers = batch.sides.get("target", batch.sides["input"])  # whole, whatever was dropped of them
+        barred = other if negatives is None else torch.cat([other, _same(answers, negatives)], dim=1)
         widths = [*self.dimensions, vectors[0].shape[1]]
-        losses = [self._loss([v[:, :width] for v in vectors], other) for width in widths]
+        losses = [self._loss([v[:, :width] for v in vectors], barred) for width in widths]
         named = {"contrastive": torch.stack(losses).mean()}
         if self.training:
             return named
@@ -85,14 +87,15 @@ class Contrastive(Objective):
         parts = [checkpoint(model, part, use_reentrant=False) for part in ids.split(self.chunk)]
         return torch.cat(parts)
 
-    def _loss(self, vectors: list[Tensor], twins: Tensor) -> Tensor:
-        left, right, *negatives = (F.normalize(v, dim=-1) for v in vectors)
+    def _loss(self, vectors: list[Tensor], barred: Tensor) -> Tensor:
+        """`barred` is true where a target, or after them a hard negative, is no wrong answer to a row's input."""
+        left, *others = (F.normalize(v, dim=-1) for v in vectors)
         scale = self.log_scale.exp().clamp(max=100)
-        scores = (left @ right.T * scale).masked_fill(twins, float("-inf"))
+        scores = (left @ torch.cat(others).T * scale).masked_fill(barred, float("-inf"))
         own = torch.arange(len(left), device=left.device)
-        forward = torch.cat([scores, *(left @ other.T * scale for other in negatives)], dim=1)
-        loss = F.cross_entropy(forward, own)
-        return (loss + F.cross_entropy(scores.T, own)) / 2 if self.direction == "both" else loss
+        loss = F.cross_entropy(scores, own)
+        back = scores[:, : len(left)].T
+        return (loss + F.cross_entropy(back, own)) / 2 if self.direction == "both" else loss
 
 
 @torch.no_grad()
@@ -105,9 +108,16 @@ def _missed(left: Tensor, right: Tensor, twins: Tensor) -> Tensor:
 
 def _twins(ids: Ragged) -> Tensor:
     """(B, B), true where another item is the very same sequence: no negative, whatever its place in the batch."""
-    # A polynomial hash with wrap-around; equal sequences always collide, unequal ones one time in 2^64.
+    return _same(ids, ids) & ~torch.eye(len(ids), dtype=torch.bool, device=ids.values.device)
+
+
+def _same(left: Ragged, right: Ragged) -> Tensor:
+    """(B, B'), true where two items are the very same sequence."""
+    return _hashes(left)[:, None] == _hashes(right)
+
+
+def _hashes(ids: Ragged) -> Tensor:
+    """(B,) int64: a polynomial hash with wrap-around. Equal sequences share one; unequal ones one time in 2^64."""
     terms = (ids.values + 0x1F3D) * (2 * ids.places + 1) * -0x61C8864680B583EB
     terms = (terms ^ (terms >> 29)) * -0x40A7B892E31B1A47
-    sums = torch.zeros(len(ids), dtype=torch.long, device=terms.device).index_add(0, ids.owners, terms)
-    same = sums[:, None] == sums
-    return same & ~torch.eye(len(ids), dtype=torch.bool, device=terms.device)
+    return torch.zeros(len(ids), dtype=torch.long, device=terms.device).index_add(0, ids.owners, terms)
