@@ -83,6 +83,13 @@ def test_no_batch_size_changes_a_vector(fitted: Fit, size: int) -> None:
     assert np.abs(model.encode(items, batch_size=size) - model.encode(items)).max() < 1e-5
 
 
+@pytest.mark.parametrize("size", [0, -3])
+def test_a_batch_of_nothing_is_refused(fitted: Fit, size: int) -> None:
+    for items in (texts(3), "one", []):
+        with pytest.raises(BadInput, match=f"batch_size of 1 or more, not {size}"):
+            fitted().encode(items, batch_size=size)
+
+
 def test_progress_counts_every_window(fitted: Fit) -> None:
     parts, seen = fitted().parts_, []
     encode(parts.model, parts.raw, texts(20), batch_size=3, progress=seen.append)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raw2vec.errors import NonFinite
+from raw2vec.errors import BadInput, NonFinite
 from raw2vec.models import Embedder
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
@@ -80,6 +80,8 @@ def features(
 
 def batches(lengths: Tensor, tokens: int, items: int | None = None) -> Iterator[Tensor]:
     """The items' places, (b,) at a time: longest first, at most so many tokens and items together."""
+    if items is not None and items < 1:
+        raise BadInput(f"A batch holds at least one item: give a batch_size of 1 or more, not {items}.")
     order = lengths.argsort(descending=True, stable=True)
     start = total = 0
     for place, length in enumerate(lengths[order].tolist()):
