@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -14,7 +15,10 @@ from torch.nn.functional import embedding_bag
 
 
 class Group(NamedTuple):
-    """The items of one length: `items` (b,) their places in the batch, `rows` (b, T) their rows among the values."""
+    """The items of one length T: `items` (b,) their places in the batch, `rows` (b, T) their rows among the values.
+
+    Of one shape: `rows` (b, *shape).
+    """
 
     items: Tensor
     rows: Tensor
@@ -44,6 +48,11 @@ class Ragged:
         inside = torch.arange(padded.shape[1]) < lengths[:, None]
         return cls(padded[inside.to(padded.device)], lengths[:, None])
 
+    @classmethod
+    def bare(cls, shapes: Tensor, device: torch.device) -> Ragged:
+        """Grids (B, k) with nothing on them yet: values (N, 0) on `device`."""
+        return cls(torch.empty(int(shapes.prod(dim=1).sum()), 0, device=device), shapes)
+
     def __len__(self) -> int:
         return len(self.shapes)
 
@@ -69,6 +78,16 @@ class Ragged:
         return within.to(self.values.device)
 
     @cached_property
+    def coordinates(self) -> Tensor:
+        """Each row's place along every axis of its own item's grid, the last axis fastest: (N, k) int64."""
+        rest, found = self.places, []
+        for sizes in reversed(self.shapes.unbind(1)[1:]):
+            along = self._repeated(sizes).to(rest.device)
+            found.append(rest % along)
+            rest = rest // along
+        return torch.stack([rest, *reversed(found)], dim=1)
+
+    @cached_property
     def groups(self) -> list[Group]:
         """The items gathered by length, shortest first: what lets attention run on plain rectangles."""
         lengths, found = self.lengths.unique(return_inverse=True)
@@ -79,10 +98,35 @@ class Ragged:
             groups.append(Group(items.to(self.values.device), rows.to(self.values.device)))
         return groups
 
+    @cached_property
+    def tiles(self) -> list[Group]:
+        """The items gathered by shape: what lets a convolution run on rectangles. Items of no rows are left out."""
+        full = self.lengths.nonzero().squeeze(1)
+        if not len(full):
+            return []
+        shapes, found = self.shapes[full].unique(dim=0, return_inverse=True)
+        tiles = []
+        for place, shape in enumerate(shapes.tolist()):
+            items = full[found == place]
+            rows = self.offsets[items, None] + torch.arange(math.prod(shape))
+            tiles.append(Group(items.to(self.values.device), rows.to(self.values.device).unflatten(1, shape)))
+        return tiles
+
+    def over_tiles(self, apply: Callable[[Tensor], Tensor]) -> Ragged:
+        """`apply` on the items of each shape at once, (b, *shape, D) to (b, *shape, D), laid back into their places."""
+        if not len(self.values):
+            return self
+        if bool((self.shapes == self.shapes[0]).all()):
+            tile = self.values.unflatten(0, (len(self), *self.shapes[0].tolist()))
+            return self.replace(apply(tile).flatten(0, self.shapes.shape[1]))
+        applied = torch.cat([apply(self.values[tile.rows]).flatten(0, tile.rows.dim() - 1) for tile in self.tiles])
+        rows = torch.cat([tile.rows.flatten() for tile in self.tiles])
+        return self.replace(torch.empty_like(applied).index_copy(0, rows, applied))
+
     def replace(self, values: Tensor) -> Ragged:
         """Other values (N, …) over the same items; what was worked out about the shapes is kept."""
         other = Ragged(values, self.shapes)
-        for known in ("lengths", "offsets", "owners", "places", "groups"):
+        for known in ("lengths", "offsets", "owners", "places", "coordinates", "groups", "tiles"):
             if known in self.__dict__:
                 other.__dict__[known] = self.__dict__[known]
         return other

@@ -1,4 +1,8 @@
-"""Where a row stands within its item: turned into queries and keys (rotary), or added (learned, sinusoidal)."""
+"""Where a row stands within its item: turned into queries and keys (rotary), or added (learned, sinusoidal).
+
+On a grid of two axes a row stands in two places at once: rotary and sinusoidal positions give each axis its share of
+the pairs of features (axial, as in Heo et al. 2024), learned ones count rows in raster order.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,7 @@ class Rotation:
 class Rotary(nn.Module):
     """Rotary positions (Su et al. 2021) for heads of `width` features; pair i turns by place · base^(-2i/width).
 
+    On grids of two axes the first half of the pairs turns by the row's place along the first, the others by the second.
     It holds no weights: angles are worked out in float32 at each call, so that a model cast to bfloat16 keeps them.
     """
 
@@ -40,14 +45,13 @@ class Rotary(nn.Module):
 
     def forward(self, x: Ragged) -> Rotation:
         """The rotation of each row of `x`."""
-        steps = torch.arange(0, self.width, 2, dtype=torch.float32, device=x.values.device)
-        angles = x.places[:, None].float() / self.base ** (steps / self.width)
+        angles = _angles(x, self.width // 2, self.base)
         cos, sin = angles.cos(), angles.sin()
         return Rotation(torch.cat((cos, cos), dim=1), torch.cat((-sin, sin), dim=1))
 
 
 class Learned(nn.Module):
-    """One learned vector a place, added to the row there. Places at `limit` and beyond have none."""
+    """One learned vector a place in raster order, added to the row there. Places at `limit` and beyond have none."""
 
     def __init__(self, limit: int, width: int):
         super().__init__()
@@ -82,7 +86,18 @@ class Sinusoidal(nn.Module):
 
     def forward(self, x: Ragged) -> Ragged:
         """(N, D) to (N, D), for items of any length."""
-        steps = torch.arange(0, self.width, 2, dtype=torch.float32, device=x.values.device)
-        angles = x.places[:, None].float() / 10_000.0 ** (steps / self.width)
+        angles = _angles(x, self.width // 2, 10_000.0)
         waves = torch.cat((angles.sin(), angles.cos()), dim=1).to(self.scale.dtype)
         return x.replace(x.values + self.scale * waves)
+
+
+def _angles(x: Ragged, pairs: int, base: float) -> Tensor:
+    """How far each pair of features turns at each row, (N, pairs): the axes of the grid share the pairs evenly."""
+    axes = x.coordinates.float().unbind(1)
+    if pairs < len(axes):
+        raise BadInput(
+            f"{2 * pairs} features are too few for positions along {len(axes)} axes: each takes a pair. Be wider."
+        )
+    shares = torch.arange(pairs, dtype=torch.float32, device=x.values.device).tensor_split(len(axes))
+    turns = [(share - share[0]) / len(share) for share in shares]
+    return torch.cat([axis[:, None] / base**turn for axis, turn in zip(axes, turns, strict=True)], dim=1)
