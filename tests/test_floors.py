@@ -27,7 +27,7 @@ FLOORS = [
     ["cli", "service"],
 ]
 # Files that gather their own folder, as its __init__ does.
-GATHERERS = {"train.loop", "train.prepare", "use.index"}
+GATHERERS = {"layers.blocks", "train.loop", "train.prepare", "use.index"}
 
 
 def modules() -> dict[str, Path]:

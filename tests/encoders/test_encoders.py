@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec.encoders import Convolutional, Dense, Encoder, Recurrent, Transformer
-from raw2vec.encoders.base import begin
 from raw2vec.errors import BadInput
+from raw2vec.layers import begin
 from raw2vec.ragged import Ragged
 
 LENGTHS = [3, 1, 17, 0, 16, 40, 1]

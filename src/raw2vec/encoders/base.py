@@ -4,8 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import final
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from raw2vec.ragged import Ragged
 
@@ -17,6 +16,8 @@ class Encoder(nn.Module, ABC):
     only the last, so that encoding holds two layers in memory and not all.
     """
 
+    layers: nn.ModuleList
+
     def __init__(self, inputs: int, width: int):
         super().__init__()
         self.inputs = inputs
@@ -25,6 +26,10 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def layers_of(self, x: Ragged) -> Iterator[Ragged]:
         """The states one layer after another: first what the first layer takes, last the encoder's own answer."""
+
+    def grids(self, shapes: Tensor) -> list[Tensor]:
+        """The grids (B, k) of each of `layers_of`'s states for items of grids `shapes` (B, k): here all the same."""
+        return [shapes] * (len(self.layers) + 1)
 
     @final
     def states(self, x: Ragged) -> list[Ragged]:
@@ -38,19 +43,3 @@ class Encoder(nn.Module, ABC):
         for states in self.layers_of(x):
             last = states
         return last
-
-
-def begin(module: nn.Module) -> None:
-    """Linear maps start by LeCun's rule (1998), which keeps the scale of what they are given, and without biases."""
-    for inner in module.modules():
-        if isinstance(inner, nn.Linear):
-            nn.init.trunc_normal_(inner.weight, std=inner.in_features**-0.5, a=-1.0, b=1.0)
-            if inner.bias is not None:
-                nn.init.zeros_(inner.bias)
-
-
-def soften(leaving: list[nn.Linear]) -> None:
-    """What many residual layers add up shall have the scale of one: each is scaled by 1/√count (GPT-2)."""
-    with torch.no_grad():
-        for linear in leaving:
-            linear.weight.mul_(len(leaving) ** -0.5)

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator
 
-from torch import nn
+from torch import Tensor, nn
 
-from raw2vec.encoders.base import Encoder, begin, soften
-from raw2vec.layers import ConvolutionBlock
-from raw2vec.layers import activation as activation_called
+from raw2vec.encoders.base import Encoder
+from raw2vec.layers import Halve, begin, convolution_blocks, dilations, halving, soften, trace
 from raw2vec.layers import normalization as normalization_called
 from raw2vec.ragged import Ragged
 
 
 class Convolutional(Encoder):
-    """Residual blocks (N, inputs) to (N, width), layer l with its `kernel` taps dilation**l rows apart.
+    """Residual blocks (N, inputs) to (N', width), each with its `kernel` taps `dilation` times as far apart as before.
 
-    With kernel 5, dilation 2 and 4 layers a row sees 30 rows to either side. Where `inputs` is not `width`, a linear
-    map stands at the entry.
+    dimensions: 1 for sequences (depthwise blocks), 2 for pictures and spectrograms (full ones, kernel by kernel taps).
+    kernel 0 and dilation 0: 5 and 2 along sequences, where with 4 layers a row sees 30 rows to either side; 3 and 1 on
+    planes. halvings: how many times the grid is halved on the way, rounded up, at layers spread evenly; there
+    dilation begins anew. Where `inputs` is not `width`, a linear map stands at the entry.
     """
 
     def __init__(
@@ -23,26 +24,22 @@ class Convolutional(Encoder):
         inputs: int,
         width: int = 256,
         layers: int = 4,
-        kernel: int = 5,
-        dilation: int = 2,
+        kernel: int = 0,
+        dilation: int = 0,
+        halvings: int = 0,
         activation: str = "gelu",
         normalization: str = "layer",
         dropout: float = 0.0,
+        dimensions: int = 1,
     ):
         super().__init__(inputs, width)
+        self.halves = halving(layers, halvings)
         self.project = nn.Linear(inputs, width) if inputs != width else nn.Identity()
-        blocks = [
-            ConvolutionBlock(
-                width,
-                kernel,
-                dilation**layer,
-                activation_called(activation),
-                normalization_called(normalization, width),
-                dropout,
-            )
-            for layer in range(layers)
-        ]
+        spacing = dilations(dilation or (2 if dimensions == 1 else 1), self.halves)
+        taps = kernel or (5 if dimensions == 1 else 3)
+        blocks = convolution_blocks(width, spacing, taps, activation, normalization, dropout, dimensions)
         self.layers = nn.ModuleList(blocks)
+        self.halvings = nn.ModuleList(Halve(width, dimensions) if halve else nn.Identity() for halve in self.halves)
         self.normalization = normalization_called(normalization, width)
         begin(self)
         soften([block.leave for block in blocks])
@@ -50,7 +47,11 @@ class Convolutional(Encoder):
     def layers_of(self, x: Ragged) -> Iterator[Ragged]:
         # Back to the type it came in: under autocast what the layers add up stays float32.
         x = x.replace(self.project(x.values).to(x.values.dtype))
-        for layer in self.layers:
+        for halve, layer in zip(self.halvings, self.layers, strict=True):
             yield x
-            x = layer(x)
+            x = layer(halve(x))
         yield x.replace(self.normalization(x.values))
+
+    def grids(self, shapes: Tensor) -> list[Tensor]:
+        """The items' own, and from each halving on one half as fine."""
+        return trace(shapes, self.halves)

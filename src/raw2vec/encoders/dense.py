@@ -6,9 +6,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from raw2vec.encoders.base import Encoder, begin
+from raw2vec.encoders.base import Encoder
 from raw2vec.errors import BadInput
 from raw2vec.layers import activation as activation_called
+from raw2vec.layers import begin
 from raw2vec.layers import normalization as normalization_called
 from raw2vec.ragged import Ragged
 
@@ -61,6 +62,10 @@ class Dense(Encoder):
         for layer in self.layers:
             states = states.replace(layer(states.values))
             yield states
+
+    def grids(self, shapes: Tensor) -> list[Tensor]:
+        """The items' own, and from the bag on one row an item."""
+        return [shapes] + [torch.ones(len(shapes), 1, dtype=torch.long)] * (len(self.layers) + 1)
 
     def weights(self, x: Ragged) -> Tensor | None:
         """The weight of each row's place (N,): 32 places have one of their own, from there on every 16 share one."""

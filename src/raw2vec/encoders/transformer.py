@@ -5,56 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
-from raw2vec.encoders.base import Encoder, begin, soften
+from raw2vec.encoders.base import Encoder
 from raw2vec.errors import BadInput
 from raw2vec.layers import (
-    GATES,
-    FeedForward,
-    GatedFeedForward,
     Layout,
     Learned,
     Rotary,
     Rotation,
-    SelfAttention,
     Sinusoidal,
+    begin,
+    soften,
+    stack_norm,
+    transformer_blocks,
 )
-from raw2vec.layers import activation as activation_called
-from raw2vec.layers import normalization as normalization_called
+from raw2vec.layers import hidden_features as hidden_features
 from raw2vec.ragged import Ragged
 
 # ModernBERT's (Warner et al. 2024): slow turns where rows look far, quick ones where they look near.
 GLOBAL_BASE, LOCAL_BASE = 160_000.0, 10_000.0
-
-
-class Block(nn.Module):
-    """Attention, then feed-forward, each added to what it was given: (N, D) to (N, D).
-
-    norm_order "pre" normalises what each is given (Xiong et al. 2020), "post" the sum (Vaswani et al. 2017).
-    """
-
-    def __init__(
-        self,
-        attention: SelfAttention,
-        feed_forward: FeedForward | GatedFeedForward,
-        before: nn.Module,
-        between: nn.Module,
-        norm_order: str,
-    ):
-        super().__init__()
-        self.attention, self.feed_forward = attention, feed_forward
-        self.attention_norm, self.feed_forward_norm = before, between
-        self.norm_order = norm_order
-
-    def forward(self, x: Tensor, layout: Layout, rotation: Rotation | None) -> Tensor:
-        if self.norm_order == "pre":
-            x = x + self.attention(self.attention_norm(x), layout, rotation)
-            thought: Tensor = x + self.feed_forward(self.feed_forward_norm(x))
-            return thought
-        x = self.attention_norm(x + self.attention(x, layout, rotation))
-        normed: Tensor = self.feed_forward_norm(x + self.feed_forward(x))
-        return normed
 
 
 class Transformer(Encoder):
@@ -86,33 +56,22 @@ class Transformer(Encoder):
         dropout: float = 0.0,
     ):
         super().__init__(inputs, width)
-        if norm_order not in ("pre", "post"):
-            raise BadInput(f"The norm order is pre or post, not '{norm_order}'.")
         if global_every < 1:
             raise BadInput(f"Every how many layers one looks at the whole item is 1 or more, not {global_every}.")
-        pre = norm_order == "pre"
-
-        def norm() -> nn.Module:
-            return normalization_called(normalization, width, bias=not pre, eps=1e-5 if pre else 1e-12)
-
         self.project = nn.Linear(inputs, width) if inputs != width else nn.Identity()
         self.positions = _added(positions, limit, width)
-        self.normalization, self.dropout = norm(), nn.Dropout(dropout)
+        self.normalization, self.dropout = stack_norm(normalization, width, norm_order), nn.Dropout(dropout)
         self.windows = [window if layer % global_every else 0 for layer in range(layers)]
-        blocks = []
-        for layer, reach in enumerate(self.windows):
-            attention = SelfAttention(width, heads, reach, bias=not pre, dropout=dropout)
-            feed = _feed_forward(width, feed_forward, activation, bias=not pre, dropout=dropout)
-            # The first layer of a pre-norm stack takes what the embedding's own norm has just given.
-            before = nn.Identity() if pre and layer == 0 else norm()
-            blocks.append(Block(attention, feed, before, norm(), norm_order))
+        blocks = transformer_blocks(
+            width, heads, self.windows, feed_forward, activation, normalization, norm_order, dropout
+        )
         self.layers = nn.ModuleList(blocks)
-        self.final = norm() if pre else nn.Identity()
+        self.final = stack_norm(normalization, width, norm_order) if norm_order == "pre" else nn.Identity()
         rotary = positions == "rotary"
         self.global_rotary = Rotary(width // heads, GLOBAL_BASE) if rotary else None
         self.local_rotary = Rotary(width // heads, LOCAL_BASE) if rotary else None
         begin(self)
-        soften([linear for block in blocks for linear in (block.attention.leave, block.feed_forward.leave)])
+        soften([linear for block in blocks for linear in block.leaving])
 
     def layers_of(self, x: Ragged) -> Iterator[Ragged]:
         # Back to the type it came in: under autocast what the layers add up stays float32.
@@ -132,11 +91,6 @@ class Transformer(Encoder):
         return {near: (self.local_rotary if near else self.global_rotary)(x) for near in kinds}
 
 
-def hidden_features(width: int, feed_forward: int, activation: str) -> int:
-    """What a `feed_forward` of 0 stands for: four times the width, two thirds of it when gated, in steps of 64."""
-    return feed_forward or (-(-8 * width // 192) * 64 if activation in GATES else 4 * width)
-
-
 def _added(positions: str, limit: int, width: int) -> nn.Module:
     """Positions that are added to the rows; rotary ones come in at each attention instead."""
     if positions == "learned":
@@ -146,10 +100,3 @@ def _added(positions: str, limit: int, width: int) -> nn.Module:
     if positions in ("rotary", "none"):
         return nn.Identity()
     raise BadInput(f"Positions are rotary, learned, sinusoidal or none, not '{positions}'.")
-
-
-def _feed_forward(width: int, hidden: int, name: str, bias: bool, dropout: float) -> FeedForward | GatedFeedForward:
-    hidden = hidden_features(width, hidden, name)
-    if name in GATES:
-        return GatedFeedForward(width, hidden, activation_called(GATES[name]), bias, dropout)
-    return FeedForward(width, hidden, activation_called(name), bias, dropout)

@@ -2,11 +2,15 @@
 
 from raw2vec.layers.activations import ACTIVATIONS, GATES, activation
 from raw2vec.layers.attention import Layout, SelfAttention
-from raw2vec.layers.convolution import ConvolutionBlock, DepthwiseConvolution
+from raw2vec.layers.blocks import TransformerBlock, convolution_blocks, hidden_features, stack_norm, transformer_blocks
+from raw2vec.layers.convolution import ConvolutionBlock, DepthwiseConvolution, PlaneBlock, PlaneConvolution
 from raw2vec.layers.feed_forward import FeedForward, GatedFeedForward
+from raw2vec.layers.initialization import begin, soften
 from raw2vec.layers.normalization import NORMALIZATIONS, normalization
 from raw2vec.layers.positions import Learned, Rotary, Rotation, Sinusoidal
 from raw2vec.layers.recurrent import CELLS, Recurrent
+from raw2vec.layers.scales import Double, Halve, dilations, halved, halving, trace
+from raw2vec.layers.spread import Spread
 
 __all__ = [
     "ACTIVATIONS",
@@ -15,15 +19,31 @@ __all__ = [
     "NORMALIZATIONS",
     "ConvolutionBlock",
     "DepthwiseConvolution",
+    "Double",
     "FeedForward",
     "GatedFeedForward",
+    "Halve",
     "Layout",
     "Learned",
+    "PlaneBlock",
+    "PlaneConvolution",
     "Recurrent",
     "Rotary",
     "Rotation",
     "SelfAttention",
     "Sinusoidal",
+    "Spread",
+    "TransformerBlock",
     "activation",
+    "begin",
+    "convolution_blocks",
+    "dilations",
+    "halved",
+    "halving",
+    "hidden_features",
     "normalization",
+    "soften",
+    "stack_norm",
+    "trace",
+    "transformer_blocks",
 ]

@@ -1,0 +1,119 @@
+"""Blocks: what encoders and decoders alike are stacked of, put together from the layers by the names of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from raw2vec.errors import BadInput
+from raw2vec.layers.activations import GATES
+from raw2vec.layers.activations import activation as activation_called
+from raw2vec.layers.attention import Layout, SelfAttention
+from raw2vec.layers.convolution import ConvolutionBlock, PlaneBlock
+from raw2vec.layers.feed_forward import FeedForward, GatedFeedForward
+from raw2vec.layers.normalization import normalization as normalization_called
+from raw2vec.layers.positions import Rotation
+
+
+class TransformerBlock(nn.Module):
+    """Attention, then feed-forward, each added to what it was given: (N, D) to (N, D).
+
+    norm_order "pre" normalises what each is given (Xiong et al. 2020), "post" the sum (Vaswani et al. 2017).
+    """
+
+    def __init__(
+        self,
+        attention: SelfAttention,
+        feed_forward: FeedForward | GatedFeedForward,
+        before: nn.Module,
+        between: nn.Module,
+        norm_order: str,
+    ):
+        super().__init__()
+        self.attention, self.feed_forward = attention, feed_forward
+        self.attention_norm, self.feed_forward_norm = before, between
+        self.norm_order = norm_order
+
+    def forward(self, x: Tensor, layout: Layout, rotation: Rotation | None) -> Tensor:
+        if self.norm_order == "pre":
+            x = x + self.attention(self.attention_norm(x), layout, rotation)
+            thought: Tensor = x + self.feed_forward(self.feed_forward_norm(x))
+            return thought
+        x = self.attention_norm(x + self.attention(x, layout, rotation))
+        normed: Tensor = self.feed_forward_norm(x + self.feed_forward(x))
+        return normed
+
+    @property
+    def leaving(self) -> list[nn.Linear]:
+        """The last map of each of the two, which tells how much is added."""
+        return [self.attention.leave, self.feed_forward.leave]
+
+
+def transformer_blocks(
+    width: int,
+    heads: int,
+    windows: Sequence[int],
+    feed_forward: int,
+    activation: str,
+    normalization: str,
+    norm_order: str,
+    dropout: float,
+) -> list[TransformerBlock]:
+    """A block for each of `windows` (0: whole items); `feed_forward` 0 is what `hidden_features` tells.
+
+    "pre" order has no biases, and its first block takes what a norm has just given.
+    """
+    pre = norm_order == "pre"
+    blocks = []
+    for layer, window in enumerate(windows):
+        attention = SelfAttention(width, heads, window, bias=not pre, dropout=dropout)
+        feed = _feed_forward(width, feed_forward, activation, bias=not pre, dropout=dropout)
+        before = nn.Identity() if pre and layer == 0 else stack_norm(normalization, width, norm_order)
+        between = stack_norm(normalization, width, norm_order)
+        blocks.append(TransformerBlock(attention, feed, before, between, norm_order))
+    return blocks
+
+
+def stack_norm(name: str, width: int, norm_order: str) -> nn.Module:
+    """The normalisation between transformer blocks: ModernBERT's (no bias) in "pre" order, BERT's in "post" order."""
+    if norm_order not in ("pre", "post"):
+        raise BadInput(f"The norm order is pre or post, not '{norm_order}'.")
+    pre = norm_order == "pre"
+    return normalization_called(name, width, bias=not pre, eps=1e-5 if pre else 1e-12)
+
+
+def hidden_features(width: int, feed_forward: int, activation: str) -> int:
+    """What a `feed_forward` of 0 stands for: four times the width, two thirds of it when gated, in steps of 64."""
+    return feed_forward or (-(-8 * width // 192) * 64 if activation in GATES else 4 * width)
+
+
+def _feed_forward(width: int, hidden: int, name: str, bias: bool, dropout: float) -> FeedForward | GatedFeedForward:
+    hidden = hidden_features(width, hidden, name)
+    if name in GATES:
+        return GatedFeedForward(width, hidden, activation_called(GATES[name]), bias, dropout)
+    return FeedForward(width, hidden, activation_called(name), bias, dropout)
+
+
+def convolution_blocks(
+    width: int,
+    dilations: Sequence[int],
+    kernel: int,
+    activation: str,
+    normalization: str,
+    dropout: float,
+    dimensions: int,
+) -> list[ConvolutionBlock] | list[PlaneBlock]:
+    """A residual block for each of `dilations`, over sequences (`dimensions` 1) or planes (2); BadInput for others."""
+
+    def act() -> nn.Module:
+        return activation_called(activation)
+
+    def norm() -> nn.Module:
+        return normalization_called(normalization, width)
+
+    if dimensions == 1:
+        return [ConvolutionBlock(width, kernel, dilation, act(), norm(), dropout) for dilation in dilations]
+    if dimensions == 2:
+        return [PlaneBlock(width, kernel, dilation, act(), (norm(), norm()), dropout) for dilation in dilations]
+    raise BadInput(f"Convolutions go over grids of 1 or 2 axes, not {dimensions}.")
