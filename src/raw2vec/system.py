@@ -32,10 +32,10 @@ from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.encode import Encoded, encode, features
 from raw2vec.use.index import Indexed, Space, index, model_of, store_for
 from raw2vec.use.inspect import Inspection
+from raw2vec.use.progress import bar
 from raw2vec.use.stores import Hit, open_store
 
 TOLERANCE = 1e-4  # how far a golden vector may be off on other hardware
-
 
 __all__ = ["Raw2Vec", "TruncationWarning", "fit", "load", "model_of"]
 
@@ -141,8 +141,10 @@ class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         single = isinstance(inputs, str)
         texts = [inputs] if isinstance(inputs, str) else list(inputs)
         texts = [prompt + text for text in texts] if prompt else texts
-        vectors = self.encoded(texts, batch_size=batch_size, precision=precision, device=device).vectors
-        vectors = vectors[:, :truncate_dim]
+        found = self.encoded(
+            texts, batch_size=batch_size, precision=precision, device=device, show_progress_bar=show_progress_bar
+        )
+        vectors = found.vectors[:, :truncate_dim]
         if normalize_embeddings or (truncate_dim and self._parts().recipe.latent.settings.get("normalize") == "unit"):
             vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         given = torch.from_numpy(vectors) if convert_to_tensor or not convert_to_numpy else vectors
@@ -155,17 +157,14 @@ class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         batch_size: int | None = None,
         precision: str = "float32",
         device: str | None = None,
+        show_progress_bar: bool | None = None,
     ) -> Encoded:
         """The texts' vectors with the tokens of each and how many were cut off. Warns when any was cut."""
         parts = self._parts()
-        parts.model.to(self._device(device))
-        found = encode(
-            parts.model,
-            parts.raw,
-            texts,
-            batch_size=batch_size,
-            precision=working_precision(precision, self._device(device)),
-        )
+        place = self._device(device)
+        model, dtype = parts.model.to(place), working_precision(precision, place)
+        with bar(bool(show_progress_bar)) as progress:
+            found = encode(model, parts.raw, texts, batch_size=batch_size, precision=dtype, progress=progress)
         cut = int((found.truncated > 0).sum())
         if cut:
             limit = parts.raw.settings["max_tokens"]

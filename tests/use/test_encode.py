@@ -91,10 +91,29 @@ def test_a_batch_of_nothing_is_refused(fitted: Fit, size: int) -> None:
 
 
 def test_progress_counts_every_window(fitted: Fit) -> None:
-    parts, seen = fitted().parts_, []
-    encode(parts.model, parts.raw, texts(20), batch_size=3, progress=seen.append)
-    assert sum(seen) == 20
-    assert max(seen) == 3
+    parts = fitted().parts_
+    seen: list[tuple[int, int]] = []
+    encode(parts.model, parts.raw, texts(20), batch_size=3, progress=lambda done, total: seen.append((done, total)))
+    assert sum(done for done, _ in seen) == 20
+    assert max(done for done, _ in seen) == 3
+    assert {total for _, total in seen} == {20}
+
+
+def test_the_progress_bar_is_on_standard_error_when_asked_for(fitted: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+    model, items = fitted(), texts(20)
+    quiet = model.encode(items)
+    assert capsys.readouterr() == ("", "")
+    assert np.array_equal(model.encode(items, show_progress_bar=True), quiet)
+    drawn = capsys.readouterr()
+    assert "Encoding" in drawn.err
+    assert "20/20" in drawn.err
+    assert drawn.out == ""
+    model.encode([], show_progress_bar=True)
+    chunked = fitted(raw__long="chunk", training__steps=2)
+    capsys.readouterr()
+    chunked.encode(["short", LONG], show_progress_bar=True)
+    windows = len(chunked.parts_.raw.windows(["short", LONG]).owners)
+    assert f"{windows}/{windows}" in capsys.readouterr().err
 
 
 def test_a_vector_that_is_not_finite_is_named_by_its_text(fitted: Fit) -> None:

@@ -37,7 +37,7 @@ def encode(
     batch_size: int | None = None,
     batch_tokens: int = BATCH_TOKENS,
     precision: torch.dtype = torch.float32,
-    progress: Callable[[int], None] = lambda items: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Encoded:
     """The texts' vectors in their own order. A text of several windows gives the mean of theirs, weighted by tokens.
 
@@ -54,7 +54,7 @@ def encode(
             lengths = windows.ragged.lengths[part].float()
             vectors.index_add_(0, owners, found * lengths[:, None])
             weights.index_add_(0, owners, lengths)
-            progress(len(part))
+            progress(len(part), len(windows.owners))
     if len(windows.owners) > len(texts):
         vectors = model.latent.normalized(vectors / weights[:, None])
     else:
