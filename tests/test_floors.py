@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "raw2vec"
 FLOORS = [
     ["errors"],
     ["recipe", "seeding", "ragged", "rows", "settings", "subwords"],
-    ["batch", "corpus", "labels", "raw", "layers", "likelihood", "augmentation"],
+    ["batch", "corpus", "labels", "raw", "layers", "patches", "likelihood", "augmentation"],
     ["embedding", "encoders", "latent", "decoders", "readout"],
     ["models"],
     ["objectives"],
