@@ -70,7 +70,7 @@ def open_rows(data: Any, wanted: Sequence[str] = ()) -> Rows:
         rows = Memory.of(data)
     if next(iter(rows.batches(1)), None) is None:
         left_out = f" (left out: {'; '.join(rows.skipped[:3])})" if rows.skipped else ""
-        raise BadInput(f"{_sentence_case(rows.name)} holds no rows{left_out}")
+        raise BadInput(f"{_sentence_case(rows.name)} holds no rows{left_out}.")
     for name in wanted:
         rows.column(name)
     return rows
@@ -91,16 +91,9 @@ def _file(path: Path, form: str | None, wanted: Sequence[str], name: str | None 
     if form == "json":
         # Many a .json holds an object a line.
         form = "jsonl" if _beginning(path, name or str(path)).startswith(b"{") else "json array"
-    readers: dict[str | None, type[JsonLines | JsonArray | Parquet | Arrow | TextLines]] = {
-        "jsonl": JsonLines,
-        "json array": JsonArray,
-        "parquet": Parquet,
-        "arrow": Arrow,
-        "txt": TextLines,
-    }
-    if form not in readers:
+    if form not in _READERS:
         suffix = f"with the suffix '{path.suffix}'" if path.suffix else "without a suffix"
-        raise BadInput(f"{path}: a file {suffix} cannot be read. These can: {', '.join(_FORMATS)}, and each with .gz")
+        raise BadInput(f"{path}: a file {suffix} cannot be read. These can: {', '.join(_FORMATS)}, and each with .gz.")
     return _READERS[form](path, name)
 
 
@@ -119,11 +112,11 @@ def _folder(path: Path, wanted: Sequence[str]) -> Rows:
     if not readable:
         found = Counter(item.suffix or item.name for item in files)
         holds = ", ".join(f"{count} {suffix}" for suffix, count in found.most_common(5)) or "no files"
-        raise BadInput(f"{path} holds nothing that can be read ({holds}). These can: {', '.join(_FORMATS)}, .py")
+        raise BadInput(f"{path} holds nothing that can be read ({holds}). These can: {', '.join(_FORMATS)}, .py.")
     formats = Counter(str(_format(item)) for item in readable)
     if len(formats) > 1:
         kinds = ", ".join(f"{count} {form}" for form, count in formats.most_common())
-        raise BadInput(f"{path} holds files of several formats ({kinds}): keep those of one, or name the files")
+        raise BadInput(f"{path} holds files of several formats ({kinds}): keep those of one, or name the files.")
     parts = [_file(item, _format(item), wanted) for item in readable]
     return parts[0] if len(parts) == 1 else Joined(str(path), parts)
 

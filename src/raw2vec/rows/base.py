@@ -65,7 +65,7 @@ class Joined(Rows):
             if part.columns != self.columns:
                 raise BadInput(
                     f"{part.name} has the columns {', '.join(part.columns)}, but {parts[0].name} has "
-                    f"{', '.join(self.columns)}: files read together need the same columns"
+                    f"{', '.join(self.columns)}: files read together need the same columns."
                 )
 
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -97,9 +97,9 @@ def opened(path: Path, name: str) -> Iterator[IO[bytes]]:
             else:
                 yield plain
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise BadInput(f"{name} is a damaged gzip file ({error}): fetch or compress it again") from None
+        raise BadInput(f"{name} is a damaged gzip file ({error}): fetch or compress it again.") from None
     except OSError as error:
-        raise BadInput(f"{name} cannot be read: {error.strerror or error}") from None
+        raise BadInput(f"{name} cannot be read: {error.strerror or error}.") from None
 
 
 class FileRows(Rows):
@@ -122,13 +122,13 @@ class FileRows(Rows):
         with self.opened() as stream:
             head = stream.read(size)
         if not head.strip(b"\xef\xbb\xbf \t\r\n"):
-            raise BadInput(f"{self.name} is empty: it holds no rows")
+            raise BadInput(f"{self.name} is empty: it holds no rows.")
         if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise BadInput(f"{self.name} is UTF-16 text. Convert it first: iconv -f UTF-16 -t UTF-8 OLD > NEW")
+            raise BadInput(f"{self.name} is UTF-16 text. Convert it first (iconv -f UTF-16 -t UTF-8 OLD > NEW).")
         if (place := head.find(b"\0")) >= 0:
             line = head.count(b"\n", 0, place) + 1
             raise BadInput(
-                f"{self.name} is a binary file, not text (line {line}, byte {place} is NUL){_looks_like(head)}"
+                f"{self.name} is a binary file, not text (line {line}, byte {place} is NUL){_looks_like(head)}."
             )
         return head
 
@@ -143,10 +143,10 @@ class FileRows(Rows):
                     place, byte = offset + error.start, line[error.start]
                     return BadInput(
                         f"{self.name} line {number} is not UTF-8 text (byte {place} is 0x{byte:02x}). If it is in "
-                        "another encoding, convert it first: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW"
+                        "another encoding, convert it first (iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW)."
                     )
                 offset += len(line)
-        return BadInput(f"{self.name} is not UTF-8 text")
+        return BadInput(f"{self.name} is not UTF-8 text.")
 
     def fingerprint(self) -> str:
         """Of the size and the content: all of it up to 16 MB, above that 64 blocks of 64 kB evenly spaced."""
@@ -162,7 +162,7 @@ class FileRows(Rows):
                         file.seek((size - block) * number // (blocks - 1))
                         digest.update(file.read(block))
         except OSError as error:
-            raise BadInput(f"{self.name} cannot be read: {error.strerror}") from None
+            raise BadInput(f"{self.name} cannot be read: {error.strerror}.") from None
         return digest.hexdigest()
 
 
@@ -202,10 +202,10 @@ def _misfit(name: str, column: list[object], kind: pa.DataType | None, where: Ca
         try:
             pa.array([*first, value], kind)
         except UnicodeEncodeError:
-            return BadInput(f"{at}: column '{name}' holds half a character (a lone surrogate), which is not text")
+            return BadInput(f"{at}: column '{name}' holds half a character (a lone surrogate), which is not text.")
         except (pa.ArrowException, OverflowError, TypeError):
             known = kind if kind is not None else pa.array(first).type
             before = "which no column can hold" if pa.types.is_null(known) else f"where the rows before hold {known}"
-            return BadInput(f"{at}: column '{name}' holds {str(value)[:40]!r} ({type(value).__name__}), {before}")
+            return BadInput(f"{at}: column '{name}' holds {str(value)[:40]!r} ({type(value).__name__}), {before}.")
         first = first or ([] if value is None else [value])
-    return BadInput(f"Column '{name}' mixes types: give it one")
+    return BadInput(f"Column '{name}' mixes types: give it one.")

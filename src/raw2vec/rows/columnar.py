@@ -26,7 +26,7 @@ class _Columnar(FileRows):
         super().__init__(path, name)
         with self.opened() as stream:
             if not stream.read(1):
-                raise BadInput(f"{self.name} is empty: it holds no rows")
+                raise BadInput(f"{self.name} is empty: it holds no rows.")
         with open(self.path, "rb") as plain:
             zipped = plain.read(2) == b"\x1f\x8b"
         if zipped:

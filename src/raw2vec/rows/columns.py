@@ -31,13 +31,13 @@ def text_column(batch: pa.RecordBatch | pa.Table, name: str) -> list[str | None]
     if pa.types.is_dictionary(kind):
         values, kind = values.cast(kind.value_type), kind.value_type
     if pa.types.is_nested(kind):
-        raise BadInput(f"Column '{name}' holds {kind}, which is no text: name a column of texts or numbers")
+        raise BadInput(f"Column '{name}' holds {kind}, which is no text: name a column of texts or numbers.")
     if pa.types.is_floating(kind) or pa.types.is_integer(kind):
         return [None if value is None else str(value) for value in values.to_pylist()]
     try:
         texts: list[str | None] = values.cast(pa.string()).to_pylist()
     except pa.ArrowInvalid:
-        raise BadInput(f"Column '{name}' holds bytes that are not UTF-8 text: decode or convert them first") from None
+        raise BadInput(f"Column '{name}' holds bytes that are not UTF-8 text: decode or convert them first.") from None
     return texts
 
 
@@ -54,7 +54,7 @@ def guess_text(rows: Rows, sample: int = 256) -> Guess:
         if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
             lengths[name] = pc.mean(pc.utf8_length(batch.column(name).cast(pa.string()))).as_py() or 0.0
     if not lengths:
-        raise BadInput(f"{rows.name} has no column of texts among {', '.join(rows.columns)}: name one with --input")
+        raise BadInput(f"{rows.name} has no column of texts among {', '.join(rows.columns)}: name one with --input.")
     best = max(lengths, key=lambda name: lengths[name])
     if len(rows.columns) == 1:
         return Guess(best, lengths[best], f"Reading '{best}', the only column of {rows.name}")

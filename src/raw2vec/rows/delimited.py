@@ -45,7 +45,7 @@ class Delimited(FileRows):
         self._width = 0
         first = list(islice(self._records(), 1))
         if not first:
-            raise BadInput(f"{self.name} is empty: it holds no rows")
+            raise BadInput(f"{self.name} is empty: it holds no rows.")
         self._width = len(first[0][1])
         self.names_at = f"line {first[0][0]}"
         self.headed = self._has_header(first[0][1], wanted)
@@ -87,14 +87,14 @@ class Delimited(FileRows):
 
     def _ragged(self, line: int, found: int) -> BadInput:
         sign = "tab" if self._delimiter == "\t" else f"'{self._delimiter}'"
-        tip = f"quote a cell that holds a {sign}" if found > self._width else "is a cell missing, or a quote unclosed?"
+        tip = f"quote a cell that holds a {sign}." if found > self._width else "is a cell missing, or a quote unclosed?"
         first = self.names_at if self.names_at != "it" else "line 1"
         return BadInput(f"{self.name} line {line} has {found} cells, but {first} has {self._width}: {tip}")
 
     def _badly_quoted(self, line: int, reason: str) -> BadInput:
         if "unexpected end" in reason or "field larger" in reason:
-            return BadInput(f"{self.name} line {line}: a quote opens there and is never closed")
-        return BadInput(f"{self.name} line {line} is badly quoted ({reason}): double the quotes inside a quoted cell")
+            return BadInput(f"{self.name} line {line}: a quote opens there and is never closed.")
+        return BadInput(f"{self.name} line {line} is badly quoted ({reason}): double the quotes inside a quoted cell.")
 
     def _has_header(self, first: list[str], wanted: Sequence[str]) -> bool:
         if first == [str(place) for place in range(len(first))]:
@@ -105,14 +105,14 @@ class Delimited(FileRows):
                 raise self._no_column(name, first)
         for place in (name for name in wanted if name.isdecimal() and not (named and name in first)):
             if int(place) >= len(first):
-                raise BadInput(f"{self.name} has no column {place}: its {len(first)} columns are numbered from 0")
+                raise BadInput(f"{self.name} has no column {place}: its {len(first)} columns are numbered from 0.")
         if wanted:
             return bool(named)
         return _looks_like_names(first, [cells for _, cells in islice(self._records(), 1, 101)])
 
     def _no_column(self, name: str, first: list[str]) -> BadInput:
         if name in first:
-            return BadInput(f"{self.name} has {first.count(name)} columns '{name}': name it by its place, from 0")
+            return BadInput(f"{self.name} has {first.count(name)} columns '{name}': name it by its place, from 0.")
         shown = ", ".join(cell if len(cell) <= 40 else cell[:39] + "…" for cell in first[:20])
         return BadInput(f"{self.name} has no column '{name}' ({self.names_at} names: {shown}).{nearest(name, first)}")
 

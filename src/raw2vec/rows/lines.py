@@ -49,7 +49,7 @@ class JsonLines(FileRows):
         self.columns = list(dict.fromkeys(key for _, found in block for key in found))
         if not self.columns:
             raise BadInput(
-                f'{self.name} holds no rows with a column: each line is to be an object such as {{"text": …}}'
+                f'{self.name} holds no rows with a column: each line is to be an object such as {{"text": …}}.'
             )
         self._batch(block, self.columns, self._kinds)
 
@@ -78,12 +78,12 @@ class JsonLines(FileRows):
         try:
             found = json.loads(text)
         except json.JSONDecodeError as error:
-            raise BadInput(f"{self.name} line {number} is not JSON ({error.msg} at character {error.pos})") from None
+            raise BadInput(f"{self.name} line {number} is not JSON ({error.msg} at character {error.pos}).") from None
         except RecursionError:
-            raise BadInput(f"{self.name} line {number} is nested too deep") from None
+            raise BadInput(f"{self.name} line {number} is nested too deep.") from None
         if not isinstance(found, dict):
             kind = type(found).__name__
-            raise BadInput(f"{self.name} line {number} holds a {kind}; every line is to be an object, {{…}}")
+            raise BadInput(f"{self.name} line {number} holds a {kind}; every line is to be an object, {{…}}.")
         return found
 
 
@@ -98,9 +98,11 @@ class JsonArray(FileRows):
         try:
             found = json.loads(text)
         except json.JSONDecodeError as error:
-            raise BadInput(f"{self.name} line {error.lineno} is not JSON ({error.msg}, column {error.colno})") from None
+            raise BadInput(
+                f"{self.name} line {error.lineno} is not JSON ({error.msg}, column {error.colno})."
+            ) from None
         except RecursionError:
-            raise BadInput(f"{self.name} is nested too deep") from None
+            raise BadInput(f"{self.name} is nested too deep.") from None
         if not isinstance(found, list) or not found:
             raise self._no_objects("it is empty" if isinstance(found, list) else f"it is a {type(found).__name__}")
         if (odd := next((place for place, item in enumerate(found) if not isinstance(item, dict)), None)) is not None:
@@ -118,7 +120,7 @@ class JsonArray(FileRows):
         return f"{self.name} item {row}"
 
     def _no_objects(self, reason: str) -> BadInput:
-        return BadInput(f"{self.name} is to be an array of objects, [{{…}}, …], but {reason}")
+        return BadInput(f"{self.name} is to be an array of objects, [{{…}}, …], but {reason}.")
 
 
 def _ended(line: bytes) -> bytes:

@@ -43,7 +43,7 @@ class Memory(Rows):
         if isinstance(data, Mapping):
             return cls(_columns_table(data))
         if isinstance(data, str | bytes) or not isinstance(data, Iterable):
-            raise BadInput(f"Data cannot be read from a {type(data).__name__}: give a path, a list or a table")
+            raise BadInput(f"Data cannot be read from a {type(data).__name__}: give a path, a list or a table.")
         return cls(_items_table(list(data)))
 
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -73,7 +73,7 @@ def _items_table(items: list[Any]) -> pa.Table:
         _same_kind(items, (tuple, list), "tuple")
         odd = next((place for place, item in enumerate(items) if len(item) != len(first)), None)
         if odd is not None:
-            raise BadInput(f"Item {odd} has {len(items[odd])} values, where the first has {len(first)}")
+            raise BadInput(f"Item {odd} has {len(items[odd])} values, where the first has {len(first)}.")
         return _columns_table({str(place): [item[place] for item in items] for place in range(len(first))})
     return _columns_table({"text": items})
 
@@ -82,7 +82,7 @@ def _same_kind(items: list[Any], kind: type | tuple[type, ...], name: str) -> No
     odd = next((place for place, item in enumerate(items) if not isinstance(item, kind)), None)
     if odd is not None:
         raise BadInput(
-            f"Item {odd} is a {type(items[odd]).__name__}, where the first is a {name}: give items of one kind"
+            f"Item {odd} is a {type(items[odd]).__name__}, where the first is a {name}: give items of one kind."
         )
 
 
@@ -91,7 +91,7 @@ def _columns_table(columns: Mapping[Any, Any]) -> pa.Table:
     lengths = {name: len(column) for name, column in values.items()}
     if len(set(lengths.values())) > 1:
         raise BadInput(
-            f"The columns differ in length: {', '.join(f'{name} {count}' for name, count in lengths.items())}"
+            f"The columns differ in length: {', '.join(f'{name} {count}' for name, count in lengths.items())}."
         )
     return pa.Table.from_batches([typed_batch(values, {}, lambda place: f"item {place}")])
 
@@ -99,7 +99,7 @@ def _columns_table(columns: Mapping[Any, Any]) -> pa.Table:
 def _plain(column: Any, name: str) -> list[object]:
     """Python values, None for what is missing; among strings, numbers are written out."""
     if isinstance(column, str | bytes) or not isinstance(column, Iterable):
-        raise BadInput(f"Column '{name}' is a {type(column).__name__}: give a list of its values")
+        raise BadInput(f"Column '{name}' is a {type(column).__name__}: give a list of its values.")
     found = column.tolist() if hasattr(column, "tolist") else list(column)
     values = [None if _missing(item) else item.item() if isinstance(item, np.generic) else item for item in found]
     if any(isinstance(item, str) for item in values):
@@ -114,7 +114,7 @@ def _missing(item: Any) -> bool:
 
 def _two_dimensional(array: np.ndarray) -> list[list[Any]]:
     if array.ndim != 2:
-        raise BadInput(f"An array of shape {array.shape} has no rows and columns: give one or two dimensions")
+        raise BadInput(f"An array of shape {array.shape} has no rows and columns: give one or two dimensions.")
     rows: list[list[Any]] = array.tolist()
     return rows
 

@@ -62,7 +62,7 @@ class PythonFunctions(Rows):
         self.folder, self.name, self.columns = Path(folder), str(folder), _SCHEMA.names
         self.skipped: list[str] = []
         if not self.folder.is_dir():
-            raise BadInput(f"There is no folder {folder}")
+            raise BadInput(f"There is no folder {folder}.")
         digest, batches = blake2b(digest_size=16), []
         with _uncollected():
             for path in source_files(self.folder, exclude):
