@@ -1,12 +1,19 @@
-"""Token ids become vectors."""
+"""Raw values become vectors: token ids, patches of numbers, columns of a table."""
 
+from __future__ import annotations
+
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
+from raw2vec.errors import BadInput
+from raw2vec.layers.initialization import begin
+from raw2vec.patches import cut, patch_grids, patch_sizes
 from raw2vec.ragged import Ragged
 
 
@@ -76,3 +83,109 @@ class TokenEmbedding(Embedding):
         if self.log_weights is not None:
             self.table.weight.copy_(self.weight)
             self.log_weights.zero_()
+
+
+class PatchEmbedding(Embedding):
+    """Grids of numbers cut into patches, each through one linear map: Ragged (N, channels) to Ragged (N', width).
+
+    A picture's patches are ViT's (Dosovitskiy et al. 2021), a series' are frames. dimensions: axes of an item's grid.
+    shape: the grid that every item has, or None where sizes differ. patch: elements along every axis, or 0 for the
+    whole item, which is then one row, and all items must have the shape. A patch over the edge is filled up by zeros.
+
+    uint8 counts as 255ths. missing: "flag" takes a NaN as zero and tells the map of it by one more channel for each;
+    with "none" nothing may be missing, and a NaN makes its item's rows NaN. Raises BadInput for items of other channels
+    or another shape than these.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        dimensions: int,
+        shape: Sequence[int] | None = None,
+        patch: int = 0,
+        dropout: float = 0.0,
+        missing: Literal["none", "flag"] = "none",
+    ):
+        super().__init__()
+        if missing not in ("none", "flag"):
+            raise BadInput(f"What is missing is told by missing 'flag' or may not be ('none'), not '{missing}'.")
+        self.width, self.channels, self.missing = width, channels, missing
+        self.sizes = patch_sizes(patch, dimensions, shape)
+        self.whole = patch == 0
+        told = 2 * channels if missing == "flag" else channels
+        self.linear = nn.Linear(math.prod(self.sizes) * told, width)
+        begin(self)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, items: Ragged) -> Ragged:
+        self._check(items)
+        numbers = _numbers(items.values, self.linear.weight.dtype)
+        if self.missing == "flag":
+            gone = numbers.isnan()
+            numbers = torch.cat([numbers.masked_fill(gone, 0.0), gone.to(numbers.dtype)], dim=1)
+        patches = cut(items.replace(numbers), self.sizes)
+        return patches.replace(self.dropout(self.linear(patches.values.flatten(1))))
+
+    def grids(self, shapes: Tensor) -> Tensor:
+        return patch_grids(shapes, self.sizes)
+
+    def _check(self, items: Ragged) -> None:
+        if items.values.dim() != 2 or items.values.shape[1] != self.channels:
+            found = tuple(items.values.shape[1:])
+            raise BadInput(f"Elements have the shape {found}, where the embedding takes {self.channels} channels.")
+        if self.whole and bool((odd := (items.shapes != torch.tensor(self.sizes)).any(dim=1)).any()):
+            place = int(odd.nonzero()[0])
+            raise BadInput(
+                f"Item {place} has the shape {tuple(items.shapes[place].tolist())}, where every item is one patch of "
+                f"{self.sizes}: give items of that shape, or an embedding with a patch of 1 or more."
+            )
+
+
+class ColumnEmbedding(Embedding):
+    """A table's row as a sequence of its columns: Ragged (N, 1) to Ragged (N, width) on the same grids.
+
+    Each column has its own way to a vector (the feature tokenizer of Gorishniy et al. 2021): a number x becomes
+    x · weight + bias, a category's code a learned row, and what is missing (NaN) a learned row of its own. categories:
+    how many values each column knows, 0 for a column of numbers; codes run from 1, and 0 is a value that is not known.
+    Vectors start about one long. Raises BadInput for rows of another number of columns.
+    """
+
+    coded: Tensor
+    starts: Tensor
+    absent: Tensor
+
+    def __init__(self, categories: Sequence[int], width: int, dropout: float = 0.0):
+        super().__init__()
+        self.width, self.categories = width, tuple(categories)
+        known = torch.tensor(self.categories, dtype=torch.long)
+        # A column's rows: the bias or what is not known, each value that is known, and what is missing.
+        rows = known + 2
+        self.table = nn.Parameter(torch.randn(int(rows.sum()), width) * width**-0.5)
+        self.weight = nn.Parameter(torch.randn(len(known), width) * width**-0.5)
+        self.dropout = nn.Dropout(dropout)
+        for name, places in {"coded": known > 0, "starts": rows.cumsum(0) - rows, "absent": known + 1}.items():
+            self.register_buffer(name, places, persistent=False)
+
+    def forward(self, items: Ragged) -> Ragged:
+        values = self._rows(items)
+        missing = values.isnan()
+        codes = values.masked_fill(missing | ~self.coded, 0.0).long()
+        numbers = values.masked_fill(missing | self.coded, 0.0).to(self.weight.dtype)
+        rows = self.table[self.starts + torch.where(missing, self.absent, codes)]
+        return items.replace(self.dropout((rows + numbers[:, :, None] * self.weight).flatten(0, 1)))
+
+    def grids(self, shapes: Tensor) -> Tensor:
+        return shapes
+
+    def _rows(self, items: Ragged) -> Tensor:
+        """The table's values as (B, columns)."""
+        columns = len(self.categories)
+        if bool((items.shapes != columns).any()) or items.values.shape[1:] != (1,):
+            raise BadInput(f"These are no rows of a table of {columns} columns: make them with the table's own kind.")
+        return items.values.view(-1, columns)
+
+
+def _numbers(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Values as the map has its weights; pixels as 255ths."""
+    return values.to(dtype) / 255 if values.dtype == torch.uint8 else values.to(dtype)
