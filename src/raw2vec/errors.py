@@ -31,6 +31,10 @@ class NonFinite(Raw2VecError, ArithmeticError):
     """A loss, gradient or vector is NaN or infinite; the message names the item, the layer and the step."""
 
 
+class TruncationWarning(UserWarning):
+    """Some texts were longer than the model takes and were cut."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """' Did you mean 'body'?' for the known name nearest to `word`, or '' when none is near."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -16,20 +16,22 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from raw2vec.build import build_model, build_objectives, build_raw
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.labels import Labels
-from raw2vec.models import Embedder
-from raw2vec.raw import Text
+from raw2vec.models import AnyModel, Autoencoder, Embedder
+from raw2vec.raw import Raw
 from raw2vec.recipe import Recipe
 
 Rename = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 # The files that belong together: raw.json holds a digest of each.
-_BOUND = ("recipe.json", "tokenizer.json", "model.safetensors", "heads.safetensors", "golden.safetensors")
+_LEARNED = ("tokenizer.json", "image.json", "audio.json", "series.json", "table.json")
+_WEIGHTS = ("model.safetensors", "decoder.safetensors", "heads.safetensors", "golden.safetensors")
+_BOUND = ("recipe.json", *_LEARNED, *_WEIGHTS)
 
 
 @dataclass
@@ -40,12 +42,12 @@ class Model:
     """
 
     recipe: Recipe
-    raw: Text
-    model: Embedder
+    raw: Raw
+    model: AnyModel
     objectives: nn.ModuleDict
     labels: Labels | None = None
     report: dict[str, Any] = field(default_factory=dict)
-    golden: tuple[list[str], NDArray[np.float32]] | None = None
+    golden: tuple[list[Any], NDArray[np.float32]] | None = None
     metrics: str = ""
 
 
@@ -63,17 +65,18 @@ def save(folder: Path, parts: Model, card: str, dialect: Dialect | None, extra: 
     with replacing(folder) as partial:
         (partial / "recipe.json").write_text(parts.recipe.json_text(), encoding="utf-8")
         (partial / "README.md").write_text(card, encoding="utf-8")
-        weights = {name: value.contiguous() for name, value in parts.model.state_dict().items()}
+        weights = _weights(embedder(parts.model))
         save_file(dialect.write(weights) if dialect else weights, partial / "model.safetensors", {"format": "pt"})
-        heads = {name: value.contiguous() for name, value in parts.objectives.state_dict().items()}
-        save_file(heads, partial / "heads.safetensors")
+        if isinstance(parts.model, Autoencoder):
+            save_file(_weights(way_back(parts.model)), partial / "decoder.safetensors")
+        save_file(_weights(parts.objectives), partial / "heads.safetensors")
         parts.raw.save(partial)
         _write_json(partial / "report.json", parts.report)
         (partial / "metrics.jsonl").write_text(parts.metrics, encoding="utf-8")
         if parts.golden is not None:
-            texts, vectors = parts.golden
-            named = {"vectors": torch.from_numpy(vectors)}
-            save_file(named, partial / "golden.safetensors", {"inputs": json.dumps(texts)})
+            items, vectors = parts.golden
+            named = {f"inputs.{place}": parts.raw.freeze(item) for place, item in enumerate(items)}
+            save_file({**named, "vectors": torch.from_numpy(vectors)}, partial / "golden.safetensors")
         extra(partial)
         raw: dict[str, Any] = {"settings": parts.raw.settings, "weights": dialect.name if dialect else "raw2vec"}
         raw |= {"labels": parts.labels.as_dict() if parts.labels else None}
@@ -94,7 +97,8 @@ def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
     _check_files(folder, bound)
     with _damage(folder / "recipe.json") as path:
         recipe = Recipe.read(path)
-    with _damage(folder / "tokenizer.json"):
+    learned = next((name for name in bound if name in _LEARNED), "tokenizer.json")
+    with _damage(folder / learned):
         raw = build_raw(recipe).load(folder, settings)
     model = build_model(recipe, raw)
     task, outcomes = (labels.task, labels.outcomes) if labels else (None, 0)
@@ -102,18 +106,37 @@ def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
     with _damage(folder / "model.safetensors") as path:
         weights = load_file(path)
         dialect = dialect_of(recipe) if dialect_name != "raw2vec" else None
-        model.load_state_dict(dialect.read(weights) if dialect else weights)
+        embedder(model).load_state_dict(dialect.read(weights) if dialect else weights)
+    if isinstance(model, Autoencoder):
+        with _damage(folder / "decoder.safetensors") as path:
+            way_back(model).load_state_dict(load_file(path))
     with _damage(folder / "heads.safetensors") as path:
         objectives.load_state_dict(load_file(path))
     golden = None
     if "golden.safetensors" in bound:
-        with _damage(folder / "golden.safetensors") as path, safe_open(path, framework="np") as file:
-            golden = (json.loads(file.metadata()["inputs"]), file.get_tensor("vectors"))
+        with _damage(folder / "golden.safetensors") as path:
+            held_vectors = load_file(path)
+            vectors = held_vectors.pop("vectors").numpy()
+            golden = ([raw.thaw(held_vectors[f"inputs.{place}"]) for place in range(len(vectors))], vectors)
     model.eval()
     objectives.eval()
     with _damage(folder / "metrics.jsonl") as path:
         metrics = path.read_text(encoding="utf-8")
     return Model(recipe, raw, model, objectives, labels, _read_json(folder / "report.json"), golden, metrics)
+
+
+def embedder(model: AnyModel) -> Embedder:
+    """The part of a model that gives vectors."""
+    return model.embedder if isinstance(model, Autoencoder) else model
+
+
+def way_back(model: Autoencoder) -> nn.ModuleDict:
+    """The parts that lead from a vector back to the item."""
+    return nn.ModuleDict({"decoder": model.decoder, "readout": model.readout})
+
+
+def _weights(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.contiguous() for name, value in module.state_dict().items()}
 
 
 def _check_files(folder: Path, bound: dict[str, str]) -> None:
@@ -132,7 +155,7 @@ def _digest(path: Path) -> str:
 def fingerprint(parts: Model) -> str:
     """What two models that give the same vectors share, and no others: 16 hex digits over weights and settings."""
     digest = blake2b(digest_size=8)
-    for name, value in sorted(parts.model.state_dict().items()):
+    for name, value in sorted(embedder(parts.model).state_dict().items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     digest.update(json.dumps(parts.recipe.model_dump(mode="json", include={"raw", "encoder", "latent"})).encode())

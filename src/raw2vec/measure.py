@@ -14,8 +14,9 @@ from raw2vec.folder import Model
 from raw2vec.objectives import Masked, Supervised
 from raw2vec.presets import roles
 from raw2vec.ragged import Ragged
+from raw2vec.raw import Raw
 from raw2vec.recipe import Role
-from raw2vec.rows import Rows, open_rows, text_column
+from raw2vec.rows import Rows, open_rows
 from raw2vec.seeding import Draws
 from raw2vec.use.fill import fill
 from raw2vec.use.inspect import Inspection, inspect
@@ -26,7 +27,7 @@ def measure(
 ) -> Report:
     """The report of the protocol `name`, or of the one that the columns call for."""
     chosen = protocol(name or _fitting(parts, columns))
-    held = read_columns(rows, columns)
+    held = read_columns(parts.raw, rows, columns)
     for row, text in enumerate(held.get("input", [])):
         if text is None:
             raise BadInput(
@@ -39,10 +40,10 @@ def measure(
 
 def inspected(parts: Model, rows: Rows, columns: Mapping[Role, str], items: int = 32) -> Inspection:
     """The model over the first rows, and its own last objective forwards and backwards where the columns allow it."""
-    held = {role: values[:items] for role, values in read_columns(rows, columns).items()}
+    held = {role: values[:items] for role, values in read_columns(parts.raw, rows, columns).items()}
     device = next(parts.model.parameters()).device
     sides: dict[str, Ragged] = {
-        role: parts.raw.windows([text or "" for text in held[role]]).ragged.to(device)
+        role: parts.raw.windows(_whole(parts.raw, held[role])).ragged.to(device)
         for role in ("input", "target")
         if role in held
     }
@@ -57,6 +58,10 @@ def inspected(parts: Model, rows: Rows, columns: Mapping[Role, str], items: int 
     return inspect(parts.model, sides["input"], lambda: next(iter(objective(parts.model, batch, Draws(0)).values())))
 
 
+def _whole(raw: Raw, items: list[Any]) -> list[Any]:
+    return [raw.nothing if item is None else item for item in items]
+
+
 def columns_of(parts: Model, data: Any, **asked: str | None) -> tuple[Rows, dict[Role, str]]:
     """The data's rows, and their columns by role: those asked for, else those of the model's recipe that are there."""
     rows = open_rows(data, [name for name in asked.values() if name is not None])
@@ -67,12 +72,12 @@ def columns_of(parts: Model, data: Any, **asked: str | None) -> tuple[Rows, dict
     return rows, roles(rows, kind, asked)  # type: ignore[arg-type]
 
 
-def read_columns(rows: Rows, columns: Mapping[Role, str]) -> dict[str, list[Any]]:
-    """The named columns in memory, by role: sides as texts, labels as they are."""
+def read_columns(raw: Raw, rows: Rows, columns: Mapping[Role, str]) -> dict[str, list[Any]]:
+    """The named columns in memory, by role: sides as items, labels as they are."""
     held: dict[str, list[Any]] = {str(role): [] for role in columns}
     for batch in rows.batches():
         for role, name in columns.items():
-            values = batch.column(name).to_pylist() if role == "label" else text_column(batch, name)
+            values = batch.column(name).to_pylist() if role == "label" else raw.column(batch, name)
             held[role].extend(values)
     return held
 

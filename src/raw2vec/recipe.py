@@ -64,7 +64,7 @@ class Stage(_Strict):
     batch_tokens: int | None = Field(None, ge=1, description="at most this many tokens a batch, items of like length")
     batch_items: int | None = Field(None, ge=1, description="at most this many items a batch, drawn at random")
     learning_rate: float | None = Field(None, gt=0, description="peak; none: the training's own")
-    frozen: tuple[Literal["embedding", "encoder", "latent"], ...] = Field((), description="parts left as they are")
+    frozen: tuple[Literal["embedding", "encoder", "latent", "decoder"], ...] = Field((), description="parts left alone")
 
     @model_validator(mode="after")
     def _each_objective_once(self) -> Self:
@@ -111,6 +111,8 @@ class Recipe(_Strict):
     embedding: dict[str, Any] = Field(default_factory=dict, description="settings of the embedding; `width` among them")
     encoder: Part = Part(name="transformer")
     latent: Part = Part(name="point")
+    decoder: Part | None = Field(None, description="the way back from a vector; none: there is none")
+    likelihood: Part | None = Field(None, description="how decoded numbers are told; none: by the kind of data")
     stages: tuple[Stage, ...] = Field(min_length=1)
     training: Training = Training()
     seed: int = Field(0, ge=0)

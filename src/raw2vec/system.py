@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
 from raw2vec import folder, presets
-from raw2vec.errors import BadFolder, BadInput
+from raw2vec.errors import BadFolder, BadInput, TruncationWarning
 from raw2vec.evaluate import Report
 from raw2vec.fitting import fit_model, working_precision
 from raw2vec.interchange import dialect_of, write_extras
@@ -38,10 +38,6 @@ from raw2vec.use.stores import Hit, open_store
 TOLERANCE = 1e-4  # how far a golden vector may be off on other hardware
 
 __all__ = ["Raw2Vec", "TruncationWarning", "fit", "load", "model_of"]
-
-
-class TruncationWarning(UserWarning):
-    """Some texts were longer than the model takes and were cut."""
 
 
 class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -116,7 +112,7 @@ class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def encode(
         self,
-        inputs: str | Sequence[str],
+        inputs: Any,
         prompt_name: str | None = None,
         prompt: str | None = None,
         batch_size: int | None = None,
@@ -129,20 +125,19 @@ class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         normalize_embeddings: bool = False,
         truncate_dim: int | None = None,
     ) -> NDArray[np.float32] | Tensor | list[Tensor]:
-        """Vectors (n, L) float32 of n texts, or (L,) of a single one. The arguments are sentence-transformers'.
+        """Vectors (n, L) float32 of n items, or (L,) of a single one. The arguments are sentence-transformers'.
 
-        precision: float32, or bfloat16 for the arithmetic inside. batch_size: at most so many texts at a time; none:
+        precision: float32, or bfloat16 for the arithmetic inside. batch_size: at most so many items at a time; none:
         as many as the token budget allows. truncate_dim: only the first numbers of each vector (Matryoshka).
         """
         if output_value != "sentence_embedding":
             raise BadInput(f"encode gives output_value='sentence_embedding', not '{output_value}'; see features().")
         if prompt_name is not None:
             raise BadInput(f"This model has no prompt named '{prompt_name}'; give the words themselves as prompt=….")
-        single = isinstance(inputs, str)
-        texts = [inputs] if isinstance(inputs, str) else list(inputs)
-        texts = [prompt + text for text in texts] if prompt else texts
+        items, single = self._parts().raw.items(inputs)
+        items = [prompt + text for text in items] if prompt else items
         found = self.encoded(
-            texts, batch_size=batch_size, precision=precision, device=device, show_progress_bar=show_progress_bar
+            items, batch_size=batch_size, precision=precision, device=device, show_progress_bar=show_progress_bar
         )
         vectors = found.vectors[:, :truncate_dim]
         if normalize_embeddings or (truncate_dim and self._parts().recipe.latent.settings.get("normalize") == "unit"):
@@ -152,24 +147,24 @@ class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def encoded(
         self,
-        texts: Sequence[str | None],
+        items: Sequence[Any],
         *,
         batch_size: int | None = None,
         precision: str = "float32",
         device: str | None = None,
         show_progress_bar: bool | None = None,
     ) -> Encoded:
-        """The texts' vectors with the tokens of each and how many were cut off. Warns when any was cut."""
+        """The items' vectors with the tokens of each and how many were cut off. Warns when any was cut."""
         parts = self._parts()
         place = self._device(device)
         model, dtype = parts.model.to(place), working_precision(precision, place)
         with bar(bool(show_progress_bar)) as progress:
-            found = encode(model, parts.raw, texts, batch_size=batch_size, precision=dtype, progress=progress)
+            found = encode(model, parts.raw, items, batch_size=batch_size, precision=dtype, progress=progress)
         cut = int((found.truncated > 0).sum())
         if cut:
-            limit = parts.raw.settings["max_tokens"]
+            limit = parts.raw.settings.get("max_tokens", "so many")
             warnings.warn(
-                f"{cut} of {len(texts)} texts are longer than {limit} tokens and were cut; encoded(…).truncated tells"
+                f"{cut} of {len(items)} texts are longer than {limit} tokens and were cut; encoded(…).truncated tells"
                 " which. A recipe with raw.long=chunk pools over all of a text.",
                 TruncationWarning,
                 stacklevel=3,
@@ -182,16 +177,16 @@ class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     encode_document = encode_query
 
-    def transform(self, X: Sequence[str]) -> NDArray[np.float32]:
+    def transform(self, X: Any) -> NDArray[np.float32]:
         """scikit-learn's name for `encode`: (n, L) float32."""
-        return self.encoded(_texts(X)).vectors
+        return self.encoded(self._parts().raw.items(X)[0]).vectors
 
-    def features(self, items: str | Sequence[str], layer: int = -1) -> NDArray[np.float32] | list[NDArray[np.float32]]:
+    def features(self, items: Any, layer: int = -1) -> NDArray[np.float32] | list[NDArray[np.float32]]:
         """The states of one layer, (T, D) for each text's T tokens; layer 0 is the encoder's input, -1 its output."""
         parts = self._parts()
-        texts = [items] if isinstance(items, str) else list(items)
-        found = features(parts.model, parts.raw, texts, layer)
-        return found[0] if isinstance(items, str) else found
+        several, single = parts.raw.items(items)
+        found = features(parts.model, parts.raw, several, layer)
+        return found[0] if single else found
 
     @staticmethod
     def similarity(left: Any, right: Any) -> NDArray[np.float32]:
@@ -224,8 +219,10 @@ class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     ) -> Embedded:
         """Writes the vectors of a file's rows to a folder of Parquet shards, or to one .npy or .parquet file."""
         rows, columns = columns_of(self._parts(), data, input=input)
-        column, mark = columns["input"], self.fingerprint_
-        return embed(rows, column, self._counted, Path(out), fingerprint=mark, resume=resume, progress=progress)
+        read, to, mark = self._parts().raw.read, Path(out), self.fingerprint_
+        return embed(
+            rows, columns["input"], self._counted, to, read=read, fingerprint=mark, resume=resume, progress=progress
+        )
 
     def index(
         self,
@@ -245,20 +242,20 @@ class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         home = str(Path(self.source_).absolute()) if hasattr(self, "source_") else ""
         space = Space(self.n_features_out_, self.fingerprint_, home)
         made = store_for(store, space, columns["input"], resume)
-        found = index(rows, columns["input"], self._counted, made, progress=progress)
+        found = index(rows, columns["input"], self._counted, made, read=self._parts().raw.read, progress=progress)
         return replace(found, recall=made.build_approximate_index(seed=self.seed).recall) if approximate else found
 
     def search(
         self,
         store: str | Path,
-        queries: str | Sequence[str],
+        queries: Any,
         k: int = 10,
         where: str | None = None,
         mode: Literal["exact", "approximate", "hybrid"] = "exact",
     ) -> list[list[Hit]]:
         """The k rows of a store nearest to each query; `where` is a filter in SQL over its columns."""
-        texts = _texts(queries)
-        return open_store(store, self.fingerprint_).search(self._encode(texts), k, where, texts, mode)
+        items = self._parts().raw.items(queries)[0]
+        return open_store(store, self.fingerprint_).search(self._encode(items), k, where, items, mode)
 
     def evaluate(
         self,
@@ -297,8 +294,8 @@ class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         made.source_ = str(source)
         made._card = (Path(source) / "README.md").read_text(encoding="utf-8")
         if parts.golden is not None:
-            texts, vectors = parts.golden
-            error = float(np.abs(made._encode(texts) - vectors).max())
+            items, vectors = parts.golden
+            error = float(np.abs(made._encode(items) - vectors).max())
             if not error <= TOLERANCE:
                 raise BadFolder(
                     f"{source} misses its own golden vectors by {error:.2g}: its files do not belong together."
@@ -315,12 +312,12 @@ class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             raise NotFittedError("This Raw2Vec is not fitted yet: call fit(…), or raw2vec.load(folder).")
         return self.parts_
 
-    def _encode(self, texts: Sequence[str], role: str = "input") -> NDArray[np.float32]:
-        return self._counted(texts)[0]
+    def _encode(self, items: Sequence[Any], role: str = "input") -> NDArray[np.float32]:
+        return self._counted(items)[0]
 
-    def _counted(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _counted(self, items: Sequence[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         parts = self._parts()
-        found = encode(parts.model.to(self._device()), parts.raw, texts)
+        found = encode(parts.model.to(self._device()), parts.raw, items)
         return found.vectors, found.truncated
 
     def _device(self, asked: str | None = None) -> torch.device:
@@ -343,7 +340,3 @@ def fit(
 
 
 load = Raw2Vec.load
-
-
-def _texts(items: Any) -> list[str]:
-    return [items] if isinstance(items, str) else list(items)

@@ -11,6 +11,7 @@ from raw2vec.errors import BadInput
 from raw2vec.folder import Dialect, Model
 from raw2vec.interchange import sentence_transformers
 from raw2vec.interchange.hugging_face import config_of, family, from_hugging_face, to_hugging_face
+from raw2vec.raw import Text
 from raw2vec.recipe import Recipe
 
 __all__ = ["config_of", "dialect_of", "family", "from_hugging_face", "refusal", "to_hugging_face", "write_extras"]
@@ -21,6 +22,8 @@ _STATIC = {"embedding.table.weight": "embedding.weight"}
 
 def refusal(recipe: Recipe) -> str | None:
     """Why a folder of this recipe does not open in sentence-transformers, or None where it does."""
+    if recipe.kind not in ("text", "pairs"):
+        return f"its data are no texts but of the kind '{recipe.kind}'"
     if recipe.encoder.name == "transformer":
         try:
             family(recipe.encoder.settings)
@@ -54,9 +57,9 @@ def dialect_of(recipe: Recipe) -> Dialect | None:
 def write_extras(folder: Path, parts: Model) -> None:
     """Beside our own files, what sentence-transformers and transformers need to open the folder; nothing where they
     cannot."""
-    if dialect_of(parts.recipe) is None:
-        return
     raw, settings = parts.raw, parts.recipe.encoder.settings
+    if dialect_of(parts.recipe) is None or not isinstance(raw, Text):
+        return
     if parts.recipe.encoder.name == "transformer":
         tokens = {"pad_token_id": raw.pad, "bos_token_id": raw.start, "eos_token_id": raw.end}
         tokens |= {"cls_token_id": raw.start, "sep_token_id": raw.end}

@@ -3,4 +3,7 @@
 from raw2vec.models.autoencoder import Autoencoder
 from raw2vec.models.base import Embedder
 
-__all__ = ["Autoencoder", "Embedder"]
+AnyModel = Embedder | Autoencoder
+"""Whatever gives an item a vector."""
+
+__all__ = ["AnyModel", "Autoencoder", "Embedder"]

@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from raw2vec.batch import Batch
-from raw2vec.models import Embedder
+from raw2vec.errors import BadInput
+from raw2vec.models import AnyModel, Autoencoder
 from raw2vec.seeding import Draws
 
 
@@ -17,6 +18,13 @@ class Objective(nn.Module, ABC):
     """What a sample is: any one side by itself, a whole pair, or an input with its label."""
 
     @abstractmethod
-    def forward(self, model: Embedder, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         """Named losses, each a scalar with the unit that the class states. The first is minimised; held-out
         items are judged by the last."""
+
+
+def autoencoder(model: AnyModel, who: str) -> Autoencoder:
+    """The model, which has a way back from its vectors; BadInput says that `who` needs one where there is none."""
+    if not isinstance(model, Autoencoder):
+        raise BadInput(f"{who} needs a way back from vectors to items: give the recipe a decoder.")
+    return model

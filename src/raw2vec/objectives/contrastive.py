@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from raw2vec.augmentation import crop, drop
 from raw2vec.batch import Batch
-from raw2vec.models import Embedder
+from raw2vec.models import AnyModel
 from raw2vec.objectives.base import Objective
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
@@ -49,7 +49,7 @@ class Contrastive(Objective):
         self.ordinary, self.direction, self.views, self.crops = ordinary, direction, views, crops
         self.drop, self.dimensions, self.chunk = drop, tuple(dimensions), chunk
 
-    def forward(self, model: Embedder, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         left, right = self._sides(batch, draws)
         negatives = batch.sides.get("negative")
         vectors = [self._vectors(model, ids) for ids in (left, right, negatives) if ids is not None]
@@ -81,7 +81,7 @@ class Contrastive(Objective):
             return ids
         return crop(ids, items, draws, shares=self.crops, ordinary=self.ordinary, purpose=name)
 
-    def _vectors(self, model: Embedder, ids: Ragged) -> Tensor:
+    def _vectors(self, model: AnyModel, ids: Ragged) -> Tensor:
         if not self.chunk or len(ids) <= self.chunk:
             return model(ids)
         parts = [checkpoint(model, part, use_reentrant=False) for part in ids.split(self.chunk)]

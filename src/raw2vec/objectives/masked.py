@@ -7,7 +7,7 @@ from torch import Tensor
 
 from raw2vec.augmentation import mask
 from raw2vec.batch import Batch
-from raw2vec.models import Embedder
+from raw2vec.models import AnyModel
 from raw2vec.objectives.base import Objective
 from raw2vec.ragged import Ragged
 from raw2vec.readout import Words
@@ -36,13 +36,13 @@ class Masked(Objective):
         self.readout = Words(width, vocabulary)
         self.mask_id, self.ordinary, self.rate = mask_id, ordinary, rate
 
-    def forward(self, model: Embedder, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         found = [self.hide(model, ids, batch.items, draws, side) for side, ids in batch.sides.items()]
         states, ids = torch.cat([each.states for each in found]), torch.cat([each.ids for each in found])
         costs = -self.readout.log_prob(states, ids, model.table)
         return {"masked": costs.sum() / max(len(costs), 1)}  # a batch of unknown tokens only hides none
 
-    def hide(self, model: Embedder, ids: Ragged, items: Tensor, draws: Draws, side: str = "input") -> Hidden:
+    def hide(self, model: AnyModel, ids: Ragged, items: Tensor, draws: Draws, side: str = "input") -> Hidden:
         """The tokens that the draws hide, and what the model makes of their places."""
         masked = mask(
             ids, items, draws, rate=self.rate, mask_id=self.mask_id, ordinary=self.ordinary, purpose=f"mask {side}"

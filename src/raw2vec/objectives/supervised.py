@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor
 
 from raw2vec.batch import Batch
-from raw2vec.models import Embedder
+from raw2vec.models import AnyModel
 from raw2vec.objectives.base import Objective
 from raw2vec.readout import Classes, Labels, Numbers
 from raw2vec.seeding import Draws
@@ -30,7 +30,7 @@ class Supervised(Objective):
         super().__init__()
         self.readout: Classes | Labels | Numbers = HEADS[task](latent, outcomes)
 
-    def forward(self, model: Embedder, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         if batch.labels is None:
             raise ValueError("The supervised objective needs labels in its batch.")
         vectors = model(batch.sides["input"])

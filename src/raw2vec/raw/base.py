@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, final
 
 import pyarrow as pa
 from torch import Tensor
@@ -53,6 +53,8 @@ class Raw(ABC):
     """
 
     settings: dict[str, Any]
+    nothing: Any = None
+    """What stands for an item that is not there: the empty text. None: such an item is refused by its number."""
 
     @property
     @abstractmethod
@@ -74,6 +76,11 @@ class Raw(ABC):
     @abstractmethod
     def column(self, batch: pa.RecordBatch | pa.Table, name: str) -> list[Any]:
         """A column of rows as items, None where nothing is."""
+
+    @final
+    def read(self, batch: pa.RecordBatch | pa.Table, name: str) -> list[Any]:
+        """The same as `windows` takes them: with `nothing` for what is not there."""
+        return [self.nothing if item is None else item for item in self.column(batch, name)]
 
     @abstractmethod
     def items(self, inputs: Any) -> tuple[list[Any], bool]:

@@ -47,6 +47,8 @@ class Text(Raw):
     several threads: the tokenizer never changes. It uses every core unless TOKENIZERS_PARALLELISM=false says otherwise.
     """
 
+    nothing = ""
+
     def __init__(
         self,
         tokenizer: Literal["wordpiece", "bpe", "unigram"] = "wordpiece",

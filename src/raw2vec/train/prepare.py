@@ -59,7 +59,7 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     listener(Phase("Tokenizing" if isinstance(raw, Text) else "Reading"))
     data = _write_corpus(rows, recipe, raw, labels, work)
     raw.save(work)
-    made = {"origin": origin, "settings": raw.settings, "labels": labels.as_dict() if labels else None}
+    made: dict[str, Any] = {"origin": origin, "settings": raw.settings, "labels": labels.as_dict() if labels else None}
     partial = note.with_suffix(".partial")
     made |= {"held": _keep(work, data.held, raw), "truncated": data.truncated}
     partial.write_text(json.dumps(made))

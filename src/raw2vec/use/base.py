@@ -1,6 +1,7 @@
-"""What embedding and indexing share: rows as blocks of texts, and what an encoder looks like to them."""
+"""What embedding and indexing share: rows as blocks of items, and what an encoder looks like to them."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,12 +11,14 @@ from raw2vec.rows import Rows, text_column
 
 BLOCK_ROWS = 16_384
 
-Encode = Callable[[list[str]], tuple[NDArray[np.float32], NDArray[np.int64]]]
-"""Texts to vectors (n, L) and the tokens that were cut off each, (n,)."""
+Encode = Callable[[list[Any]], tuple[NDArray[np.float32], NDArray[np.int64]]]
+"""Items to vectors (n, L) and the tokens that were cut off each, (n,)."""
+Column = Callable[[pa.Table, str], list[Any]]
+"""A column of a table as items that `Encode` takes, every one there."""
 
 
-def blocks(rows: Rows, column: str, done: int = 0) -> Iterator[tuple[int, list[str], pa.Table]]:
-    """Blocks of BLOCK_ROWS rows after the first `done`: where each starts, its texts ("" for none), all its columns."""
+def blocks(rows: Rows, column: str, read: Column, done: int = 0) -> Iterator[tuple[int, list[Any], pa.Table]]:
+    """Blocks of BLOCK_ROWS rows after the first `done`: where each starts, its items, all its columns."""
     held: list[pa.RecordBatch] = []
     start = at = done
     skip = done
@@ -28,12 +31,22 @@ def blocks(rows: Rows, column: str, done: int = 0) -> Iterator[tuple[int, list[s
             held.append(part)
             at += part.num_rows
             if at - start == BLOCK_ROWS:
-                yield start, *_block(held, column)
+                yield start, *_block(held, column, read)
                 held, start = [], at
     if held:
-        yield start, *_block(held, column)
+        yield start, *_block(held, column, read)
 
 
-def _block(held: list[pa.RecordBatch], column: str) -> tuple[list[str], pa.Table]:
+def _block(held: list[pa.RecordBatch], column: str, read: Column) -> tuple[list[Any], pa.Table]:
     table = pa.Table.from_batches(held)
-    return [text or "" for text in text_column(table, column)], table
+    return read(table, column), table
+
+
+def texts(table: pa.Table, column: str) -> list[str]:
+    """A column as texts, the empty one where nothing is."""
+    return [text or "" for text in text_column(table, column)]
+
+
+def empty(items: list[Any]) -> int:
+    """How many of the items are texts without a character."""
+    return sum(isinstance(item, str) and not item for item in items)

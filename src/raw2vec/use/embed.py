@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.rows import Rows
-from raw2vec.use.base import Encode, blocks
+from raw2vec.use.base import Column, Encode, blocks, empty, texts
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ def embed(
     encode: Encode,
     out: Path,
     *,
+    read: Column = texts,
     fingerprint: str,
     resume: bool = False,
     progress: Callable[[int], None] = lambda items: None,
@@ -55,11 +56,11 @@ def embed(
     with _writing(out):
         manifest = _Manifest.open(folder, origin, resume)
         done = manifest.rows
-        for start, texts, block in blocks(rows, column, done):
-            vectors, cut = encode(texts)
-            counts = {"truncated": int((cut > 0).sum()), "empty": sum(not text for text in texts)}
+        for start, items, block in blocks(rows, column, read, done):
+            vectors, cut = encode(items)
+            counts = {"truncated": int((cut > 0).sum()), "empty": empty(items)}
             manifest.add(start, vectors, counts, None if out.suffix == ".npy" else block)
-            progress(len(texts))
+            progress(len(items))
         if not manifest.rows:
             manifest.discard()
             raise BadInput(f"{rows.name} has no rows to embed.")

@@ -1,10 +1,11 @@
-"""Texts to vectors, in memory: sorted by length, cut by a token budget, every vector checked."""
+"""Items to vectors, in memory: sorted by length, cut by a token budget, every vector checked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,17 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raw2vec.errors import BadInput, NonFinite
-from raw2vec.models import Embedder
+from raw2vec.models import AnyModel
 from raw2vec.ragged import Ragged
-from raw2vec.raw import Text
+from raw2vec.raw import Raw
 
-# Tokens a batch: enough to fill the cores, small enough for the caches (measured: docs/log.md).
+# Rows a batch: enough to fill the cores, small enough for the caches (measured: docs/log.md).
 BATCH_TOKENS = 4096
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """n vectors (n, L) float32, the tokens of each text (n,), and how many of them were cut off (n,)."""
+    """n vectors (n, L) float32, the tokens or elements of each item (n,), and how many of them were cut off (n,)."""
 
     vectors: NDArray[np.float32]
     tokens: NDArray[np.int64]
@@ -30,45 +31,46 @@ class Encoded:
 
 
 def encode(
-    model: Embedder,
-    raw: Text,
-    texts: Sequence[str | None],
+    model: AnyModel,
+    raw: Raw,
+    items: Sequence[Any],
     *,
     batch_size: int | None = None,
     batch_tokens: int = BATCH_TOKENS,
     precision: torch.dtype = torch.float32,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Encoded:
-    """The texts' vectors in their own order. A text of several windows gives the mean of theirs, weighted by tokens.
+    """The items' vectors in their own order. An item of several windows gives the mean of theirs, weighted by tokens.
 
-    Raises NonFinite with the text's number where a vector is not finite, after a second try in float32.
+    Raises NonFinite with the item's number where a vector is not finite, after a second try in float32.
     """
-    windows = raw.windows(texts)
+    windows = raw.windows(items)
     device = next(model.parameters()).device
-    vectors = torch.zeros(len(texts), model.latent.width)
-    weights = torch.zeros(len(texts))
+    vectors = torch.zeros(len(items), model.latent.width)
+    weights = torch.zeros(len(items))
+    rows = model.embedding.grids(windows.ragged.shapes).prod(dim=1)
     with evaluation(model):
-        for part in batches(windows.ragged.lengths, batch_tokens, batch_size):
+        for part in batches(rows, batch_tokens, batch_size):
             owners = windows.owners[part]
             found = _vectors(model, windows.ragged.take(part).to(device), precision, owners)
             lengths = windows.ragged.lengths[part].float()
             vectors.index_add_(0, owners, found * lengths[:, None])
             weights.index_add_(0, owners, lengths)
             progress(len(part), len(windows.owners))
-    if len(windows.owners) > len(texts):
+    if len(windows.owners) > len(items):
         vectors = model.latent.normalized(vectors / weights[:, None])
     else:
-        vectors = vectors / weights[:, None] if len(texts) else vectors
+        vectors = vectors / weights[:, None] if len(items) else vectors
     return Encoded(vectors.numpy(), np.asarray(windows.tokens), np.asarray(windows.truncated))
 
 
 def features(
-    model: Embedder, raw: Text, texts: Sequence[str | None], layer: int, *, precision: torch.dtype = torch.float32
+    model: AnyModel, raw: Raw, items: Sequence[Any], layer: int, *, precision: torch.dtype = torch.float32
 ) -> list[NDArray[np.float32]]:
-    """The states of one layer, an array (T, D) for each text; layer 0 is the encoder's input, -1 its last states."""
-    windows = raw.windows(texts)
+    """The states of one layer, (*grid, D) for each item; layer 0 is the encoder's input, -1 its last states."""
+    windows = raw.windows(items)
     device = next(model.parameters()).device
-    found: list[list[Tensor]] = [[] for _ in texts]
+    found: list[list[Tensor]] = [[] for _ in items]
     with evaluation(model), autocast(device, precision):
         for part in Ragged(windows.ragged.values, windows.ragged.shapes).split(64):
             place = sum(map(len, found))
@@ -110,7 +112,7 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16)
 
 
-def _vectors(model: Embedder, ids: Ragged, precision: torch.dtype, owners: Tensor) -> Tensor:
+def _vectors(model: AnyModel, ids: Ragged, precision: torch.dtype, owners: Tensor) -> Tensor:
     with autocast(ids.values.device, precision):
         vectors = model(ids).float()
     if not bool(vectors.isfinite().all()):

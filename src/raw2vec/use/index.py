@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from raw2vec.errors import BadInput
 from raw2vec.rows import Rows
-from raw2vec.use.base import Encode, blocks
+from raw2vec.use.base import Column, Encode, blocks, empty, texts
 from raw2vec.use.stores import VectorStore, create_store, open_store
 
 
@@ -46,23 +46,24 @@ def index(
     encode: Encode,
     store: VectorStore,
     *,
+    read: Column = texts,
     progress: Callable[[int], None] = lambda items: None,
 ) -> Indexed:
     """Adds the rows' vectors to the store, block by block; rows of this source that it holds are passed over."""
     source = rows.fingerprint()
     done = at = store.resume_point(source)
-    truncated = empty = 0
-    for start, texts, block in blocks(rows, column, done):
-        vectors, cut = encode(texts)
-        store.add(vectors, block, source=source, positions=range(start, start + len(texts)))
+    truncated = empty_items = 0
+    for start, items, block in blocks(rows, column, read, done):
+        vectors, cut = encode(items)
+        store.add(vectors, block, source=source, positions=range(start, start + len(items)))
         truncated += int((cut > 0).sum())
-        empty += sum(not text for text in texts)
-        at = start + len(texts)
-        progress(len(texts))
+        empty_items += empty(items)
+        at = start + len(items)
+        progress(len(items))
     if not at:
         raise BadInput(f"{rows.name} has no rows to index.")
     store.finish()
-    return Indexed(at, at - done, truncated, empty)
+    return Indexed(at, at - done, truncated, empty_items)
 
 
 def model_of(store: str | Path) -> Path:

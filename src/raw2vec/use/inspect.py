@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec.errors import BadInput
-from raw2vec.models import Embedder
+from raw2vec.models import Autoencoder, Embedder
 from raw2vec.ragged import Ragged
 
 VANISHED, EXPLODED = 1e-4, 1e2  # gradient norm against weight norm, beside the median of all layers
@@ -105,7 +105,7 @@ def inspect(model: nn.Module, ids: Ragged, loss: Callable[[], Tensor]) -> Inspec
 def _parts(model: nn.Module) -> dict[str, nn.Module]:
     """The model's parts, and where a part is a stack, its layers one by one."""
     found: dict[str, nn.Module] = {}
-    for name, part in model.named_children():
+    for name, part in _children(model):
         found[name] = part
         for inner, layers in part.named_children():
             if isinstance(layers, nn.ModuleList):
@@ -113,10 +113,18 @@ def _parts(model: nn.Module) -> dict[str, nn.Module]:
     return found
 
 
+def _children(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    if isinstance(model, Autoencoder):
+        return [*model.embedder.named_children(), ("decoder", model.decoder)]
+    return list(model.named_children())
+
+
 def _run(model: nn.Module, ids: Ragged) -> None:
-    """Forwards, an embedder part by part: as a whole, a bag would pass its embedding and encoder by."""
-    if isinstance(model, Embedder):
-        model.latent(model.encoder(model.embedding(ids)))
+    """Forwards, part by part: as a whole, a bag would pass its embedding and encoder by."""
+    if isinstance(model, Embedder | Autoencoder):
+        codes = model.latent(model.encoder(model.embedding(ids)))
+        if isinstance(model, Autoencoder):
+            model.mode(codes, ids.shapes)
     else:
         model(ids)
 

@@ -242,12 +242,15 @@ class Store(VectorStore):
         return None if where is None else self._table.matching(where)
 
     def _whole(self, answer: Callable[[], _Answer]) -> _Answer:
-        """An answer from one version; when a writer's tidying has removed that version's files, from the newest."""
-        try:
-            return answer()
-        except BadFolder:
-            self.refresh()
-            return answer()
+        """An answer from one version; when a writer's tidying has removed that version's files, from a newer one."""
+        while True:
+            version = self._table.version
+            try:
+                return answer()
+            except BadFolder:
+                self.refresh()
+                if self._table.version == version:
+                    raise
 
     def _hits(self, found: list[exact.Found]) -> list[list[Hit]]:
         columns = self._table.take(np.concatenate([rows for rows, _ in found]))
