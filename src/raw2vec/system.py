@@ -27,7 +27,7 @@ from raw2vec.recipe import Recipe, Role
 from raw2vec.report import judged
 from raw2vec.rows import open_rows
 from raw2vec.train.base import Listener
-from raw2vec.use.classify import predicted, probabilities, supervised
+from raw2vec.use.classify import predicted, supervised
 from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.encode import Encoded, encode, features
 from raw2vec.use.index import Indexed, Space, index, model_of, store_for
@@ -197,11 +197,11 @@ class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def predict(self, X: Sequence[str]) -> NDArray[Any]:
         """What the supervised head says: a class, a list of labels or a number for each text."""
-        return predicted(self._parts(), self.transform(X))
+        return predicted(self._parts(), self.transform(X)).labels
 
     def predict_proba(self, X: Sequence[str]) -> NDArray[np.float32]:
         """Probabilities (n, C) of the classes in `classes_`."""
-        return probabilities(self._parts(), self.transform(X))
+        return predicted(self._parts(), self.transform(X)).probabilities
 
     @property
     def classes_(self) -> NDArray[Any]:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from raw2vec.cli.predictions import Predictions
 from raw2vec.errors import BadInput
 from raw2vec.system import Raw2Vec
+from raw2vec.use.classify import predicted
 from small import recipe, rows, texts
 
 Fit = Callable[..., Raw2Vec]
@@ -48,6 +50,21 @@ def test_numbers() -> None:
     assert 150 < found.mean() < 250, "in the labels' own unit"
     with pytest.raises(BadInput, match="predicts numbers, which have no probabilities"):
         model.predict_proba(["a"])
+
+
+def test_labels_and_probabilities_come_of_one_encoding(fitted: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `predict`, `predict_proba` and the command line say is the same, and each text is encoded once."""
+    model, items = fitted("supervised"), texts(20)
+    found = predicted(model.parts_, model.transform(items))
+    assert found.labels.tolist() == model.predict(items).tolist()
+    np.testing.assert_array_equal(found.probabilities, model.predict_proba(items))
+    seen: list[int] = []
+    encoded = model.encoded
+    monkeypatch.setattr(model, "encoded", lambda texts: seen.append(len(texts)) or encoded(texts))
+    told = list(Predictions(model, [{"text": text} for text in items], None, lambda items: None).rows())
+    assert seen == [20]
+    assert [row["prediction"] for row in told] == found.labels.tolist()
+    assert [row["probability"] for row in told] == found.probabilities.max(axis=1).tolist()
 
 
 def test_labels_handed_over_beside_the_texts() -> None:

@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
-import torch
+from numpy.typing import NDArray
 
 from raw2vec.errors import BadInput
 from raw2vec.measure import columns_of
 from raw2vec.rows import text_column
 from raw2vec.system import Raw2Vec
-from raw2vec.use.classify import probabilities, supervised
+from raw2vec.use.classify import predicted, supervised
 
 ROWS = 4096  # at a time
 
@@ -28,19 +28,17 @@ class Predictions:
 
     def __init__(self, model: Raw2Vec, data: str, column: str | None, progress: Callable[[int], None]):
         self.model, self.progress = model, progress
-        self.head, self.labels = supervised(model.parts_)
+        _, self.labels = supervised(model.parts_)
         self.source, columns = columns_of(model.parts_, data, input=column)
         self.column = columns["input"]
         self.items = self.truncated = self.empty = 0
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Each row's number, its text, its prediction and, for classes, the probability of that."""
-        for _, texts, predicted in self._batches():
+        for _, texts, said in self._batches():
             start = self.items - len(texts)
             for place, text in enumerate(texts):
-                yield {"row": start + place, self.column: text} | {
-                    name: values[place] for name, values in predicted.items()
-                }
+                yield {"row": start + place, self.column: text} | {name: values[place] for name, values in said.items()}
 
     def write(self, out: str) -> None:
         """All rows with all their columns and the predictions, in a file that appears whole or not at all."""
@@ -54,8 +52,8 @@ class Predictions:
 
     def _write(self, file: IO[bytes], suffix: str) -> None:
         writer: _Writer | None = None
-        for batch, _, predicted in self._batches():
-            table = self._beside(batch, predicted)
+        for batch, _, said in self._batches():
+            table = self._beside(batch, said)
             writer = writer or _WRITERS[suffix](file, table.schema)
             writer.write_table(table.cast(writer.schema))
         if writer is None:
@@ -66,32 +64,29 @@ class Predictions:
         for batch in self.source.batches(ROWS):
             texts = text_column(batch, self.column)
             found = self.model.encoded(texts)
-            predicted = self._say(found.vectors)
+            said = self._say(found.vectors)
             missing = [place for place, text in enumerate(texts) if not text]
-            for values in predicted.values():
+            for values in said.values():
                 for place in missing:
                     values[place] = None
             self.items += len(texts)
             self.empty += len(missing)
             self.truncated += int((found.truncated > 0).sum())
             self.progress(len(texts))
-            yield batch, texts, predicted
+            yield batch, texts, said
 
-    def _say(self, vectors: np.ndarray) -> dict[str, list[Any]]:
+    def _say(self, vectors: NDArray[np.float32]) -> dict[str, list[Any]]:
+        found = predicted(self.model.parts_, vectors)
+        said: dict[str, list[Any]] = {"prediction": found.labels.tolist()}
         if self.labels.task == "classes":
-            shares = probabilities(self.model.parts_, vectors)
-            said = self.labels.words(shares.argmax(axis=1))
-            return {"prediction": said, "probability": [float(share) for share in shares.max(axis=1)]}
-        with torch.inference_mode():
-            device = next(self.head.parameters()).device
-            modes = self.head.readout.mode(torch.from_numpy(vectors).to(device)).cpu().numpy()
-        return {"prediction": self.labels.words(modes)}
+            said["probability"] = found.probabilities.max(axis=1).tolist()
+        return said
 
-    def _beside(self, batch: pa.RecordBatch, predicted: dict[str, list[Any]]) -> pa.Table:
+    def _beside(self, batch: pa.RecordBatch, said: dict[str, list[Any]]) -> pa.Table:
         """The batch with the predictions as its last columns, in place of older ones of the same names."""
         table = pa.Table.from_batches([batch])
-        table = table.drop_columns([name for name in predicted if name in table.column_names])
-        for name, values in predicted.items():
+        table = table.drop_columns([name for name in said if name in table.column_names])
+        for name, values in said.items():
             kind = _kind(name, self.labels.task, self.labels.names)
             table = table.append_column(name, pa.array(values, kind))
         return table

@@ -1,5 +1,6 @@
 """Vectors to labels, through the head that supervised training left."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,19 +23,32 @@ def supervised(parts: Model) -> tuple[Supervised, Labels]:
     return heads[-1], parts.labels
 
 
-def predicted(parts: Model, vectors: NDArray[np.float32]) -> NDArray[Any]:
-    """What the head says of vectors (n, L): n classes or numbers, or an array of n lists of labels."""
+@dataclass(frozen=True)
+class Predicted:
+    """What the head says of n vectors.
+
+    labels: (n,) classes, numbers, or lists of labels. shares: (n, C), the probability of each class, or of each label
+    by itself; none for numbers.
+    """
+
+    labels: NDArray[Any]
+    shares: NDArray[np.float32] | None
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """The shares (n, C); BadInput where there are none."""
+        if self.shares is None:
+            raise BadInput("This model predicts numbers, which have no probabilities.")
+        return self.shares
+
+
+def predicted(parts: Model, vectors: NDArray[np.float32]) -> Predicted:
+    """What the model's head says of vectors (n, L)."""
     objective, labels = supervised(parts)
-    device = next(objective.parameters()).device
+    readout = objective.readout
     with torch.inference_mode():
-        words = labels.words(objective.readout.mode(torch.from_numpy(vectors).to(device)).cpu().numpy())
-    return np.fromiter(words, dtype=object, count=len(words)) if labels.task == "labels" else np.array(words)
-
-
-def probabilities(parts: Model, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, C): of each class, or of each label by itself."""
-    readout = supervised(parts)[0].readout
-    if not isinstance(readout, Classes | Several):
-        raise BadInput("This model predicts numbers, which have no probabilities.")
-    with torch.inference_mode():
-        return np.asarray(readout.probabilities(torch.from_numpy(vectors).to(next(readout.parameters()).device)).cpu())
+        states = torch.from_numpy(vectors).to(next(objective.parameters()).device)
+        shares = readout.probabilities(states).cpu().numpy() if isinstance(readout, Classes | Several) else None
+        words = labels.words(readout.mode(states).cpu().numpy())
+    several = labels.task == "labels"
+    return Predicted(np.fromiter(words, dtype=object, count=len(words)) if several else np.array(words), shares)
