@@ -12,7 +12,7 @@ FLOORS = [
     ["errors"],
     ["recipe", "seeding", "ragged", "rows", "settings", "subwords"],
     ["batch", "corpus", "labels", "raw", "layers", "patches", "likelihood", "augmentation"],
-    ["embedding", "encoders", "latent", "decoders", "readout"],
+    ["embedding", "encoders", "latents", "decoders", "readout"],
     ["models"],
     ["objectives"],
     ["build", "presets"],

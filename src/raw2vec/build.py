@@ -9,7 +9,7 @@ from torch import nn
 from raw2vec.embedding import TokenEmbedding
 from raw2vec.encoders import Convolutional, Dense, Encoder, Recurrent, Transformer
 from raw2vec.errors import BadInput
-from raw2vec.latent import Point
+from raw2vec.latents import Point
 from raw2vec.models import Embedder
 from raw2vec.objectives import Contrastive, Masked, Objective, Supervised
 from raw2vec.raw import Text

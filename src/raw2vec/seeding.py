@@ -47,6 +47,17 @@ class Draws:
             bits = _mix(np.repeat(bits, counts) + (places + np.uint64(1)) * _GOLDEN)
         return torch.from_numpy((bits >> np.uint64(40)).astype(np.float32) * 2.0**-24).to(items.device)
 
+    def normal(self, purpose: str, items: Tensor, width: int) -> Tensor:
+        """Standard normal numbers, (B, width) float32 on the items' device; a wider draw begins with the same ones."""
+        uniform = self.uniform(purpose, items, torch.full((len(items),), width)).view(len(items), width)
+        return as_normal(uniform)
+
+
+def as_normal(uniform: Tensor) -> Tensor:
+    """Numbers that `Draws.uniform` gave, as standard normal ones of the same shape, float32, by inversion."""
+    # From the middle of each step of 2^-24: never infinite, and as often above zero as below.
+    return torch.special.ndtri(uniform.double() + 2.0**-25).float()
+
 
 def _mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """SplitMix64's finaliser: every bit of the answer depends on every bit of the question."""

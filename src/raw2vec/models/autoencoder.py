@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from raw2vec.decoders import Decoder
 from raw2vec.embedding import Embedding
 from raw2vec.encoders import Encoder
-from raw2vec.latent import Latent
+from raw2vec.latents import Latent
 from raw2vec.models.base import Embedder
 from raw2vec.ragged import Ragged
 from raw2vec.readout import Readout

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from raw2vec.embedding import Embedding, TokenEmbedding
 from raw2vec.encoders import Dense, Encoder
 from raw2vec.errors import BadInput
-from raw2vec.latent import Latent
+from raw2vec.latents import Latent
 from raw2vec.ragged import Ragged
 
 
