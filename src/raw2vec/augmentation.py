@@ -1,4 +1,4 @@
-"""Seeded views and corruptions of a batch, item by item: crops, drops and masks that never depend on batch mates."""
+"""Seeded views and corruptions of a batch, item by item: no crop, drop, mask or noise depends on batch mates."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from raw2vec.ragged import Ragged
-from raw2vec.seeding import Draws
+from raw2vec.seeding import Draws, as_normal
 
 
 class Masked(NamedTuple):
@@ -56,10 +56,33 @@ def drop(ids: Ragged, items: Tensor, draws: Draws, *, rate: float, ordinary: ran
     return keep(ids, (chance >= rate) | ~_ordinary(ids, ordinary) | (candidates == luckiest[ids.owners]))
 
 
+def add_noise(values: Ragged, items: Tensor, draws: Draws, *, deviation: float, purpose: str = "noise") -> Ragged:
+    """Normal noise of this deviation on each of the numbers (N, …); what is missing stays missing.
+
+    Pixels, uint8, count as 255ths: a deviation of 0.1 is 25 steps of grey. They stay uint8, within their range.
+    """
+    noise = deviation * as_normal(_uniform_each(values, items, draws, purpose))
+    if values.values.dtype != torch.uint8:
+        return values.replace(values.values + noise.to(values.values.dtype))
+    return values.replace((values.values + 255 * noise).round().clamp(0, 255).to(torch.uint8))
+
+
+def hide(values: Ragged, items: Tensor, draws: Draws, *, rate: float, purpose: str = "hide") -> Ragged:
+    """Each of the numbers (N, …) missing with chance `rate`: NaN, or black where they are pixels, uint8."""
+    hidden = _uniform_each(values, items, draws, purpose) < rate
+    return values.replace(values.values.masked_fill(hidden, 0 if values.values.dtype == torch.uint8 else torch.nan))
+
+
 def keep(ids: Ragged, rows: Tensor) -> Ragged:
     """The sequences with only these rows, (N,) bool. No item may lose all of its rows."""
     counts = torch.zeros(len(ids), dtype=torch.long).index_add(0, ids.owners.cpu(), rows.long().cpu())
     return Ragged(ids.values[rows], counts[:, None])
+
+
+def _uniform_each(values: Ragged, items: Tensor, draws: Draws, purpose: str) -> Tensor:
+    """A draw for every number of the values, of their shape (N, …)."""
+    channels = values.values.shape[1:].numel()
+    return draws.uniform(purpose, items, values.lengths * channels).view(values.values.shape)
 
 
 def _ordinary(ids: Ragged, ordinary: range) -> Tensor:

@@ -3,6 +3,8 @@
 from raw2vec.objectives.base import Objective
 from raw2vec.objectives.contrastive import Contrastive
 from raw2vec.objectives.masked import Masked
+from raw2vec.objectives.reconstruction import Reconstruction
 from raw2vec.objectives.supervised import Supervised
+from raw2vec.objectives.variational import Variational
 
-__all__ = ["Contrastive", "Masked", "Objective", "Supervised"]
+__all__ = ["Contrastive", "Masked", "Objective", "Reconstruction", "Supervised", "Variational"]
