@@ -22,12 +22,13 @@ FLOORS = [
     ["evaluate"],
     ["fitting", "measure"],
     ["report"],
+    ["decoding"],
     ["system"],
     ["demos"],
     ["cli", "service"],
 ]
-# Files that gather their own folder, as its __init__ does.
-GATHERERS = {"layers.blocks", "train.loop", "train.prepare", "use.index"}
+# Files that gather their own folder, as its __init__ does, or put its other files to use.
+GATHERERS = {"layers.blocks", "train.loop", "train.prepare", "use.detect", "use.generate", "use.index"}
 
 
 def modules() -> dict[str, Path]:
