@@ -156,6 +156,69 @@ def test_states_begin_of_the_order_of_one(name: str) -> None:
     assert all(0.5 < scale < 3 for scale in scales), scales
 
 
+PLANES = [[3, 5], [1, 1], [1, 19], [0, 2], [8, 8], [3, 5], [7, 1]]
+# What the grid of an item changes; each takes 6 features and gives 8, over grids of so many axes.
+GRIDDED: dict[str, tuple[int, Callable[[], Encoder]]] = {
+    "dense": (2, lambda: Dense(6, 8, layers=2)),
+    "recurrent": (2, lambda: Recurrent(6, 8)),
+    "transformer, rotary": (2, lambda: Transformer(6, 8, layers=2, heads=2)),
+    "transformer, sinusoidal": (2, lambda: Transformer(6, 8, layers=2, heads=2, positions="sinusoidal")),
+    "transformer, learned": (2, lambda: Transformer(6, 8, layers=2, heads=2, positions="learned")),
+    "planes": (2, lambda: Convolutional(6, 8, layers=2, dimensions=2)),
+    "planes, halved": (2, lambda: Convolutional(6, 8, layers=3, halvings=2, dimensions=2)),
+    "planes, always halved": (2, lambda: Convolutional(6, 8, layers=2, halvings=2, dimensions=2)),
+    "sequences, halved": (1, lambda: Convolutional(6, 8, layers=3, halvings=2)),
+}
+
+
+def gridded(name: str, dtype: torch.dtype = torch.float64) -> tuple[Encoder, Ragged]:
+    torch.manual_seed(0)
+    axes, make = GRIDDED[name]
+    shapes = torch.tensor(PLANES if axes == 2 else LENGTHS).view(-1, axes)
+    return make().to(dtype).eval(), Ragged(torch.randn(int(shapes.prod(dim=1).sum()), 6, dtype=dtype), shapes)
+
+
+@pytest.mark.parametrize("name", [*ENCODERS, *GRIDDED])
+def test_the_trace_of_grids_is_that_of_the_states(name: str) -> None:
+    encoder, x = gridded(name) if name in GRIDDED else (made(name).double(), batch(LENGTHS))
+    states, grids = encoder.states(x), encoder.grids(x.shapes)
+    assert [layer.shapes.tolist() for layer in states] == [grid.tolist() for grid in grids]
+    assert [len(layer.values) for layer in states] == [int(grid.prod(dim=1).sum()) for grid in grids]
+
+
+@pytest.mark.parametrize("name", GRIDDED)
+def test_batch_law_on_grids(name: str) -> None:
+    encoder, x = gridded(name, torch.float32)
+    for item, together in zip(x.items(), encoder(x).items(), strict=True):
+        if item.numel():
+            alone = encoder(Ragged.of([item], dimensions=x.shapes.shape[1])).items()[0]
+            torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", GRIDDED)
+def test_gradients_on_grids(name: str) -> None:
+    encoder, x = gridded(name)
+
+    def apply(values: Tensor, *_: Tensor) -> Tensor:
+        return encoder(x.replace(values)).values
+
+    assert torch.autograd.gradcheck(apply, (x.values.requires_grad_(), *encoder.parameters()), fast_mode=True)
+
+
+def test_a_picture_turned_over_is_another_picture_to_a_transformer() -> None:
+    """Rows and columns are two axes: without that a raster of 2 by 8 rows would read as one of 4 by 4."""
+    encoder, _ = gridded("transformer, rotary")
+    values = torch.randn(16, 6, dtype=torch.float64)
+    one, other = (encoder(Ragged(values, torch.tensor([shape]))).values for shape in ([2, 8], [4, 4]))
+    assert not torch.allclose(one, other, atol=1e-3)
+
+
+def test_dilation_begins_anew_where_the_grid_is_halved() -> None:
+    spaced = [layer.filter.dilation for layer in Convolutional(8, 8, layers=6, halvings=1).layers]
+    assert spaced == [1, 2, 4, 1, 2, 4]
+    assert [layer.filter.dilation for layer in Convolutional(8, 8, layers=3, dilation=3).layers] == [1, 3, 9]
+
+
 def test_without_a_change_of_width_there_is_no_map_at_the_entry() -> None:
     for kind in (Transformer, Convolutional):
         names = [name for name, _ in kind(8, 8, layers=1).named_parameters()]
@@ -199,6 +262,10 @@ def test_unusable_settings() -> None:
             Transformer(8, 8, **settings)
     with pytest.raises(BadInput):
         Convolutional(8, 8, kernel=4)
+    with pytest.raises(BadInput, match="1 or 2 axes, not 3"):
+        Convolutional(8, 8, dimensions=3)
+    with pytest.raises(BadInput, match="halve"):
+        Convolutional(8, 8, layers=2, halvings=3)
 
 
 def test_linear_maps_begin_by_the_scale_of_what_they_take() -> None:

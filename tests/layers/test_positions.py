@@ -68,6 +68,37 @@ def test_added_positions_count_from_each_items_own_start(layer: torch.nn.Module)
         assert not torch.equal(item, alone)
 
 
+def planes(*shapes: tuple[int, int], width: int = 8) -> Ragged:
+    torch.manual_seed(0)
+    return Ragged.of([torch.randn(*shape, width, dtype=torch.float64) for shape in shapes], dimensions=2)
+
+
+def test_rotated_products_on_a_plane_depend_on_the_distance_along_either_axis() -> None:
+    torch.manual_seed(0)
+    rotate = Rotary(8)(planes((5, 7)))
+    query, key = torch.randn(8).expand(35, 1, 8), torch.randn(8).expand(35, 1, 8)
+    scores = (rotate(query)[:, 0] @ rotate(key)[:, 0].T).view(5, 7, 5, 7)
+    torch.testing.assert_close(scores[:-2, :-3, :-2, :-3], scores[2:, 3:, 2:, 3:], atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(scores[0, 0, 0, 0], scores[0, 0, 0, 1])
+    assert not torch.allclose(scores[0, 0, 0, 0], scores[0, 0, 1, 0])
+
+
+@pytest.mark.parametrize("layer", [Sinusoidal(8).double(), Sinusoidal(6).double()])
+def test_sinusoids_give_each_axis_its_own_features(layer: Sinusoidal) -> None:
+    x = planes((3, 4), (4, 3), width=layer.width)
+    waves = layer(x.replace(torch.zeros_like(x.values))).items()[0]
+    same_row = (waves[:, :1] == waves).all(dim=(0, 1))
+    same_column = (waves[:1] == waves).all(dim=(0, 1))
+    assert (same_row ^ same_column).all()
+    assert 2 <= int(same_row.sum()) <= layer.width - 2
+
+
+def test_positions_along_two_axes_need_two_pairs() -> None:
+    for layer in (Rotary(2), Sinusoidal(2)):
+        with pytest.raises(BadInput, match="2 features are too few for positions along 2 axes"):
+            layer(planes((2, 2), width=2))
+
+
 def test_learned_positions_refuse_longer_items() -> None:
     with pytest.raises(BadInput, match=r"Item 1 of the batch has 6 rows.*for 5 only"):
         Learned(5, 6).double()(ragged(5, 6))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from raw2vec.encoders.base import Encoder
-from raw2vec.layers import Halve, begin, convolution_blocks, dilations, halving, soften, trace
+from raw2vec.layers import Halve, begin, convolution_blocks, halving, soften, trace
 from raw2vec.layers import normalization as normalization_called
 from raw2vec.ragged import Ragged
 
@@ -35,9 +35,9 @@ class Convolutional(Encoder):
         super().__init__(inputs, width)
         self.halves = halving(layers, halvings)
         self.project = nn.Linear(inputs, width) if inputs != width else nn.Identity()
-        spacing = dilations(dilation or (2 if dimensions == 1 else 1), self.halves)
-        taps = kernel or (5 if dimensions == 1 else 3)
-        blocks = convolution_blocks(width, spacing, taps, activation, normalization, dropout, dimensions)
+        blocks = convolution_blocks(
+            width, self.halves, kernel, dilation, activation, normalization, dropout, dimensions
+        )
         self.layers = nn.ModuleList(blocks)
         self.halvings = nn.ModuleList(Halve(width, dimensions) if halve else nn.Identity() for halve in self.halves)
         self.normalization = normalization_called(normalization, width)

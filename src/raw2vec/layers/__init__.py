@@ -9,7 +9,7 @@ from raw2vec.layers.initialization import begin, soften
 from raw2vec.layers.normalization import NORMALIZATIONS, normalization
 from raw2vec.layers.positions import Learned, Rotary, Rotation, Sinusoidal
 from raw2vec.layers.recurrent import CELLS, Recurrent
-from raw2vec.layers.scales import Double, Halve, dilations, halved, halving, trace
+from raw2vec.layers.scales import Double, Halve, halved, halving, trace
 from raw2vec.layers.spread import Spread
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "activation",
     "begin",
     "convolution_blocks",
-    "dilations",
     "halved",
     "halving",
     "hidden_features",

@@ -97,14 +97,19 @@ def _feed_forward(width: int, hidden: int, name: str, bias: bool, dropout: float
 
 def convolution_blocks(
     width: int,
-    dilations: Sequence[int],
+    halves: Sequence[bool],
     kernel: int,
+    dilation: int,
     activation: str,
     normalization: str,
     dropout: float,
     dimensions: int,
 ) -> list[ConvolutionBlock] | list[PlaneBlock]:
-    """A residual block for each of `dilations`, over sequences (`dimensions` 1) or planes (2); BadInput for others."""
+    """A residual block for each of `halves`, over sequences (`dimensions` 1) or planes (2); BadInput for others.
+
+    Taps are `dilation` times as far apart as in the block before, and side by side again where the grid halves. kernel
+    0 and dilation 0 are 5 and 2 along sequences, 3 and 1 on planes.
+    """
 
     def act() -> nn.Module:
         return activation_called(activation)
@@ -113,7 +118,16 @@ def convolution_blocks(
         return normalization_called(normalization, width)
 
     if dimensions == 1:
-        return [ConvolutionBlock(width, kernel, dilation, act(), norm(), dropout) for dilation in dilations]
+        apart = _dilations(dilation or 2, halves)
+        return [ConvolutionBlock(width, kernel or 5, taps, act(), norm(), dropout) for taps in apart]
     if dimensions == 2:
-        return [PlaneBlock(width, kernel, dilation, act(), (norm(), norm()), dropout) for dilation in dilations]
+        apart = _dilations(dilation or 1, halves)
+        return [PlaneBlock(width, kernel or 3, taps, act(), (norm(), norm()), dropout) for taps in apart]
     raise BadInput(f"Convolutions go over grids of 1 or 2 axes, not {dimensions}.")
+
+
+def _dilations(dilation: int, halves: Sequence[bool]) -> list[int]:
+    found: list[int] = []
+    for halve in halves:
+        found.append(1 if halve or not found else found[-1] * dilation)
+    return found

@@ -1,5 +1,7 @@
 """One recurrent layer over Ragged sequences: packed time step by time step, with no padding anywhere."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
@@ -29,6 +31,8 @@ class Recurrent(nn.Module):
         if width % directions:
             raise BadInput(f"Two directions share the width, so it must be even, not {width}.")
         self.cell = CELLS[cell](inputs, width // directions, bidirectional=directions == 2)
+        self.width = width
+        self.memory = 2 * width if cell == "lstm" else width
         self._begin(width // directions)
 
     def _begin(self, hidden: int) -> None:
@@ -42,23 +46,38 @@ class Recurrent(nn.Module):
                 if isinstance(self.cell, nn.LSTM) and name.startswith("bias_ih"):
                     nn.init.ones_(weight.detach()[hidden : 2 * hidden])
 
-    def forward(self, x: Ragged) -> Ragged:
-        """The states at every row. Items of no rows are passed over."""
+    def forward(self, x: Ragged, first: Tensor | None = None) -> Ragged:
+        """The states at every row. Items of no rows are passed over.
+
+        first (B, memory): what each item's reading begins with, hidden features and, of an LSTM, its cell; else zeros.
+        """
         if not len(x.values):
             return x.replace(x.values.new_zeros(0, self.cell.hidden_size * (1 + self.cell.bidirectional)))
-        rows, alive = _time_steps(x)
+        rows, alive, items = _time_steps(x)
         device = x.values.device.type
         learning = torch.is_autocast_enabled(device) and torch.is_grad_enabled()
         values = x.values if learning else x.values.to(self.cell.all_weights[0][0].dtype)
         with torch.autocast(device, enabled=learning):
-            states: Tensor = self.cell(PackedSequence(values.index_select(0, rows), alive))[0].data
+            begun = None if first is None else self._parted(first[items].to(values.dtype))
+            states: Tensor = self.cell(PackedSequence(values.index_select(0, rows), alive), begun)[0].data
         return x.replace(torch.zeros_like(states).index_copy(0, rows, states))
 
+    def step(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """One row an item (B, inputs), in one direction: its states (B, width), and the memory (B, memory) after."""
+        states, left = self.cell(x[None], self._parted(memory))
+        return states[0], torch.cat(left, dim=-1)[0] if isinstance(left, tuple) else left[0]
 
-def _time_steps(x: Ragged) -> tuple[Tensor, Tensor]:
+    def _parted(self, memory: Tensor) -> Any:
+        """(B, memory) as torch's cells take it: (directions, B, hidden), of an LSTM two of them."""
+        hidden = self.cell.hidden_size
+        parts = [part.unflatten(1, (-1, hidden)).transpose(0, 1).contiguous() for part in memory.split(self.width, 1)]
+        return tuple(parts) if isinstance(self.cell, nn.LSTM) else parts[0]
+
+
+def _time_steps(x: Ragged) -> tuple[Tensor, Tensor, Tensor]:
     """The rows in the order a packed sequence has them, every first row before any second, longest items first; (N,).
 
-    And how many items are still alive at each step, (T,) on the CPU.
+    And how many items are still alive at each step, (T,) on the CPU, and which items these are, in their order.
     """
     longest_first = x.lengths.argsort(descending=True, stable=True)
     lengths = x.lengths[longest_first]
@@ -66,4 +85,4 @@ def _time_steps(x: Ragged) -> tuple[Tensor, Tensor]:
     alive = len(lengths) - torch.searchsorted(lengths.flip(0), steps, right=True)
     ranks = torch.arange(int(alive.sum())) - torch.repeat_interleave(alive.cumsum(0) - alive, alive)
     rows = x.offsets[longest_first[ranks]] + torch.repeat_interleave(steps, alive)
-    return rows.to(x.values.device), alive
+    return rows.to(x.values.device), alive, longest_first[: int(alive[0])].to(x.values.device)

@@ -72,14 +72,6 @@ def trace(shapes: Tensor, halves: Sequence[bool]) -> list[Tensor]:
     return grids
 
 
-def dilations(dilation: int, halves: Sequence[bool]) -> list[int]:
-    """How far apart each layer's taps are: `dilation` times the layer before, and from 1 anew where the grid halves."""
-    found: list[int] = []
-    for halve in halves:
-        found.append(1 if halve or not found else found[-1] * dilation)
-    return found
-
-
 def _slots(fine: Ragged) -> Tensor:
     """The slot of each row of a grid among its parents' on the coarser one, (N,): parent · 2^k + corner."""
     coarse = halved(fine.shapes)
