@@ -13,7 +13,7 @@ from typing import Any
 from raw2vec.errors import BadInput, nearest
 from raw2vec.rows.base import FileRows, Joined, Rows, opened
 from raw2vec.rows.columnar import Arrow, Parquet
-from raw2vec.rows.columns import Guess, guess_text, guess_text_column, text_column
+from raw2vec.rows.columns import Guess, guess_text, guess_text_column, text_column, text_columns
 from raw2vec.rows.delimited import Delimited
 from raw2vec.rows.lines import JsonArray, JsonLines, TextLines
 from raw2vec.rows.memory import Memory
@@ -32,6 +32,7 @@ __all__ = [
     "open_rows",
     "python_functions",
     "text_column",
+    "text_columns",
 ]
 
 # What each suffix holds; any of them may be followed by .gz.

@@ -21,7 +21,8 @@ class Rows(ABC):
 
     `name` is what to call the data in a message, `columns` its columns' names in order, `names_at` the place where
     those names stand, `skipped` one sentence for each part of the data that was left out, `group` the column whose
-    rows belong together when some are held out (the functions of one file), if there is one.
+    rows belong together when some are held out (the functions of one file), if there is one. `kind` tells what the data
+    are where their source knows (image, series, audio, table), `alike` that all items are of one size.
     """
 
     name: str
@@ -29,6 +30,8 @@ class Rows(ABC):
     names_at: str = "it"
     skipped: Sequence[str] = ()
     group: str | None = None
+    kind: str | None = None
+    alike: bool = False
 
     @abstractmethod
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:

@@ -47,12 +47,9 @@ def guess_text(rows: Rows, sample: int = 256) -> Guess:
     Raises BadInput when no column holds strings.
     """
     batch = next(rows.batches(sample))
-    lengths = {}
-    for name in rows.columns:
-        kind = batch.schema.field(name).type
-        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-            lengths[name] = pc.mean(pc.utf8_length(batch.column(name).cast(pa.string()))).as_py() or 0.0
+    lengths = {
+        name: pc.mean(pc.utf8_length(batch.column(name).cast(pa.string()))).as_py() or 0.0 for name in _texts(batch)
+    }
     if not lengths:
         raise BadInput(f"{rows.name} has no column of texts among {', '.join(rows.columns)}: name one with --input.")
     best = max(lengths, key=lambda name: lengths[name])
@@ -64,6 +61,20 @@ def guess_text(rows: Rows, sample: int = 256) -> Guess:
         f"average); --input names another ({others})"
     )
     return Guess(best, lengths[best], sentence)
+
+
+def text_columns(rows: Rows) -> list[str]:
+    """The names of the columns of strings."""
+    return _texts(next(rows.batches(1)))
+
+
+def _texts(batch: pa.RecordBatch) -> list[str]:
+    found = []
+    for name, kind in zip(batch.schema.names, batch.schema.types, strict=True):
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+            found.append(name)
+    return found
 
 
 def guess_text_column(rows: Rows) -> str:

@@ -1,0 +1,53 @@
+"""Good recipes for pictures, sounds, series and tables: a code that the item can be had back from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from raw2vec.presets.base import sized
+
+DECODING = ("reconstruction", "variational")
+_CODE = 32  # numbers in a vector, where nobody says
+
+
+def tree(
+    kind: str,
+    columns: Mapping[str, str],
+    objective: str | None,
+    encoder: dict[str, Any] | None,
+    latent: int | None,
+    size: str,
+    alike: bool,
+) -> dict[str, Any]:
+    """The recipe but for its budget. Without an objective: `supervised` where there are labels, else `reconstruction`.
+
+    Without an encoder: a multilayer perceptron over the whole item where all are `alike` in size (a table's rows are),
+    else convolutions, which take any size.
+    """
+    objective = objective or ("supervised" if "label" in columns else "reconstruction")
+    part = sized(encoder or {"name": "dense" if alike else "convolutional"}, size)
+    made: dict[str, Any] = {
+        "kind": kind,
+        "raw": {"leave_out": [columns["label"]]} if kind == "table" and "label" in columns else {},
+        "embedding": {} if kind == "table" else {"patch": 0 if part["name"] == "dense" and alike else _PATCH[kind]},
+        "encoder": {**_DEPTH.get(part["name"], {}), **part},
+        "latent": {"name": "gaussian" if objective == "variational" else "point", "width": latent or _CODE},
+        "stages": [{"objectives": [{"name": objective}], "batch_items": 128}],
+        "training": {"learning_rate": 1e-3, "warmup": 0.02, "decay": "cosine", "checks": 20},
+    }
+    if objective in DECODING:
+        made["decoder"] = _mirror(made["encoder"])
+        made["likelihood"] = {"name": "gaussian", "scale": "learned" if objective == "variational" else "fixed"}
+    return made
+
+
+# Elements along every axis that make a row of the encoder's grid.
+_PATCH = {"image": 2, "audio": 2, "series": 1}
+_DEPTH = {"dense": {"layers": 2}, "convolutional": {"halvings": 1}}
+
+
+def _mirror(encoder: Mapping[str, Any]) -> dict[str, Any]:
+    """The decoder that undoes the encoder: of the same build, width and depth."""
+    kept = ("name", "width", "layers", "heads", "halvings")
+    return {name: encoder[name] for name in kept if name in encoder}

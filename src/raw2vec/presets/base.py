@@ -1,0 +1,31 @@
+"""What all presets share: how large each encoder is at each size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SIZES: dict[str, dict[str, dict[str, int]]] = {
+    "tiny": {
+        "dense": {"width": 256, "layers": 0},
+        "recurrent": {"width": 128, "layers": 1},
+        "convolutional": {"width": 128, "layers": 2},
+        "transformer": {"width": 128, "layers": 2, "heads": 2},
+    },
+    "small": {
+        "dense": {"width": 512, "layers": 0},
+        "recurrent": {"width": 256, "layers": 1},
+        "convolutional": {"width": 256, "layers": 3},
+        "transformer": {"width": 256, "layers": 4, "heads": 4},
+    },
+    "base": {
+        "dense": {"width": 1024, "layers": 0},
+        "recurrent": {"width": 512, "layers": 2},
+        "convolutional": {"width": 512, "layers": 6},
+        "transformer": {"width": 512, "layers": 8, "heads": 8},
+    },
+}
+
+
+def sized(part: dict[str, Any], size: str) -> dict[str, Any]:
+    """An encoder or decoder as asked for, what was left open filled in by the size."""
+    return {**SIZES[size].get(str(part.get("name")), {}), **part}

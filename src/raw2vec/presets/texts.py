@@ -1,0 +1,60 @@
+"""Good recipes for texts and pairs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from raw2vec.presets.base import sized
+
+
+def tree(
+    kind: str,
+    columns: Mapping[str, str],
+    objective: str | None,
+    encoder: dict[str, Any] | None,
+    latent: int | None,
+    size: str,
+    views: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """The recipe but for its budget. Without an objective: `supervised` where there are labels, else `contrastive`.
+
+    Without an encoder: a bag of subwords that weighs tokens and places, which nothing beats in minutes on a CPU
+    (docs/log.md); for masked prediction a transformer. `views` are further pairs of columns to learn from.
+    """
+    objective = objective or ("supervised" if "label" in columns else "contrastive")
+    part = sized(encoder or _encoder(objective), size)
+    bag = part.get("name") == "dense"
+    return {
+        "kind": kind,
+        "raw": {"case": "lower", "words": "identifiers", "boundaries": "none" if bag else "cls-sep"},
+        "embedding": {"weights": "learned"} if bag else {},
+        "encoder": part,
+        "latent": {"name": "point", "width": latent or 0, "normalize": "unit"},
+        "stages": _stages(objective, bag, views),
+        "training": _training(bag),
+    }
+
+
+def _encoder(objective: str) -> dict[str, Any]:
+    return {"name": "transformer"} if objective == "masked" else {"name": "dense", "positions": "learned"}
+
+
+def _stages(objective: str, bag: bool, views: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    masked = {"objectives": [{"name": "masked"}], "batch_tokens": 4096}
+    if objective == "masked":
+        return [masked]
+    if objective == "supervised":
+        return [{"objectives": [{"name": "supervised"}], "batch_tokens": 4096}]
+    if bag:
+        return [{"objectives": [{"name": "contrastive", "drop": 0.2}], "batch_items": 1024, "views": views}]
+    contrastive = {"objectives": [{"name": "contrastive"}], "batch_items": 256, "views": views}
+    return [{**masked, "share": 0.5}, contrastive]
+
+
+def _training(bag: bool) -> dict[str, Any]:
+    if not bag:
+        return {"learning_rate": 1e-3}
+    optimizer = {"name": "adamw", "weight_decay": 0.0}
+    rates = {"learning_rate": 3e-3, "warmup": 0.15, "full_steps": 100}
+    return {"start": "lsa", **rates, "optimizer": optimizer, "precision": "float32"}
