@@ -1,0 +1,126 @@
+"""The way back as the facade has it: codes to items, new items, items between items, and how normal an item is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from raw2vec.errors import BadInput
+from raw2vec.folder import Model
+from raw2vec.seeding import Draws
+from raw2vec.use import detect, generate
+from raw2vec.use.encode import encode
+
+
+class Decoding(ABC):
+    """What a model with a decoder can do beyond encoding. Every method of one without raises BadInput.
+
+    Items come as users have them: uint8 pictures as uint8, rows of a table as dicts. Several are one array where they
+    are arrays of one shape, else a list.
+    """
+
+    @abstractmethod
+    def _parts(self) -> Model:
+        """Everything the model is made of; NotFittedError before there is one."""
+
+    @abstractmethod
+    def _device(self) -> torch.device:
+        """Where to work."""
+
+    def decode(self, Z: ArrayLike, sizes: ArrayLike | None = None) -> Any:
+        """The items that codes (n, L) stand for; a single code (L,) gives a single item.
+
+        sizes: how large the items are to be, where the model was trained on several sizes: (height, width) of pictures,
+        the length of sequences, one for all or one for each.
+        """
+        codes = Z if isinstance(Z, torch.Tensor) else np.asarray(Z)
+        single = codes.ndim == 1 and len(codes) > 0
+        items = generate.decode(self._placed(), codes[None] if single else codes, sizes)
+        return items[0] if single else _stacked(items)
+
+    def inverse_transform(self, X: ArrayLike) -> Any:
+        """scikit-learn's name for `decode`."""
+        return self.decode(X)
+
+    def reconstruct(self, X: Any) -> Any:
+        """Each item through its own code and back; a single item gives a single one."""
+        parts = self._placed()
+        items, single = parts.raw.items(X)
+        made = generate.reconstruct(parts, items)
+        return made[0] if single else _stacked(made)
+
+    def sample(self, n: int = 1, seed: int = 0, like: Any = None, sizes: ArrayLike | None = None) -> Any:
+        """n items that nobody has seen: same seed, same items.
+
+        Codes are drawn from the latent's prior, or, with `like`, from a mixture of Gaussians fitted to the codes of
+        these items; a latent without a prior needs it. sizes: as in `decode`; none: where sizes differ, those of items
+        of `like`, drawn as well.
+        """
+        parts = self._placed()
+        if like is None:
+            return _stacked(generate.sample(parts, n, seed, shapes=sizes))
+        items, _ = parts.raw.items(like)
+        codes = encode(parts.model, parts.raw, items).vectors
+        if sizes is None and parts.raw.form.shape is None and items:
+            sizes = _drawn_sizes(parts, items, n, seed)
+        return _stacked(generate.sample(parts, n, seed, codes=codes, shapes=sizes))
+
+    def interpolate(self, a: Any, b: Any, steps: int = 8) -> Any:
+        """`steps` items on the line from a's code to b's, their own reconstructions at its ends. Both of one size."""
+        parts = self._placed()
+        return _stacked(generate.interpolate(parts, _one(parts, a), _one(parts, b), steps))
+
+    def score_samples(self, X: Any, samples: int = 1, seed: int = 0) -> NDArray[np.float64]:
+        """How normal each item is, (n,) nats, higher is more so: its log-likelihood given its code, or, for a latent
+        that is a distribution, the evidence lower bound, the mean over `samples` draws. It is the whole item's."""
+        parts = self._placed()
+        return detect.score_samples(parts, parts.raw.items(X)[0], samples, seed)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """The mean of `score_samples`: what scikit-learn's searches make as large as they can. y is left alone."""
+        return float(self.score_samples(X).mean())
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Scores above the threshold, (n,): an item below zero counts as an anomaly."""
+        return self.score_samples(X) - self.threshold_
+
+    @property
+    def threshold_(self) -> float:
+        """The score below which an item counts as an anomaly, found while fitting."""
+        line = self._parts().report.get("threshold")
+        if line is None:
+            raise BadInput(
+                "This model knows no threshold between normal items and anomalies. Take one from items of your own: "
+                "raw2vec.use.detect.threshold(model.score_samples(items), contamination=0.1)."
+            )
+        return float(line)
+
+    def _placed(self) -> Model:
+        parts = self._parts()
+        parts.model.to(self._device())
+        return parts
+
+
+def _one(parts: Model, given: Any) -> Any:
+    items, _ = parts.raw.items(given)
+    if len(items) != 1:
+        raise BadInput(f"A line runs from one item to one other, but an end of it holds {len(items)}.")
+    return items[0]
+
+
+def _drawn_sizes(parts: Model, items: Sequence[Any], count: int, seed: int) -> NDArray[np.int64]:
+    """The grids (count, k) of items drawn by the seed."""
+    shapes = parts.raw.windows(items).ragged.shapes
+    luck = Draws(seed).uniform("size", torch.arange(count))
+    return np.asarray(shapes[(luck * len(shapes)).long()])
+
+
+def _stacked(items: list[Any]) -> Any:
+    """One array (n, …) where the items are arrays of one shape, else the list as it is."""
+    same = items and all(isinstance(item, np.ndarray) and item.shape == items[0].shape for item in items)
+    return np.stack(items) if same else items

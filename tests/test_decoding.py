@@ -1,0 +1,96 @@
+"""The facade's verbs of the way back: single and many, arrays and lists, seeds and thresholds."""
+
+import numpy as np
+import pytest
+import torch
+
+from raw2vec.decoding import Decoding
+from raw2vec.errors import BadInput
+from raw2vec.folder import Model
+from raw2vec.use import detect, generate
+from tiny_autoencoder import Arrays, doubtful, embedder_only, parts, pictures, reconstructed
+
+FIXED = Arrays(shape=(2, 3))
+SAME, MIXED = pictures((2, 3), (2, 3), (2, 3)), pictures((2, 3), (4, 1))
+
+
+class Facade(Decoding):
+    """Nothing but the way back."""
+
+    def __init__(self, model: Model):
+        self.model = model
+
+    def _parts(self) -> Model:
+        return self.model
+
+    def _device(self) -> torch.device:
+        return torch.device("cpu")
+
+
+def test_one_code_gives_one_item_and_many_of_one_shape_one_array() -> None:
+    model = Facade(parts(FIXED))
+    assert model.decode([0.2, 1.0]).shape == (2, 3)
+    many = model.decode([[0.2, 1.0], [0.4, 0.0]])
+    assert (many.shape, many.dtype) == ((2, 2, 3), np.uint8)
+    np.testing.assert_array_equal(model.inverse_transform(torch.tensor([[0.2, 1.0], [0.4, 0.0]])), many)
+
+
+def test_many_of_several_shapes_are_a_list() -> None:
+    model = Facade(parts())
+    made = model.decode([[0.2, 1.0], [0.4, 0.0]], sizes=[(1, 2), (3, 3)])
+    assert [item.shape for item in made] == [(1, 2), (3, 3)]
+    assert model.decode([0.2, 1.0], sizes=(1, 2)).shape == (1, 2)
+    assert model.decode(np.empty((0, 2)), sizes=(1, 2)) == []
+
+
+def test_reconstruct_gives_what_it_is_given() -> None:
+    model = Facade(parts())
+    np.testing.assert_allclose(model.reconstruct(SAME[0]), reconstructed(SAME[0]), atol=1)
+    assert model.reconstruct(np.stack(SAME)).shape == (3, 2, 3)
+    assert [item.shape for item in model.reconstruct(MIXED)] == [(2, 3), (4, 1)]
+
+
+def test_samples_by_the_prior_and_by_what_is_like_them() -> None:
+    model = Facade(parts(FIXED, doubtful()))
+    assert model.sample(5, seed=1).shape == (5, 2, 3)
+    np.testing.assert_array_equal(model.sample(5, seed=1), generate.sample(model.model, 5, 1))
+    dark = [np.full((2, 3), 3, np.uint8), np.full((2, 3), 4, np.uint8)]
+    assert model.sample(20, like=dark).max() < 8
+    assert model.sample(20, like=dark).tolist() == model.sample(20, like=dark).tolist()
+
+
+def test_samples_have_the_sizes_of_what_they_are_like() -> None:
+    model = Facade(parts())
+    made = model.sample(40, like=MIXED)
+    assert {item.shape for item in made} == {(2, 3), (4, 1)}
+    assert [item.shape for item in model.sample(40, like=MIXED)] == [item.shape for item in made]
+    assert model.sample(3, like=MIXED, sizes=(1, 1)).shape == (3, 1, 1)
+
+
+def test_a_line_between_two_items() -> None:
+    model = Facade(parts())
+    made = model.interpolate(SAME[0], SAME[1], steps=4)
+    assert made.shape == (4, 2, 3)
+    np.testing.assert_array_equal(made[[0, -1]], model.reconstruct(SAME[:2]))
+    with pytest.raises(BadInput, match="an end of it holds 3"):
+        model.interpolate(SAME[0], SAME)
+
+
+def test_scores_and_what_is_below_the_threshold() -> None:
+    model = Facade(parts(FIXED))
+    scores = model.score_samples(SAME)
+    np.testing.assert_array_equal(scores, detect.score_samples(model.model, SAME))
+    assert model.score(SAME) == scores.mean()
+    with pytest.raises(BadInput, match="knows no threshold"):
+        model.decision_function(SAME)
+    model.model.report["threshold"] = float(np.sort(scores)[1])
+    np.testing.assert_array_equal(model.decision_function(SAME) < 0, scores < np.sort(scores)[1])
+    assert model.threshold_ == np.sort(scores)[1]
+
+
+@pytest.mark.parametrize(
+    "use", [lambda m: m.decode([0, 0]), lambda m: m.reconstruct(SAME), lambda m: m.score(SAME), lambda m: m.sample()]
+)
+def test_a_model_without_a_way_back_says_so(use) -> None:
+    with pytest.raises(BadInput, match="no decoder"):
+        use(Facade(embedder_only()))
