@@ -9,6 +9,7 @@ from scipy.stats import skew
 from raw2vec.errors import BadInput, NonFinite
 from raw2vec.evaluate import SPACE, health
 from raw2vec.evaluate.health import (
+    active_units,
     alignment,
     dead_dimensions,
     duplicates,
@@ -121,3 +122,36 @@ def test_the_space_protocol():
     assert report.metrics["alignment"] == pytest.approx(0)
     assert report.metrics["compression"] < 1
     assert "alignment" not in SPACE.run(lambda asked, role: GAUSSIAN[: len(asked)], {"input": texts}).metrics
+
+
+def gaussian_latent(active: int) -> tuple[np.ndarray, np.ndarray]:
+    """Posterior means (3000, 32) of which `active` units vary, and their KLs: 2 nats there, next to none elsewhere."""
+    vary = np.arange(32) < active
+    return GAUSSIAN * np.where(vary, 1.0, 0.05), np.where(vary, 2.0, 0.001) * np.ones((3000, 1))
+
+
+def test_active_units_and_their_kl():
+    means, kl = gaussian_latent(20)
+    found = health(means, kl=kl)
+    assert found.active_units == active_units(means) == 20
+    assert found.kl == pytest.approx(20 * 2 + 12 * 0.001)
+    assert found.unit_kl == pytest.approx([2] * 20 + [0.001] * 12)
+    assert found.as_dict()["active_units"] == 20
+    assert "unit_kl" not in found.as_dict()
+    assert not any("carry information" in sentence for sentence in found.warnings())
+    assert active_units(np.array([[0.0, 0.0], [0.2, 0.1]])) == 1  # variances 0.02 and 0.005
+    assert health(means).active_units is None
+
+
+def test_a_collapsed_posterior_has_its_sentence():
+    means, kl = gaussian_latent(3)
+    assert health(means, kl=kl).warnings()[0] == (
+        "3 of 32 units carry information: the posterior has collapsed onto the prior in the others; "
+        "lower beta or raise free_bits"
+    )
+    assert said(means * 0.01, "0 of 32 units carry information", kl=kl)
+    assert said(GAUSSIAN[:, :1] * 0.01, "0 of 1 units carry information", kl=kl[:, :1])
+    with pytest.raises(BadInput, match=r"Vectors of shape \(3000, 32\) have KLs of shape \(3000, 3\)"):
+        health(means, kl=kl[:, :3])
+    with pytest.raises(NonFinite, match="The KL of item 7 is not finite"):
+        health(means, kl=np.where(np.arange(3000)[:, None] == 7, np.nan, kl))

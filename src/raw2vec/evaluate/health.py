@@ -14,6 +14,9 @@ from raw2vec.seeding import permutation
 SAMPLE = 4000
 """Vectors among which all pairs are looked at, for what is a mean over pairs."""
 
+ACTIVE = 0.01
+"""The variance of its posterior mean above which a unit counts as active."""
+
 
 @dataclass(frozen=True)
 class Health:
@@ -33,21 +36,31 @@ class Health:
     alignment: float | None = None
     random_alignment: float | None = None
     compression: float | None = None
+    kl: float | None = None
+    active_units: int | None = None
+    unit_kl: tuple[float, ...] | None = None
 
     def as_dict(self) -> dict[str, float]:
-        """The numbers that could be measured, JSON-ready."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """The numbers that could be measured, JSON-ready; `unit_kl`, which is one for each unit, stays an attribute."""
+        return {name: value for name, value in asdict(self).items() if value is not None and name != "unit_kl"}
 
     def warnings(self) -> list[str]:
         """A sentence for everything that is not as it should be, the worst first; none for a healthy space."""
         return [say(self) for ill, say in _SIGNS if ill(self)]
 
 
-def health(rows: np.ndarray, partners: np.ndarray | None = None, raw_bytes: int | None = None, seed: int = 0) -> Health:
+def health(
+    rows: np.ndarray,
+    partners: np.ndarray | None = None,
+    raw_bytes: int | None = None,
+    seed: int = 0,
+    kl: np.ndarray | None = None,
+) -> Health:
     """The report on vectors (n, L), n of 2 or more; `partners` (n, L) are the other halves of pairs.
 
-    `raw_bytes` is the size of the data encoded. Means over pairs are taken over at most 4,000 vectors, drawn with
-    `seed`. BadInput for fewer than two vectors, NonFinite with the row of one that is not finite.
+    `raw_bytes` is the size of the data encoded; `kl` (n, L), in nats, a Gaussian latent's, whose posterior means the
+    vectors then are. Means over pairs are taken over at most 4,000 vectors, drawn with `seed`. BadInput for fewer than
+    two vectors, NonFinite with the row of one that is not finite.
     """
     rows = np.asarray(rows, dtype=np.float64)
     if rows.ndim != 2 or len(rows) < 2:
@@ -56,6 +69,7 @@ def health(rows: np.ndarray, partners: np.ndarray | None = None, raw_bytes: int 
     if len(bad):
         raise NonFinite(f"The vector of item {bad[0]} is not finite ({len(bad)} of {len(rows)} are not).")
     sample = rows[permutation(len(rows), seed, "health")[:SAMPLE]]
+    each_kl = None if kl is None else unit_kl(kl, rows.shape)
     return Health(
         items=len(rows),
         width=rows.shape[1],
@@ -71,6 +85,9 @@ def health(rows: np.ndarray, partners: np.ndarray | None = None, raw_bytes: int 
         alignment=None if partners is None else alignment(rows, partners),
         random_alignment=None if partners is None else alignment(rows, np.roll(partners, 1, axis=0)),
         compression=None if raw_bytes is None else compression(rows, raw_bytes),
+        kl=None if each_kl is None else float(each_kl.sum()),
+        active_units=None if each_kl is None else active_units(rows),
+        unit_kl=None if each_kl is None else tuple(each_kl.tolist()),
     )
 
 
@@ -166,6 +183,28 @@ def compression(rows: np.ndarray, raw_bytes: int) -> float:
     return raw_bytes / (rows.size * 4)
 
 
+def active_units(means: np.ndarray) -> int:
+    """Units of a Gaussian latent whose posterior mean varies by over 0.01 among items (Burda et al. 2016, section 5.2).
+
+    The others have collapsed onto the prior: they say the same of every item. Good: above a quarter of the width.
+    """
+    return int((means.var(axis=0, ddof=1) > ACTIVE).sum())
+
+
+def unit_kl(kl: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """What each unit of a Gaussian latent tells of an item, (L,) nats: the mean of KL(q || p) (n, L) over items.
+
+    Good: above 0.01 wherever a unit is wanted. Its sum is what the codes cost, `kl`.
+    """
+    found = np.asarray(kl, dtype=np.float64)
+    if found.shape != shape:
+        raise BadInput(f"Vectors of shape {shape} have KLs of shape {found.shape}: each unit of each item needs one.")
+    bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(bad):
+        raise NonFinite(f"The KL of item {bad[0]} is not finite ({len(bad)} of {len(found)} are not).")
+    return found.mean(axis=0)
+
+
 def _spectrum(rows: np.ndarray) -> np.ndarray:
     """The variances (min(n, L),) along the principal components of (n, L) vectors, rounding noise taken for 0."""
     centred = rows - rows.mean(axis=0)
@@ -180,6 +219,13 @@ def _room(found: Health) -> int:
 
 
 _SIGNS: list[tuple[Callable[[Health], bool], Callable[[Health], str]]] = [
+    (
+        lambda h: h.active_units is not None and h.active_units < max(1, h.width / 4),
+        lambda h: (
+            f"{h.active_units} of {h.width} units carry information: the posterior has collapsed onto the prior in the "
+            "others; lower beta or raise free_bits"
+        ),
+    ),
     (
         lambda h: h.effective_rank == 0,
         lambda h: f"all {h.items} vectors are the same: the encoder takes no notice of its input",
