@@ -63,7 +63,7 @@ def test_rows_to_learn_from_of_ones_own():
     assert report.metrics["accuracy"] == 1
     odd = {"input": [*TEXTS[90:], TEXTS[0]], "label": [*labels[90:], "mauve"]}
     report = CLASSIFICATION.run(telling, odd, train=train)
-    assert any("1 of 31 measured texts were also learnt from" in note for note in report.notes)
+    assert any("1 of 31 measured items were also learnt from" in note for note in report.notes)
     assert any("1 of 31 measured rows have a class never learnt" in note for note in report.notes)
     with pytest.raises(BadInput, match="of one class"):
         CLASSIFICATION.run(telling, test, train={"input": TEXTS[:3], "label": ["red"] * 3})

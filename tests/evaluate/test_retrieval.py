@@ -155,7 +155,7 @@ def test_one_row_and_unusable_vectors():
     columns = {"input": ["a", "b"], "target": ["c", "d"]}
     with pytest.raises(NonFinite, match="input 1 is not finite"):
         RETRIEVAL.run(lambda texts, role: np.array([[1.0], [np.nan]]), columns)
-    with pytest.raises(BadInput, match=r"shape \(1, 2\) for 2 input texts"):
+    with pytest.raises(BadInput, match=r"shape \(1, 2\) for 2 input items"):
         RETRIEVAL.run(lambda texts, role: np.ones((1, 2)), columns)
     with pytest.raises(BadInput, match="1 dimensions and targets 2"):
         RETRIEVAL.run(lambda texts, role: np.ones((2, 1 if role == "input" else 2)), columns)

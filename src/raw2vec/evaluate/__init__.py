@@ -1,25 +1,55 @@
 """Named, versioned protocols that set an encoder beside what it has to beat, and the health of its space."""
 
+from functools import partial
+
 from raw2vec.errors import BadInput, nearest
+from raw2vec.evaluate.anomaly import Anomaly
+from raw2vec.evaluate.array_baselines import (
+    bernoulli,
+    gaussian,
+    histogram,
+    isolation_forest,
+    mean_item,
+    one_deviation,
+    pca,
+    pca_error,
+    pca_reconstruction,
+    raw_values,
+)
 from raw2vec.evaluate.base import Columns, Encode, Protocol, Report, table
 from raw2vec.evaluate.baselines import bm25, tfidf, tfidf_svd, word_overlap
 from raw2vec.evaluate.bootstrap import compare
-from raw2vec.evaluate.classification import Classification
+from raw2vec.evaluate.classification import Classification, Probe
 from raw2vec.evaluate.health import Health, Space, health
+from raw2vec.evaluate.likelihood import Bounds, Likelihood
 from raw2vec.evaluate.masked import Guesses, Masked
 from raw2vec.evaluate.probes import Classes, Numbers, Several
+from raw2vec.evaluate.rate import Point, curve
+from raw2vec.evaluate.reconstruction import Rebuilt, Reconstruction
 from raw2vec.evaluate.retrieval import Retrieval
 from raw2vec.evaluate.sts import Sts
 
 RETRIEVAL = Retrieval({"BM25": bm25, "TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, compare)
 STS = Sts({"TF-IDF": tfidf, "word overlap": word_overlap, "TF-IDF+SVD": tfidf_svd}, compare)
-CLASSIFICATION = Classification(
-    {"TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, compare, {"classes": Classes, "numbers": Numbers, "labels": Several}
-)
+PROBES: dict[str, type[Probe]] = {"classes": Classes, "numbers": Numbers, "labels": Several}
+CLASSIFICATION = Classification({"TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, compare, PROBES)
+ARRAY_CLASSIFICATION = Classification({"raw values": raw_values, "PCA": pca}, compare, PROBES)
 MASKED = Masked({}, compare)
 SPACE = Space({}, compare)
+RECONSTRUCTION = Reconstruction({"PCA": pca_reconstruction, "mean item": mean_item}, compare)
+ANOMALY = Anomaly({"isolation forest": isolation_forest, "PCA error": pca_error}, compare)
 
-PROTOCOLS: dict[str, Protocol] = {each.name: each for each in (RETRIEVAL, STS, CLASSIFICATION, MASKED, SPACE)}
+# Nats compare with nats of one kind only: densities, chances of a one, chances of 256 levels; texts' baseline is none.
+LIKELIHOOD = Likelihood({"a Gaussian an element": gaussian, "Gaussians of one deviation": one_deviation}, compare)
+BINARY_LIKELIHOOD = Likelihood({"a Bernoulli an element": bernoulli}, compare)
+LEVELS_LIKELIHOOD = Likelihood({"a histogram an element": histogram}, compare)
+TEXT_LIKELIHOOD = Likelihood({}, compare)
+
+PROTOCOLS: dict[str, Protocol] = {
+    each.name: each for each in (RETRIEVAL, STS, CLASSIFICATION, MASKED, SPACE, RECONSTRUCTION, LIKELIHOOD, ANOMALY)
+}
+
+rate_distortion = partial(curve, pca_reconstruction)
 
 
 def protocol(name: str) -> Protocol:
@@ -31,19 +61,30 @@ def protocol(name: str) -> Protocol:
 
 
 __all__ = [
+    "ANOMALY",
+    "ARRAY_CLASSIFICATION",
+    "BINARY_LIKELIHOOD",
     "CLASSIFICATION",
+    "LEVELS_LIKELIHOOD",
+    "LIKELIHOOD",
     "MASKED",
     "PROTOCOLS",
+    "RECONSTRUCTION",
     "RETRIEVAL",
     "SPACE",
     "STS",
+    "TEXT_LIKELIHOOD",
+    "Bounds",
     "Columns",
     "Encode",
     "Guesses",
     "Health",
+    "Point",
     "Protocol",
+    "Rebuilt",
     "Report",
     "health",
     "protocol",
+    "rate_distortion",
     "table",
 ]

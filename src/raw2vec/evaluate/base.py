@@ -14,15 +14,15 @@ from raw2vec.errors import BadInput, NonFinite
 Columns = Mapping[str, Sequence[Any]]
 """The data of an evaluation: one sequence of equal length for each role ("input", "target", "label")."""
 
-Encode = Callable[[Sequence[str], str], Any]
-"""Texts and their role to a matrix (n, L): a model gives an ndarray, a baseline may give a SciPy sparse matrix."""
+Encode = Callable[[Sequence[Any], str], Any]
+"""Items and their role to a matrix (n, L): a model gives an ndarray, a baseline may give a SciPy sparse matrix."""
 
-Baseline = Callable[[Sequence[str], int], Encode]
-"""Texts to learn from and a width to an encoder. A baseline has a model's own interface, so one code scores both."""
+Baseline = Callable[[Sequence[Any], int], Callable[..., Any]]
+"""Items to learn from and a width to what a model would be: an encoder, or whatever else its protocol measures."""
 
 Values = dict[str, np.ndarray]
 
-LOWER_IS_BETTER = frozenset({"mae", "nats", "perplexity"})
+LOWER_IS_BETTER = frozenset({"mae", "mse", "sse", "nats", "bits_per_dim", "perplexity"})
 """The metrics in which less is more; in every other one, more is."""
 
 MODEL = "model"
@@ -157,7 +157,8 @@ def verdicts(
     sentences = []
     for name, metrics in baselines.items():
         ours, theirs, share = model[headline], metrics[headline], ahead[name][headline]
-        figures = f"{headline} {ours:.3f} against {theirs:.3f}"
+        digits = max(_digits(ours), _digits(theirs))
+        figures = f"{headline} {ours:.{digits}f} against {theirs:.{digits}f}"
         if not (ours < theirs if headline in LOWER_IS_BETTER else ours > theirs):
             sentences.append(f"the encoder does not beat {name} ({figures})")
         elif share < 0.975:
@@ -167,15 +168,59 @@ def verdicts(
     return sentences
 
 
-def vectors(encode: Encode, texts: Sequence[str], role: str) -> np.ndarray:
-    """The model's vectors (n, L) float32, checked: one finite row a text, or BadInput, or NonFinite with the item."""
-    found = np.asarray(encode(texts, role), dtype=np.float32)
-    if found.ndim != 2 or len(found) != len(texts):
-        raise BadInput(f"The encoder gave an array of shape {found.shape} for {len(texts)} {role} texts.")
+def vectors(encode: Encode, items: Sequence[Any], role: str) -> np.ndarray:
+    """The model's vectors (n, L) float32, checked: one finite row an item, or BadInput, or NonFinite with the item."""
+    found = np.asarray(encode(items, role), dtype=np.float32)
+    if found.ndim != 2 or len(found) != len(items):
+        raise BadInput(f"The encoder gave an array of shape {found.shape} for {len(items)} {role} items.")
     bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
     if len(bad):
-        raise NonFinite(f"The vector of {role} {bad[0]} is not finite ({len(bad)} of {len(texts)} are not).")
+        raise NonFinite(f"The vector of {role} {bad[0]} is not finite ({len(bad)} of {len(items)} are not).")
     return found
+
+
+def per_item(values: Any, items: int, what: str) -> np.ndarray:
+    """One finite number an item, (items,) float64, or BadInput, or NonFinite with the item; `what` names them."""
+    found = np.asarray(values, dtype=np.float64)
+    if found.shape != (items,):
+        raise BadInput(f"The {what} have shape {found.shape} where {items} items need one number each.")
+    bad = np.flatnonzero(~np.isfinite(found))
+    if len(bad):
+        raise NonFinite(f"The {what} of item {bad[0]} is {found[bad[0]]} ({len(bad)} of {items} are not finite).")
+    return found
+
+
+def numbers(items: Sequence[Any]) -> list[np.ndarray]:
+    """Each item's numbers laid flat, (size,) float32 or wider: NaN is a missing one, uint8 pixels count as 255ths.
+
+    BadInput names an item that is no array of numbers, or that holds an infinite one.
+    """
+    return [_flat(item, place) for place, item in enumerate(items)]
+
+
+def _flat(item: Any, place: int) -> np.ndarray:
+    found = np.asarray(item)
+    if found.dtype.kind not in "biuf":
+        raise BadInput(f"Item {place} is a {type(item).__name__}, where an array of numbers is needed.")
+    if found.dtype == np.uint8:
+        found = found / np.float32(255)
+    found = found.astype(np.promote_types(found.dtype, np.float32), copy=False).ravel()
+    if np.isinf(found).any():
+        raise BadInput(f"Item {place} holds an infinite number; a missing one is NaN, and any other is finite.")
+    return found
+
+
+def learnt(
+    baselines: Mapping[str, Baseline], known: Sequence[Any], items: Sequence[Any], width: int
+) -> tuple[dict[str, Callable[..., Any]], list[str]]:
+    """The baselines after learning from `known`, to be measured on `items`.
+
+    None, and a note that says so, where the items are arrays of different shapes, which no baseline reads.
+    """
+    if baselines and len({np.shape(item) for each in (known, items) for item in each}) > 1:
+        names = " and ".join(baselines)
+        return {}, [f"the items differ in shape, so there is no {names} to set beside the model"]
+    return {name: learn(known, width) for name, learn in baselines.items()}, []
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -191,7 +236,7 @@ def table(report: Report) -> list[list[str]]:
     """
     columns = [[report.protocol, MODEL, *report.baselines]]
     for name, value in report.metrics.items():
-        digits = 3 if abs(value) < 100 else 0
+        digits = _digits(value)
         cell = f"{value:,.{digits}f}"
         if name == report.headline and name in report.intervals:
             low, high = report.intervals[name]
@@ -200,6 +245,13 @@ def table(report: Report) -> list[list[str]]:
         columns.append([name, cell, *("–" if rival is None else f"{rival:,.{digits}f}" for rival in rivals)])
     padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
     return [list(row) for row in zip(*padded, strict=True)]
+
+
+def _digits(value: float) -> int:
+    """Decimals that leave three digits to see, be it an accuracy of 0.912, a squared error of 0.00912 or 9,120 nats."""
+    if not math.isfinite(value) or 0.1 <= abs(value) < 100 or not value:
+        return 3
+    return 0 if abs(value) >= 100 else min(2 - math.floor(math.log10(abs(value))), 9)
 
 
 def _plain(value: Any) -> Any:

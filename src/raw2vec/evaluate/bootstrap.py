@@ -35,13 +35,20 @@ def resample(contestants: Mapping[str, Measured], seed: int, resamples: int = RE
 
 def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     """The percentile interval (Efron 1979) that holds `level` of the resampled values (R,)."""
-    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
+    with np.errstate(invalid="ignore"):  # between two infinite values there is no telling
+        low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
 def superiority(model: np.ndarray, baseline: np.ndarray, lower_is_better: bool = False) -> float:
-    """The share of paired resamples (R,) in which the model is better, a draw counting half: 0.5 is no difference."""
+    """The share of paired resamples (R,) in which the model is better, a draw counting half: 0.5 is no difference.
+
+    A resample in which the metric is undefined (NaN: no anomaly was drawn) tells neither way and is left out.
+    """
     difference = baseline - model if lower_is_better else model - baseline
+    difference = difference[~np.isnan(difference)]
+    if not len(difference):
+        return 0.5
     return float((difference > 0).mean() + (difference == 0).mean() / 2)
 
 

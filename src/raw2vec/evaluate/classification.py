@@ -1,6 +1,6 @@
 """Classification and regression on frozen vectors: what a linear probe and the nearest neighbours can read off them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 from typing import Protocol as Shape
@@ -8,7 +8,18 @@ from typing import Protocol as Shape
 import numpy as np
 
 from raw2vec.errors import BadInput
-from raw2vec.evaluate.base import MODEL, Baseline, Columns, Comparison, Encode, Measured, Protocol, Report, vectors
+from raw2vec.evaluate.base import (
+    MODEL,
+    Baseline,
+    Columns,
+    Comparison,
+    Encode,
+    Measured,
+    Protocol,
+    Report,
+    learnt,
+    vectors,
+)
 from raw2vec.labels import Labels
 from raw2vec.seeding import permutation
 
@@ -35,7 +46,8 @@ class Classification(Protocol):
     """A probe is fitted on the training rows' vectors and measured on the rows evaluated, and so is every baseline.
 
     With no training rows of their own, a fifth of the rows is measured and the rest learnt from, drawn with the seed,
-    class by class, identical texts on one side. What labels are (classes, several at once, numbers), `Labels` tells.
+    class by class, identical items on one side. What labels are (classes, several at once, numbers), `Labels` tells.
+    Items are texts or arrays, and the baselines must be such as read them.
     """
 
     name = "classification"
@@ -52,21 +64,28 @@ class Classification(Protocol):
 
     def run(self, model: Encode, columns: Columns, seed: int = 0, train: Columns | None = None) -> Report:
         started = perf_counter()
-        texts, labels = self.read(columns)
-        learnt_texts, learnt_labels = ([], []) if train is None else self.read(train)
-        texts, column = [*learnt_texts, *texts], [*learnt_labels, *labels]
+        items, labels = self.read(columns)
+        known_items, known_labels = ([], []) if train is None else self.read(train)
+        items, column = [*known_items, *items], [*known_labels, *labels]
+        same = [_identity(item) for item in items]
         found = Labels.learn(column)
         values = _values(found, column)
-        strata = values if found.task == "classes" else np.zeros(len(texts), dtype=np.int64)
-        test = np.arange(len(texts)) >= len(learnt_texts) if train is not None else _fifth(texts, strata, seed)
+        strata = values if found.task == "classes" else np.zeros(len(items), dtype=np.int64)
+        test = np.arange(len(items)) >= len(known_items) if train is not None else _fifth(same, strata, seed)
         probe = self.probes[found.task](values, test, _dealt(strata[~test], 3, seed, "folds"))
-        rows = vectors(model, texts, "input")
+        rows = vectors(model, items, "input")
         contestants = {MODEL: probe.read(rows), probe.blind_name: probe.blind()}
-        known = [text for text, held in zip(texts, test, strict=True) if not held]
-        for name, learn in self.baselines.items():
-            contestants[name] = probe.read(learn(known, rows.shape[1])(texts, "input"))
-        notes = [f"{(~test).sum()} rows were learnt from and {test.sum()} measured", *_gaps(texts, strata, test)]
-        return self.report(contestants, probe.headline, started, seed, notes)
+        known = [item for item, held in zip(items, test, strict=True) if not held]
+        baselines, notes = learnt(self.baselines, known, items, rows.shape[1])
+        for name, encode in baselines.items():
+            contestants[name] = probe.read(encode(items, "input"))
+        split = f"{(~test).sum()} rows were learnt from and {test.sum()} measured"
+        return self.report(contestants, probe.headline, started, seed, [split, *_gaps(same, strata, test), *notes])
+
+
+def _identity(item: Any) -> Hashable:
+    """Equal for equal items: a text itself, or what an array holds."""
+    return item if isinstance(item, str) else repr((np.shape(item), np.asarray(item).tobytes()))
 
 
 def _values(labels: Labels, column: list[Any]) -> np.ndarray:
@@ -75,13 +94,13 @@ def _values(labels: Labels, column: list[Any]) -> np.ndarray:
     return values[:, 0].astype(np.float64) * labels.scale + labels.mean if labels.task == "numbers" else values
 
 
-def _fifth(texts: Sequence[str], strata: np.ndarray, seed: int) -> np.ndarray:
-    """True for the fifth of the rows to measure, (n,): of each stratum (n,) alike, and identical texts together."""
-    _, first, which = np.unique(np.array(texts, dtype=object), return_index=True, return_inverse=True)
+def _fifth(items: Sequence[Hashable], strata: np.ndarray, seed: int) -> np.ndarray:
+    """True for the fifth of the rows to measure, (n,): of each stratum (n,) alike, and identical items together."""
+    _, first, which = np.unique(np.array(items, dtype=object), return_index=True, return_inverse=True)
     held: np.ndarray = (_dealt(strata[first], 5, seed, "held out") == 1)[which.ravel()]
     if not held.any():
         raise BadInput(
-            f"{len(texts)} rows ({len(first)} different texts) are too few to learn from some and measure the others."
+            f"{len(items)} rows ({len(first)} different items) are too few to learn from some and measure the others."
         )
     return held
 
@@ -95,12 +114,12 @@ def _dealt(strata: np.ndarray, hands: int, seed: int, purpose: str) -> np.ndarra
     return dealt
 
 
-def _gaps(texts: Sequence[str], strata: np.ndarray, test: np.ndarray) -> list[str]:
-    """What makes a figure easier or harder than it looks: texts that were also learnt from, classes that never were."""
-    known = {text for text, held in zip(texts, test, strict=True) if not held}
-    repeated = sum(text in known for text, held in zip(texts, test, strict=True) if held)
+def _gaps(items: Sequence[Hashable], strata: np.ndarray, test: np.ndarray) -> list[str]:
+    """What makes a figure easier or harder than it looks: items that were also learnt from, classes that never were."""
+    known = {item for item, held in zip(items, test, strict=True) if not held}
+    repeated = sum(item in known for item, held in zip(items, test, strict=True) if held)
     unseen = (~np.isin(strata[test], strata[~test])).sum()
-    notes = [f"{repeated} of {test.sum()} measured texts were also learnt from"] if repeated else []
+    notes = [f"{repeated} of {test.sum()} measured items were also learnt from"] if repeated else []
     if unseen:
         notes.append(f"{unseen} of {test.sum()} measured rows have a class never learnt, and count as wrong")
     return notes
