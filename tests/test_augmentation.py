@@ -1,4 +1,4 @@
-"""Masks, crops and drops of token ids: their rates, what they never touch, and that batch mates do not matter."""
+"""Masks, crops, drops and noise: their rates, what they never touch, and that batch mates do not matter."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from raw2vec.augmentation import crop, drop, mask
+from raw2vec.augmentation import add_noise, crop, drop, hide, mask
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
 
@@ -120,3 +120,60 @@ def test_a_drop_keeps_the_order_and_never_all(items, rate) -> None:
         assert len(kept) >= min(1, len(eligible))
         assert rate > 0 or kept == eligible
         assert rate < 1 or len(kept) == min(1, len(eligible))
+
+
+def numbers(count: int = 300, length: int = 40, channels: int = 2) -> tuple[Ragged, Tensor]:
+    values = torch.randn(count * length, channels, generator=torch.Generator().manual_seed(0))
+    return Ragged(values, torch.full((count, 1), length)), torch.arange(count)
+
+
+def pixels(level: int) -> tuple[Ragged, Tensor]:
+    return Ragged(torch.full((4000, 3), level, dtype=torch.uint8), torch.tensor([[20, 20]] * 10)), torch.arange(10)
+
+
+def test_noise_has_its_deviation_and_the_missing_stay_missing() -> None:
+    values, items = numbers()
+    values.values[::7, 1] = torch.nan
+    noise = (add_noise(values, items, Draws(0), deviation=0.3).values - values.values).double()
+    assert torch.equal(noise.isnan(), values.values.isnan())
+    kept = noise[~noise.isnan()]
+    assert float(kept.std()) == pytest.approx(0.3, rel=0.02)
+    assert float(kept.mean()) == pytest.approx(0, abs=0.01)
+    assert add_noise(values, items, Draws(0), deviation=0.0).values.nan_to_num().equal(values.values.nan_to_num())
+
+
+def test_noise_on_pixels_counts_in_255ths_and_stays_in_range() -> None:
+    values, items = pixels(128)
+    noisy = add_noise(values, items, Draws(0), deviation=0.1).values
+    assert noisy.dtype == torch.uint8
+    assert float(noisy.double().std()) == pytest.approx(25.5, rel=0.03)
+    assert float(noisy.double().mean()) == pytest.approx(128, abs=1)
+    values, items = pixels(250)
+    noisy = add_noise(values, items, Draws(0), deviation=0.2).values
+    assert int(noisy.max()) == 255
+    assert float((noisy == 255).double().mean()) == pytest.approx(0.465, abs=0.02), "nothing wraps around"
+
+
+def test_hidden_numbers_are_missing_and_hidden_pixels_black() -> None:
+    values, items = numbers()
+    hidden = hide(values, items, Draws(0), rate=0.3).values
+    assert float(hidden.isnan().double().mean()) == pytest.approx(0.3, abs=0.01)
+    assert torch.equal(hidden[~hidden.isnan()], values.values[~hidden.isnan()])
+    both = float((hidden[:, 0].isnan() & hidden[:, 1].isnan()).double().mean())
+    assert both == pytest.approx(0.09, abs=0.01), "each channel by itself"
+    values, items = pixels(9)
+    hidden = hide(values, items, Draws(0), rate=0.3).values
+    assert hidden.dtype == torch.uint8
+    assert set(hidden.unique().tolist()) == {0, 9}
+    assert float((hidden == 0).double().mean()) == pytest.approx(0.3, abs=0.02)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=5), st.sampled_from([(), (1,), (3,)]), st.integers(0, 4))
+def test_the_corruption_of_numbers_never_depends_on_batch_mates(lengths, channels, place) -> None:
+    place = place % len(lengths)
+    values = Ragged(torch.ones(sum(lengths), *channels), torch.tensor(lengths)[:, None])
+    known, own = torch.arange(len(lengths)) * 7 + 100, torch.tensor([place])
+    for change, options in ((add_noise, {"deviation": 1.0}), (hide, {"rate": 0.5})):
+        together = change(values, known, Draws(1, 2), **options).take(own)
+        alone = change(values.take(own), known[own], Draws(1, 2), **options)
+        assert together.values.nan_to_num(7).equal(alone.values.nan_to_num(7))

@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from raw2vec.seeding import Draws, generator, key, permutation
+from raw2vec.seeding import Draws, as_normal, generator, key, permutation
 
 items = st.lists(st.integers(0, 2**40), min_size=1, max_size=20, unique=True)
 
@@ -43,6 +44,33 @@ def test_draws_are_even_and_neighbours_know_nothing_of_each_other() -> None:
     grid = rows.view(2000, 50)
     assert abs(np.corrcoef(grid[:-1].flatten(), grid[1:].flatten())[0, 1]) < 0.01
     assert abs(np.corrcoef(grid[:, :-1].flatten(), grid[:, 1:].flatten())[0, 1]) < 0.01
+
+
+@given(items, st.integers(0, 6), st.integers(0, 3))
+def test_a_normal_draw_never_depends_on_batch_mates_or_on_its_width(numbers, width, more) -> None:
+    draws = Draws(3, 1)
+    whole = draws.normal("noise", torch.tensor(numbers), width)
+    assert whole.shape == (len(numbers), width)
+    assert whole.dtype == torch.float32
+    for number, row in zip(numbers, whole, strict=True):
+        assert torch.equal(draws.normal("noise", torch.tensor([number]), width + more)[0, :width], row)
+
+
+def test_normal_draws_are_normal() -> None:
+    found = Draws(0).normal("noise", torch.arange(400), 500).flatten().double()
+    assert found.isfinite().all()
+    assert stats.kstest(found.numpy(), "norm").pvalue > 0.01
+    assert abs(float(found.mean())) < 4 / len(found) ** 0.5
+    grid = found.view(400, 500)
+    assert abs(np.corrcoef(grid[:-1].flatten(), grid[1:].flatten())[0, 1]) < 0.01
+    assert abs(np.corrcoef(grid[:, :-1].flatten(), grid[:, 1:].flatten())[0, 1]) < 0.01
+
+
+def test_the_ends_of_the_normal_are_finite_and_alike() -> None:
+    ends = as_normal(torch.tensor([0.0, 1 - 2.0**-24, 0.5 - 2.0**-24, 0.5]))
+    assert 5 < float(ends[1]) < 6
+    assert ends[0] == -ends[1]
+    assert ends[2] == -ends[3]
 
 
 def test_keys_tell_every_part_apart() -> None:
