@@ -1,7 +1,11 @@
 """States become words, classes, labels or numbers, each with its likelihood in nats."""
 
+from __future__ import annotations
+
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +13,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from raw2vec.errors import BadInput
 from raw2vec.layers import activation as activation_called
+from raw2vec.likelihood import Gaussian, Likelihood, drawn
+from raw2vec.patches import join, patch_sizes
 from raw2vec.ragged import Ragged
 
 
@@ -26,6 +32,140 @@ class Readout(nn.Module, ABC):
     @abstractmethod
     def sample(self, states: Ragged, shapes: Tensor, luck: Tensor) -> Ragged:
         """The same drawn from the likelihood by numbers `luck` (N, C) in [0, 1)."""
+
+
+class PatchReadout(Readout):
+    """One state a patch to the likelihood of every number in it: the way back from a PatchEmbedding's grids.
+
+    Each state goes through one linear map to the likelihood's parameters for every element and channel of its patch;
+    what lies beyond an item's edge is left. dimensions, shape and patch are the embedding's. values: "pixels" are uint8
+    where they come from and go to, and 255ths for the likelihood; "numbers" are what they are. Raises BadInput for
+    states on other grids than the items' patches, and for items of other channels.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        channels: int,
+        dimensions: int,
+        likelihood: Likelihood,
+        shape: Sequence[int] | None = None,
+        patch: int = 0,
+        values: Literal["pixels", "numbers"] = "numbers",
+    ):
+        super().__init__()
+        if values not in ("pixels", "numbers"):
+            raise BadInput(f"Values are 'pixels' or 'numbers', not '{values}'.")
+        self.channels, self.values = channels, values
+        self.sizes = patch_sizes(patch, dimensions, shape)
+        self.likelihood = likelihood
+        self.linear = nn.Linear(inputs, math.prod(self.sizes) * channels * likelihood.parameters_each)
+        _begin(self)
+
+    def log_prob(self, states: Ragged, items: Ragged) -> Tensor:
+        if items.values.shape[1:] != (self.channels,):
+            found = tuple(items.values.shape[1:])
+            raise BadInput(f"Elements have the shape {found}, where the readout gives {self.channels} channels.")
+        numbers = items.values / 255 if items.values.dtype == torch.uint8 else items.values
+        return self.likelihood.log_prob(self._each(states, items.shapes), numbers).sum(dim=-1)
+
+    def mode(self, states: Ragged, shapes: Tensor) -> Ragged:
+        return Ragged(self._units(self.likelihood.mode(self._each(states, shapes))), shapes)
+
+    def sample(self, states: Ragged, shapes: Tensor, luck: Tensor) -> Ragged:
+        return Ragged(self._units(self.likelihood.sample(self._each(states, shapes), luck)), shapes)
+
+    def _each(self, states: Ragged, shapes: Tensor) -> Tensor:
+        """States (N', inputs) to each element's parameters, (N, C, P)."""
+        patches = self.linear(states.values).unflatten(1, (math.prod(self.sizes), -1))
+        return join(states.replace(patches), shapes, self.sizes).values.unflatten(1, (self.channels, -1))
+
+    def _units(self, numbers: Tensor) -> Tensor:
+        if self.values == "pixels":
+            return (numbers * 255).round().clamp(0, 255).to(torch.uint8)
+        return numbers.float()
+
+
+class ColumnReadout(Readout):
+    """One state a column to the likelihood of what stands there: the way back from a ColumnEmbedding's rows.
+
+    Each column has a map of its own: a number is Gaussian (a density), with the deviation, fixed or learned, that all
+    columns of numbers share, which are standardised; a category is one of its codes (a probability). Code 0, a value
+    that is not known, has its likelihood, which tells a strange row from a common one, and is never generated.
+    categories is the embedding's. Raises BadInput for rows of another number of columns.
+    """
+
+    numeric: Tensor
+    order: Tensor
+
+    def __init__(
+        self,
+        inputs: int,
+        categories: Sequence[int],
+        deviation: float = 1.0,
+        scale: Literal["fixed", "learned"] = "fixed",
+    ):
+        super().__init__()
+        self.categories = tuple(categories)
+        self.coded = [place for place, known in enumerate(self.categories) if known]
+        numeric = [place for place, known in enumerate(self.categories) if not known]
+        self.gaussian = Gaussian(deviation, scale)
+        self.weight = nn.Parameter(torch.randn(len(numeric), inputs) * inputs**-0.5)
+        self.bias = nn.Parameter(torch.zeros(len(numeric)))
+        self.linears = nn.ModuleList(nn.Linear(inputs, self.categories[place] + 1) for place in self.coded)
+        _begin(self)
+        self.register_buffer("numeric", torch.tensor(numeric, dtype=torch.long), persistent=False)
+        order = torch.tensor([*numeric, *self.coded], dtype=torch.long).argsort()
+        self.register_buffer("order", order, persistent=False)
+
+    def log_prob(self, states: Ragged, items: Ragged) -> Tensor:
+        columns, values = self._rows(states.values, items.shapes), self._rows(items.values, items.shapes).squeeze(-1)
+        numbers = self.gaussian.log_prob(self._means(columns), values[:, self.numeric])
+        codes = [
+            _log_prob_known(logits, values[:, place])
+            for place, logits in zip(self.coded, self._logits(columns), strict=True)
+        ]
+        return self._table(numbers, codes).flatten()
+
+    def mode(self, states: Ragged, shapes: Tensor) -> Ragged:
+        columns = self._rows(states.values, shapes)
+        codes = [logits[:, 1:].argmax(dim=1) + 1 for logits in self._logits(columns)]
+        return Ragged(self._table(self.gaussian.mode(self._means(columns)), codes).float().view(-1, 1), shapes)
+
+    def sample(self, states: Ragged, shapes: Tensor, luck: Tensor) -> Ragged:
+        columns, luck = self._rows(states.values, shapes), self._rows(luck, shapes).squeeze(-1)
+        numbers = self.gaussian.sample(self._means(columns), luck[:, self.numeric])
+        codes = [
+            drawn(logits[:, 1:], luck[:, place]) + 1
+            for place, logits in zip(self.coded, self._logits(columns), strict=True)
+        ]
+        return Ragged(self._table(numbers, codes).float().view(-1, 1), shapes)
+
+    def _rows(self, values: Tensor, shapes: Tensor) -> Tensor:
+        """Values (N, D) of rows with these shapes as (B, columns, D)."""
+        columns = len(self.categories)
+        if bool((shapes != columns).any()) or len(values) != len(shapes) * columns:
+            raise BadInput(f"These are no rows of a table of {columns} columns: make them with the table's own kind.")
+        return values.unflatten(0, (len(shapes), columns))
+
+    def _means(self, states: Tensor) -> Tensor:
+        """(B, columns, inputs) to the numbers' parameters, (B, numbers, 1)."""
+        return ((states[:, self.numeric] * self.weight).sum(dim=-1) + self.bias)[..., None]
+
+    def _logits(self, states: Tensor) -> list[Tensor]:
+        """(B, columns, inputs) to each coded column's logits, (B, codes)."""
+        return [way(states[:, place]) for place, way in zip(self.coded, self.linears, strict=True)]
+
+    def _table(self, numbers: Tensor, codes: Sequence[Tensor]) -> Tensor:
+        """Numbers (B, numbers) and (B,) of each coded column, in the table's order: (B, columns)."""
+        together = torch.cat([numbers, *(column[:, None].to(numbers.dtype) for column in codes)], dim=1)
+        return together[:, self.order]
+
+
+def _log_prob_known(logits: Tensor, codes: Tensor) -> Tensor:
+    """How likely codes (B,) are, nats; zero for NaN, which is missing."""
+    missing = codes.isnan()
+    return _log_prob(logits, codes.masked_fill(missing, 0.0).long()).masked_fill(missing, 0.0)
 
 
 class Words(nn.Module):
