@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from raw2vec.cli import app
 
 Run = Callable[..., Result]
+ARRAYS = ("digits.npy", "readings.parquet")
 
 
 @pytest.fixture
@@ -17,12 +18,23 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Run:
     """`run("fit", "a.txt", "--out", "m")` in a folder with a few files; the facade is `facade_double`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "raw2vec.system", facade_double)
+    for worker in ("generated", "scored"):
+        monkeypatch.setitem(sys.modules, f"raw2vec.cli.{worker}", facade_double)
     monkeypatch.delenv("RAW2VEC_DEBUG", raising=False)
     facade_double.calls.clear()
     facade_double.trouble.clear()
-    for name in ("tickets.csv", "notes.txt", "pairs.jsonl", "reviews.tsv", "new.tsv", "test.jsonl", "test.tsv"):
+    for name in (
+        "tickets.csv",
+        "notes.txt",
+        "pairs.jsonl",
+        "reviews.tsv",
+        "new.tsv",
+        "test.jsonl",
+        "test.tsv",
+        *ARRAYS,
+    ):
         (tmp_path / name).write_text("x\n")
-    for name in ("tickets", "finder", "stars", "tickets.store"):
+    for name in ("tickets", "finder", "stars", "digits", "sensors", "tickets.store"):
         (tmp_path / name).mkdir()
     return lambda *words, **options: CliRunner().invoke(app, list(words), **options)
 

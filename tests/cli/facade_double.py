@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 calls: list[tuple[str, Any]] = []
 """What was asked of the facade, in order."""
@@ -145,3 +145,42 @@ class Predictions:
 
     def write(self, out: str) -> None:
         calls.append(("write", out))
+
+
+@dataclass(frozen=True)
+class Made:
+    """As `raw2vec.cli.generated` has it."""
+
+    items: int
+    truncated: int = 0
+
+
+def reconstructed(model: Any, data: str, column: str | None, items: int | None, out: str) -> Made:
+    calls.append(("reconstruct", {"data": data, "column": column, "items": items, "out": out}))
+    return Made(32, 3)
+
+
+def sampled(model: Any, count: int, seed: int, like: str | None, column: str | None, out: str) -> Made:
+    calls.append(("sample", {"count": count, "seed": seed, "like": like, "column": column, "out": out}))
+    return Made(count)
+
+
+def interpolated(model: Any, data: str, column: str | None, ends: tuple[int, int], steps: int, out: str) -> Made:
+    calls.append(("interpolate", {"data": data, "column": column, "ends": ends, "steps": steps, "out": out}))
+    return Made(steps)
+
+
+class Scored(NamedTuple):
+    """As `raw2vec.cli.scored` has it."""
+
+    items: int = 20
+    anomalies: int = 2
+    threshold: float = -12.5
+    truncated: int = 1
+    empty: int = 3
+
+
+def scored(model: Any, data: str, column: str | None, contamination: float | None, out: str, progress: Any) -> Scored:
+    calls.append(("score", {"data": data, "column": column, "contamination": contamination, "out": out}))
+    progress(20)
+    return Scored()

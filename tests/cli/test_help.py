@@ -11,7 +11,8 @@ import typer
 
 from raw2vec.cli import app
 
-COMMANDS = ("fit", "embed", "index", "search", "predict", "evaluate", "inspect", "demo")
+COMMANDS = ("fit", "embed", "index", "search", "predict", "reconstruct", "sample", "interpolate", "score")
+COMMANDS += ("evaluate", "inspect", "demo")
 
 
 def examples(name: str) -> list[list[str]]:

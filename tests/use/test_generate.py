@@ -10,7 +10,7 @@ from torch import nn
 from raw2vec.errors import BadInput, NonFinite
 from raw2vec.latents import Point, Quantised
 from raw2vec.use import generate
-from raw2vec.use.generate import decode, interpolate, reconstruct, sample
+from raw2vec.use.generate import decode, interpolate, reconstruct, sample, seen
 from tiny_autoencoder import Arrays, doubtful, embedder_only, parts, pictures, reconstructed
 
 sizes = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=8)
@@ -201,3 +201,10 @@ def test_the_model_is_left_as_it_was() -> None:
     model.model.train()
     decode(model, [[0, 0]])
     assert model.model.training
+
+
+def test_items_as_the_model_sees_them() -> None:
+    strip = np.arange(5, dtype=np.float32)
+    np.testing.assert_array_equal(seen(parts(Arrays(dimensions=1, room=2)), [strip])[0], strip)
+    np.testing.assert_array_equal(seen(parts(Arrays(dimensions=1, room=2, cut=True)), [strip])[0], strip[:2])
+    assert seen(parts(), []) == []

@@ -9,13 +9,16 @@ from raw2vec.cli.app import Commands
 from raw2vec.cli.demo import demo
 from raw2vec.cli.evaluate import evaluate
 from raw2vec.cli.fit import fit
+from raw2vec.cli.generate import interpolate, reconstruct, sample
 from raw2vec.cli.inspect import inspect
 from raw2vec.cli.predict import predict
+from raw2vec.cli.score import score
 from raw2vec.cli.search import search
 from raw2vec.cli.vectors import embed, index
 
 app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode="rich")
-for command in (fit, embed, index, search, predict, evaluate, inspect, demo):
+COMMANDS = (fit, embed, index, search, predict, reconstruct, sample, interpolate, score, evaluate, inspect, demo)
+for command in COMMANDS:
     app.command()(command)
 
 

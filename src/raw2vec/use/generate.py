@@ -53,6 +53,14 @@ def reconstruct(parts: Model, items: Sequence[Any]) -> list[Any]:
     return parts.raw.restore(_joined(made, windows.owners, len(items)))
 
 
+def seen(parts: Model, items: Sequence[Any]) -> list[Any]:
+    """The items as the model sees them, to set beside reconstructions: read, resized and cut, and back."""
+    if not len(items):
+        return []
+    windows = parts.raw.windows(items)
+    return parts.raw.restore(_joined(windows.ragged, windows.owners, len(items)))
+
+
 def sample(
     parts: Model,
     count: int,

@@ -64,7 +64,7 @@ def write(kind: str, out: str | Path, shown: Shown) -> None:
     """
     out = Path(out)
     writer = writer_for(kind, out)
-    with _whole(out, folder=not out.suffix) as partial:
+    with replacing(out, folder=not out.suffix) as partial:
         writer(partial, shown)
 
 
@@ -199,7 +199,7 @@ _WRITERS: dict[str, dict[str, Writer]] = {
 
 
 @contextmanager
-def _whole(out: Path, folder: bool) -> Iterator[Path]:
+def replacing(out: Path, folder: bool = False) -> Iterator[Path]:
     """A place to write to, which takes the name `out` in one step when the block ends well, or is removed."""
     partial = out.with_name(f".{out.name}.partial-{uuid.uuid4().hex[:8]}")
     try:
