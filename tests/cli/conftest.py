@@ -10,7 +10,8 @@ from typer.testing import CliRunner, Result
 from raw2vec.cli import app
 
 Run = Callable[..., Result]
-ARRAYS = ("digits.npy", "readings.parquet")
+FILES = ("tickets.csv", "notes.txt", "pairs.jsonl", "reviews.tsv", "new.tsv", "test.jsonl", "test.tsv")
+FILES += ("digits.npy", "readings.parquet")
 
 
 @pytest.fixture
@@ -23,16 +24,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Run:
     monkeypatch.delenv("RAW2VEC_DEBUG", raising=False)
     facade_double.calls.clear()
     facade_double.trouble.clear()
-    for name in (
-        "tickets.csv",
-        "notes.txt",
-        "pairs.jsonl",
-        "reviews.tsv",
-        "new.tsv",
-        "test.jsonl",
-        "test.tsv",
-        *ARRAYS,
-    ):
+    for name in FILES:
         (tmp_path / name).write_text("x\n")
     for name in ("tickets", "finder", "stars", "digits", "sensors", "tickets.store"):
         (tmp_path / name).mkdir()
