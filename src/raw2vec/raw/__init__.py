@@ -1,6 +1,7 @@
 """Kinds of raw data, each one file: items as users have them to Ragged, and back."""
 
 from raw2vec.raw.base import Form, Raw, Windows
+from raw2vec.raw.image import Image
 from raw2vec.raw.text import Text
 
-__all__ = ["Form", "Raw", "Text", "Windows"]
+__all__ = ["Form", "Image", "Raw", "Text", "Windows"]

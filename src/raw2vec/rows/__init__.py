@@ -5,30 +5,40 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from shutil import copyfileobj
 from typing import Any
 
+import numpy as np
+
 from raw2vec.errors import BadInput, nearest
-from raw2vec.rows.base import FileRows, Joined, Rows, opened
+from raw2vec.rows.arrays import Arrays
+from raw2vec.rows.base import Joined, Rows, opened
 from raw2vec.rows.columnar import Arrow, Parquet
 from raw2vec.rows.columns import Guess, guess_text, guess_text_column, text_column, text_columns
 from raw2vec.rows.delimited import Delimited
+from raw2vec.rows.files import MEDIA, Files, media_kind
+from raw2vec.rows.items import item_column
 from raw2vec.rows.lines import JsonArray, JsonLines, TextLines
 from raw2vec.rows.memory import Memory
+from raw2vec.rows.objects import Objects
 from raw2vec.rows.python_source import TESTS, VENDORED, PythonFunctions, python_functions, source_files
 
 __all__ = [
     "TESTS",
     "VENDORED",
+    "Arrays",
+    "Files",
     "Guess",
     "Joined",
     "Memory",
+    "Objects",
     "PythonFunctions",
     "Rows",
     "guess_text",
     "guess_text_column",
+    "item_column",
     "open_rows",
     "python_functions",
     "text_column",
@@ -46,6 +56,8 @@ _FORMATS = {
     ".arrow": "arrow",
     ".feather": "arrow",
     ".txt": "txt",
+    ".npy": "numpy",
+    ".npz": "numpy",
 }
 _READERS: dict[str | None, type[JsonLines | JsonArray | Parquet | Arrow | TextLines]] = {
     "jsonl": JsonLines,
@@ -55,12 +67,16 @@ _READERS: dict[str | None, type[JsonLines | JsonArray | Parquet | Arrow | TextLi
     "txt": TextLines,
 }
 
+_SUFFIXES = f"{', '.join(_FORMATS)}, each but the last two with .gz as well, {', '.join(MEDIA)}"
+
 
 def open_rows(data: Any, wanted: Sequence[str] = ()) -> Rows:
     """Rows from a path, '-' for standard input, or Python objects, with the columns `wanted` known to be there.
 
-    A path is a file (csv, tsv, jsonl, json, parquet, arrow, feather or txt, perhaps .gz), a folder of such files of one
-    format, or a source tree of .py files (one row a function; see PythonFunctions). Python objects: see Memory.of.
+    A path is a file (csv, tsv, jsonl, json, parquet, arrow, feather or txt, perhaps .gz; npy or npz), a folder of such
+    files of one format, a folder of pictures or sounds (see Files) or one of them, or a source tree of .py files (one
+    row a function; see PythonFunctions). Python objects: see Memory.of, and with arrays or PIL images among them
+    Objects.of; an array of three axes or more: Arrays.of.
     Raises BadInput where there is nothing to read, no row, or not the columns, with the file, the line and the reason.
     """
     if isinstance(data, Rows):
@@ -68,7 +84,7 @@ def open_rows(data: Any, wanted: Sequence[str] = ()) -> Rows:
     elif isinstance(data, str | Path):
         rows = _standard_input(wanted) if str(data) == "-" else _path(Path(data), wanted)
     else:
-        rows = Memory.of(data)
+        rows = _objects(list(data) if isinstance(data, Iterator) else data)
     if next(iter(rows.batches(1)), None) is None:
         left_out = f" (left out: {'; '.join(rows.skipped[:3])})" if rows.skipped else ""
         raise BadInput(f"{_sentence_case(rows.name)} holds no rows{left_out}.")
@@ -77,24 +93,32 @@ def open_rows(data: Any, wanted: Sequence[str] = ()) -> Rows:
     return rows
 
 
+def _objects(data: Any) -> Rows:
+    if isinstance(data, np.ndarray) and data.ndim > 2:
+        return Arrays.of(data)
+    return Objects.of(data) or Memory.of(data)
+
+
 def _path(path: Path, wanted: Sequence[str]) -> Rows:
     if path.is_dir():
         return _folder(path, wanted)
     if not path.exists():
         beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
         raise BadInput(f"There is no file or folder {path}.{nearest(path.name, beside)}")
-    return _file(path, _format(path), wanted)
+    return Files(path.parent, [path]) if media_kind(path) else _file(path, _format(path), wanted)
 
 
-def _file(path: Path, form: str | None, wanted: Sequence[str], name: str | None = None) -> FileRows:
+def _file(path: Path, form: str | None, wanted: Sequence[str], name: str | None = None) -> Rows:
     if form in ("csv", "tsv"):
         return Delimited(path, wanted, form == "tsv", name)
+    if form == "numpy":
+        return Arrays.open(path, wanted, name)
     if form == "json":
         # Many a .json holds an object a line.
         form = "jsonl" if _beginning(path, name or str(path)).startswith(b"{") else "json array"
     if form not in _READERS:
         suffix = f"with the suffix '{path.suffix}'" if path.suffix else "without a suffix"
-        raise BadInput(f"{path}: a file {suffix} cannot be read. These can: {', '.join(_FORMATS)}, and each with .gz.")
+        raise BadInput(f"{path}: a file {suffix} cannot be read. These can: {_SUFFIXES}.")
     return _READERS[form](path, name)
 
 
@@ -104,16 +128,19 @@ def _format(path: Path) -> str | None:
 
 
 def _folder(path: Path, wanted: Sequence[str]) -> Rows:
-    """Data files of one format read as one, or, where .py files are in the majority, a source tree."""
+    """Data files of one format read as one; where those are the most, pictures or sounds, or a source tree."""
     files = [item for item in sorted(path.rglob("*")) if _visible(item.relative_to(path)) and item.is_file()]
     readable = [item for item in files if _format(item)]
     sources = sum(1 for _ in source_files(path))
+    media = sum(1 for item in files if media_kind(item))
+    if media > max(sources, len(readable)):
+        return Files(path, files)
     if sources > len(readable):
         return PythonFunctions(path)
     if not readable:
         found = Counter(item.suffix or item.name for item in files)
         holds = ", ".join(f"{count} {suffix}" for suffix, count in found.most_common(5)) or "no files"
-        raise BadInput(f"{path} holds nothing that can be read ({holds}). These can: {', '.join(_FORMATS)}, .py.")
+        raise BadInput(f"{path} holds nothing that can be read ({holds}). These can: {_SUFFIXES}, .py.")
     formats = Counter(str(_format(item)) for item in readable)
     if len(formats) > 1:
         kinds = ", ".join(f"{count} {form}" for form, count in formats.most_common())
