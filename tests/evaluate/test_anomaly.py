@@ -76,7 +76,7 @@ def test_unusable_labels_scores_and_rows():
         ANOMALY.run(lambda items: [1, 0], {**two, "label": [0, "odd"]})
     with pytest.raises(BadInput, match="All 2 rows are normal items"):
         ANOMALY.run(lambda items: [1, 0], {**two, "label": [0, 0]})
-    with pytest.raises(NonFinite, match="The scores of item 1 is nan"):
+    with pytest.raises(NonFinite, match="Of the scores, item 1's is nan"):
         ANOMALY.run(lambda items: [1, np.nan], two)
     with pytest.raises(BadInput, match=r"The scores have shape \(1,\)"):
         ANOMALY.run(lambda items: [1], two)

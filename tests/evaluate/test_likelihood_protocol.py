@@ -20,7 +20,10 @@ def test_a_uniform_model_takes_eight_bits_a_dimension_at_256_levels():
     report = LIKELIHOOD.run(flat, {"input": ROWS}, levels=256)
     assert report.protocol == "likelihood/1"
     assert report.metrics == pytest.approx({"nats": 0, "bits_per_dim": 8})
-    assert LIKELIHOOD.run(flat, {"input": ROWS}).metrics["bits_per_dim"] == 0
+    bare = LIKELIHOOD.run(flat, {"input": ROWS})
+    assert bare.metrics["bits_per_dim"] == 0
+    for name, metrics in bare.baselines.items():  # the correction is everyone's
+        assert report.baselines[name]["bits_per_dim"] == pytest.approx(metrics["bits_per_dim"] + 8)
     nats = Bounds(np.full(40, 6), log_likelihood=np.full(40, -6 * np.log(256)))
     counted = LEVELS_LIKELIHOOD.run(lambda items: nats, {"input": ROWS})  # probabilities need no correction
     assert counted.metrics["bits_per_dim"] == pytest.approx(8)
@@ -92,7 +95,7 @@ def test_bounds_that_say_nothing(bounds, said):
 
 
 def test_what_is_not_finite_or_not_in_range():
-    with pytest.raises(NonFinite, match="The KLs of item 1 is nan"):
+    with pytest.raises(NonFinite, match=r"Of the KLs, item 1's is nan \(1 of 2 are not finite\)"):
         LIKELIHOOD.run(lambda items: Bounds([1, 1], elbo=[0, 0], kl=[0, np.nan]), {"input": [[0.0], [1.0]]})
     with pytest.raises(BadInput, match=r"Item 1 holds a number outside \[0, 1\]"):
         BINARY_LIKELIHOOD.run(lambda items: Bounds([1, 1], elbo=[0, 0]), {"input": [[0.0], [1.5]]})

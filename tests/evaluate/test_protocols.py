@@ -1,6 +1,7 @@
 """What every protocol shares: names and versions, the columns asked for, reports as JSON and as a table."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,15 @@ def test_the_table_lines_up():
         ["unigram", "0.100", "6.000", "–"],
     ]
     assert len({len("  ".join(row)) for row in rows}) == 1
+
+
+def test_small_figures_keep_three_digits():
+    small = replace(REPORT, metrics={"mse": 0.00912, "sse": float("inf")}, baselines={"PCA": {"mse": 0.0101}})
+    assert [[cell.strip() for cell in row[1:]] for row in table(small)] == [
+        ["mse", "sse"],
+        ["0.00912", "inf"],
+        ["0.01010", "–"],
+    ]
 
 
 def test_the_model_is_judged_by_its_headline():

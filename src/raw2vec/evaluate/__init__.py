@@ -38,8 +38,9 @@ MASKED = Masked({}, compare)
 SPACE = Space({}, compare)
 RECONSTRUCTION = Reconstruction({"PCA": pca_reconstruction, "mean item": mean_item}, compare)
 ANOMALY = Anomaly({"isolation forest": isolation_forest, "PCA error": pca_error}, compare)
+TEXT_ANOMALY = Anomaly({}, compare)
 
-# Nats compare with nats of one kind only: densities, chances of a one, chances of 256 levels; texts' baseline is none.
+# Nats compare with nats of one kind only: densities, chances of a one, chances of 256 levels.
 LIKELIHOOD = Likelihood({"a Gaussian an element": gaussian, "Gaussians of one deviation": one_deviation}, compare)
 BINARY_LIKELIHOOD = Likelihood({"a Bernoulli an element": bernoulli}, compare)
 LEVELS_LIKELIHOOD = Likelihood({"a histogram an element": histogram}, compare)
@@ -73,6 +74,7 @@ __all__ = [
     "RETRIEVAL",
     "SPACE",
     "STS",
+    "TEXT_ANOMALY",
     "TEXT_LIKELIHOOD",
     "Bounds",
     "Columns",

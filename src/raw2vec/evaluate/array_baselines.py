@@ -87,7 +87,10 @@ def bernoulli(items: Sequence[Any], width: int) -> PerItem:
 
 
 def gaussian(items: Sequence[Any], width: int) -> PerItem:
-    """Each element a Gaussian with a mean and a deviation of its own: nats, a density."""
+    """Each element a Gaussian with a mean and a deviation of its own: nats, a density.
+
+    Hard to beat where some elements never vary (the borders of pictures), which it knows to LEAST_DEVIATION.
+    """
     means, variances = _moments(items)
     return _density(means, np.sqrt(variances))
 

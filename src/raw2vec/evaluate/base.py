@@ -186,7 +186,7 @@ def per_item(values: Any, items: int, what: str) -> np.ndarray:
         raise BadInput(f"The {what} have shape {found.shape} where {items} items need one number each.")
     bad = np.flatnonzero(~np.isfinite(found))
     if len(bad):
-        raise NonFinite(f"The {what} of item {bad[0]} is {found[bad[0]]} ({len(bad)} of {items} are not finite).")
+        raise NonFinite(f"Of the {what}, item {bad[0]}'s is {found[bad[0]]} ({len(bad)} of {items} are not finite).")
     return found
 
 

@@ -28,8 +28,9 @@ class Likelihood(Protocol):
     """The negative log-likelihood of an item, `nats`, and `bits_per_dim`, the same an element in bits.
 
     It is the importance-weighted bound where the model gives one, else the ELBO; `elbo` and `kl` stand beside it.
-    Values in [0, 1] that are really one of `levels` and have a density (not a probability) are told apart by log2
-    `levels` more bits an element: a uniform density on 256 levels takes 8 bits (Theis et al. 2016).
+    A density of values in [0, 1] that are really one of `levels` is brought to the probability of a level by log2
+    `levels` more bits an element, so that a uniform one takes 8 bits at 256 levels (Theis et al. 2016). A model that
+    gives probabilities needs no `levels`.
 
     Baselines must speak of what the model speaks of: densities for a density, probabilities for a probability. They
     learn from `train`, or else from the measured items themselves.
