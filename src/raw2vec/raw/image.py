@@ -118,7 +118,7 @@ class Image(Raw):
         content = _encoded(item, 0) if not isinstance(item, np.ndarray | Pillow.Image) else None
         if content is not None:
             return torch.frombuffer(bytearray(content), dtype=torch.uint8)
-        return torch.from_numpy(_decoded(item, 0) if isinstance(item, Pillow.Image) else np.ascontiguousarray(item))
+        return torch.tensor(_decoded(item, 0) if isinstance(item, Pillow.Image) else item)
 
     def thaw(self, tensor: Tensor) -> Any:
         return tensor.numpy() if tensor.ndim > 1 else tensor.numpy().tobytes()
