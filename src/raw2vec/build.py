@@ -1,34 +1,68 @@
 """From a recipe to its parts: the only tables from names to classes."""
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import fields
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from raw2vec.embedding import TokenEmbedding
+from raw2vec import decoders
+from raw2vec.decoders import Decoder
+from raw2vec.embedding import ColumnEmbedding, Embedding, PatchEmbedding, TokenEmbedding
 from raw2vec.encoders import Convolutional, Dense, Encoder, Recurrent, Transformer
 from raw2vec.errors import BadInput
-from raw2vec.latents import Point
-from raw2vec.models import Embedder
-from raw2vec.objectives import Contrastive, Masked, Objective, Supervised
-from raw2vec.raw import Text
+from raw2vec.latents import Gaussian, Latent, Point, Quantised
+from raw2vec.likelihood import Bernoulli, Categorical, DiscretisedLogistic, Likelihood
+from raw2vec.likelihood import Gaussian as Normal
+from raw2vec.models import AnyModel, Autoencoder, Embedder
+from raw2vec.objectives import Contrastive, Masked, Objective, Reconstruction, Supervised, Variational
+from raw2vec.raw import Form, Image, Raw, Text
+from raw2vec.readout import ColumnReadout, PatchReadout, Readout
 from raw2vec.recipe import Part, Recipe
 from raw2vec.seeding import key
 from raw2vec.settings import checked, construct, known
 
-RAWS = {"text": Text, "pairs": Text}
+RAWS: dict[str, type[Raw]] = {
+    "text": Text,
+    "pairs": Text,
+    "image": Image,
+}
+EMBEDDINGS: dict[str, type[Embedding]] = {"text": TokenEmbedding, "pairs": TokenEmbedding, "table": ColumnEmbedding}
 ENCODERS: dict[str, Callable[..., Encoder]] = {
     "dense": Dense,
     "recurrent": Recurrent,
     "convolutional": Convolutional,
     "transformer": Transformer,
 }
-LATENTS = {"point": Point}
-OBJECTIVES: dict[str, type[Objective]] = {"masked": Masked, "contrastive": Contrastive, "supervised": Supervised}
+LATENTS: dict[str, type[Latent]] = {"point": Point, "gaussian": Gaussian, "quantised": Quantised}
+DECODERS: dict[str, type[Decoder]] = {
+    "dense": decoders.Dense,
+    "recurrent": decoders.Recurrent,
+    "convolutional": decoders.Convolutional,
+    "transformer": decoders.Transformer,
+}
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "bernoulli": Bernoulli,
+    "gaussian": Normal,
+    "discretised-logistic": DiscretisedLogistic,
+    "categorical": Categorical,
+}
+OBJECTIVES: dict[str, type[Objective]] = {
+    "masked": Masked,
+    "contrastive": Contrastive,
+    "supervised": Supervised,
+    "reconstruction": Reconstruction,
+    "variational": Variational,
+}
 
-# What parts are given by their neighbours: never a setting of a recipe.
-_GIVEN = ("inputs", "width", "vocabulary", "latent", "mask_id", "ordinary", "outcomes", "task")
+DECODING = ("reconstruction", "variational")
+"""Objectives that need a decoder."""
+
+# What parts are given by the data and by their neighbours: never a setting of a recipe.
+_FACTS = dict.fromkeys((*(field.name for field in fields(Form)), "inputs", "places", "latent", "before"))
+_GIVEN = {**_FACTS, **dict.fromkeys(("width", "mask_id", "ordinary", "outcomes", "task"))}
 
 
 def resolve(recipe: Recipe) -> Recipe:
@@ -39,42 +73,92 @@ def resolve(recipe: Recipe) -> Recipe:
     if recipe.training.minutes is None and recipe.training.steps is None:
         raise BadInput("The recipe has no budget: give it training.minutes or training.steps.")
     raw = checked(known(RAWS, recipe.kind, "kind of data"), recipe.raw, f"The {recipe.kind}", {})
-    encoder = _part(ENCODERS, recipe.encoder, "encoder", {"inputs": 0})
+    encoder = _part(ENCODERS, recipe.encoder, "encoder")
     width = {"width": encoder.settings["width"]} | recipe.embedding
-    embedding = checked(TokenEmbedding, width, "The embedding", {"vocabulary": 0})
-    latent = _part(LATENTS, recipe.latent, "latent", {"inputs": 0})
+    embedding = checked(_embedding(recipe.kind), width, "The embedding", _FACTS)
+    latent = _part(LATENTS, recipe.latent, "latent")
     stages = [
         stage.model_copy(update={"objectives": tuple(_objective(part) for part in stage.objectives)})
         for stage in recipe.stages
     ]
+    _refuse_unlabelled(recipe)
     parts = {"raw": raw, "encoder": encoder, "embedding": embedding, "latent": latent, "stages": tuple(stages)}
-    return recipe.model_copy(update=parts)
+    return recipe.model_copy(update=parts | _way_back(recipe))
 
 
-def build_raw(recipe: Recipe) -> Text:
+def _refuse_unlabelled(recipe: Recipe) -> None:
+    named = [part.name for stage in recipe.stages for part in stage.objectives]
+    wanted = [name for name in named if OBJECTIVES[name].needs == "labels"]
+    if wanted and "label" not in recipe.columns:
+        raise BadInput(f"The objective '{wanted[0]}' learns labels: name their column with --label, or hand in y.")
+
+
+def _way_back(recipe: Recipe) -> dict[str, Part]:
+    """The decoder's settings and its likelihood's, where there is a decoder."""
+    needed = [part.name for stage in recipe.stages for part in stage.objectives if part.name in DECODING]
+    if recipe.decoder is None:
+        if needed:
+            raise BadInput(f"The objective '{needed[0]}' needs a decoder: name one, {', '.join(DECODERS)}.")
+        return {}
+    if recipe.kind in ("text", "pairs"):
+        raise BadInput("Texts cannot be decoded yet: leave the decoder out, or choose another kind of data.")
+    likelihood = _part(LIKELIHOODS, recipe.likelihood or Part(name="gaussian"), "likelihood")
+    return {"decoder": _part(DECODERS, recipe.decoder, "decoder"), "likelihood": likelihood}
+
+
+def build_raw(recipe: Recipe) -> Raw:
     """The raw kind of the recipe, not yet learned."""
-    made: Text = RAWS[recipe.kind](**recipe.raw)
+    made: Raw = RAWS[recipe.kind](**recipe.raw)
     return made
 
 
-def build_model(recipe: Recipe, raw: Text) -> Embedder:
-    """The model of a resolved recipe, its weights drawn from the recipe's seed."""
+def build_model(recipe: Recipe, raw: Raw) -> AnyModel:
+    """The model of a resolved recipe, its weights drawn from its seed; an Autoencoder where there is a decoder."""
     with torch.random.fork_rng([]):
         torch.manual_seed(key(recipe.seed, "weights"))
-        embedding = TokenEmbedding(vocabulary=raw.size, **recipe.embedding)
-        encoder = ENCODERS[recipe.encoder.name](inputs=recipe.embedding["width"], **recipe.encoder.settings)
-        latent = LATENTS[recipe.latent.name](inputs=encoder.width, **recipe.latent.settings)
-        return Embedder(embedding, encoder, latent)
+        facts: dict[str, Any] = dict(vars(raw.form))
+        embedding = construct(_embedding(recipe.kind), recipe.embedding, "The embedding", **facts)
+        facts |= {"inputs": embedding.width}
+        encoder = _made(ENCODERS, recipe.encoder, "encoder", facts)
+        grid = None if raw.form.shape is None else embedding.grids(torch.tensor([raw.form.shape]))
+        last = None if grid is None else encoder.grids(grid)[-1]
+        facts |= {"inputs": encoder.width, "places": 0 if last is None else int(last.prod())}
+        latent = _made(LATENTS, recipe.latent, "latent", facts)
+        embedder = Embedder(embedding, encoder, latent)
+        if recipe.decoder is None:
+            return embedder
+        rows = None if grid is None else tuple(grid[0].tolist())
+        facts |= {"latent": latent.width, "shape": rows, "places": math.prod(rows or (0,)), "before": 0}
+        decoder = _made(DECODERS, recipe.decoder, "decoder", facts)
+        return Autoencoder(embedder, decoder, _readout(recipe, vars(raw.form) | {"inputs": decoder.width}))
 
 
-def build_objectives(recipe: Recipe, raw: Text, model: Embedder, task: str | None, outcomes: int) -> nn.ModuleDict:
+def _made(table: Mapping[str, Callable[..., Any]], part: Part, what: str, facts: Mapping[str, Any]) -> Any:
+    return construct(table[part.name], part.settings, f"The {what} '{part.name}'", **facts)
+
+
+def _embedding(kind: str) -> type[Embedding]:
+    return EMBEDDINGS.get(kind, PatchEmbedding)
+
+
+def _readout(recipe: Recipe, facts: Mapping[str, Any]) -> Readout:
+    assert recipe.likelihood is not None, "resolve fills it in"
+    if recipe.kind == "table":
+        return ColumnReadout(facts["inputs"], facts["categories"], **recipe.likelihood.settings)
+    values: Literal["pixels", "numbers"] = "pixels" if recipe.kind == "image" else "numbers"
+    likelihood = _made(LIKELIHOODS, recipe.likelihood, "likelihood", {})
+    given = {name: facts[name] for name in ("inputs", "channels", "dimensions", "shape")}
+    return PatchReadout(**given, patch=recipe.embedding["patch"], likelihood=likelihood, values=values)
+
+
+def build_objectives(recipe: Recipe, raw: Raw, model: AnyModel, task: str | None, outcomes: int) -> nn.ModuleDict:
     """Each objective of the recipe, by stage and name ("1/contrastive"). `task` and `outcomes` are the labels' own."""
     given = {
         "width": model.encoder.width,
-        "vocabulary": raw.size,
+        "vocabulary": raw.form.vocabulary,
         "latent": model.latent.width,
-        "mask_id": raw.mask,
-        "ordinary": raw.ordinary,
+        "mask_id": raw.mask if isinstance(raw, Text) else 0,
+        "ordinary": raw.ordinary if isinstance(raw, Text) else range(0),
         "outcomes": outcomes,
         "task": task or "classes",
     }
@@ -88,12 +172,12 @@ def build_objectives(recipe: Recipe, raw: Text, model: Embedder, task: str | Non
     return made
 
 
-def _part(table: Mapping[str, Callable[..., Any]], part: Part, what: str, given: Mapping[str, Any]) -> Part:
+def _part(table: Mapping[str, Callable[..., Any]], part: Part, what: str, given: Mapping[str, Any] = _FACTS) -> Part:
     constructor = known(table, part.name, what)
     settings = checked(constructor, part.settings, f"The {what} '{part.name}'", given)
     return type(part)(name=part.name, **settings)
 
 
 def _objective(part: Part) -> Part:
-    made = _part(OBJECTIVES, part, "objective", dict.fromkeys(_GIVEN))
+    made = _part(OBJECTIVES, part, "objective", _GIVEN)
     return type(part)(**{**made.model_dump(), "weight": getattr(part, "weight", 1.0)})

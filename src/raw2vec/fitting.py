@@ -7,6 +7,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -15,6 +16,7 @@ from raw2vec.corpus import Corpus
 from raw2vec.embedding import TokenEmbedding
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
+from raw2vec.ragged import Ragged
 from raw2vec.recipe import Recipe, Role, Stage
 from raw2vec.rows import Rows
 from raw2vec.seeding import Draws, key
@@ -28,15 +30,17 @@ from raw2vec.train.optimizers import optimizer
 from raw2vec.train.prepare import prepare
 from raw2vec.train.start import begin
 
+SEEN = 5000  # training items that baselines learn from
 JUDGED = 512  # held-out items a check looks at
 
 
 @dataclass
 class Fitted:
-    """What a fit gives: the model, some held-out rows by role, and how it went."""
+    """What a fit gives: the model, some held-out rows by role and some seen ones as tensors, and how it went."""
 
     model: Model
     held: dict[Role, list[Any]]
+    seen: Ragged | None
     history: list[dict[str, Any]]
     steps: int
     seconds: float
@@ -80,7 +84,15 @@ def fit_model(
     parts = Model(recipe, data.raw, model, objectives, data.labels, metrics=metrics.close())
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
     left_out = [f"left out: {sentence}" for sentence in rows.skipped]
-    return Fitted(parts, data.held, state.history, state.step, trainer.budget.seconds, counts, left_out)
+    return Fitted(
+        parts, data.held, _seen(data.corpus), state.history, state.step, trainer.budget.seconds, counts, left_out
+    )
+
+
+def _seen(corpus: Corpus) -> Ragged | None:
+    """Some of what was trained on, for baselines to learn from; none of texts, which read for themselves."""
+    rows = np.flatnonzero(~corpus.held & (corpus.lengths[:, 0] > 0))[:SEEN]
+    return corpus.gather(rows, 0) if corpus.values.ndim > 1 else None
 
 
 def working_precision(name: str, device: torch.device) -> torch.dtype:

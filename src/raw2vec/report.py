@@ -8,10 +8,13 @@ from typing import Any
 
 import torch
 
-from raw2vec.evaluate import CLASSIFICATION, RETRIEVAL, Encode, Report, health
+from raw2vec.evaluate import ARRAY_CLASSIFICATION, CLASSIFICATION, RETRIEVAL, Encode, Report, health
 from raw2vec.fitting import Fitted
+from raw2vec.folder import Model
 from raw2vec.interchange import refusal
+from raw2vec.measure import reconstruction
 from raw2vec.recipe import Role
+from raw2vec.use.detect import score_samples, threshold
 
 GOLDEN = 4  # inputs whose vectors a folder keeps
 FEWEST = 20  # held-out rows below which nothing is claimed
@@ -21,9 +24,16 @@ def judged(fitted: Fitted, encode: Encode, data: str) -> str:
     """Puts the report and the golden vectors into the fitted model, and gives its model card."""
     parts = fitted.model
     parts.report = report(fitted, judge(fitted, encode, parts.recipe.seed), encode, data)
-    golden = [text for text in fitted.held.get("input", []) if text][:GOLDEN] or ["raw2vec"]
+    golden = [item for item in fitted.held.get("input", []) if _there(item)][:GOLDEN] or _stand_in(fitted)
     parts.golden = (golden, encode(golden, "input"))
     return card(fitted, parts.report)
+
+
+def _stand_in(fitted: Fitted) -> list[Any]:
+    """Where nothing was held out: a word, or the first items that were trained on."""
+    if fitted.seen is None:
+        return ["raw2vec"]
+    return fitted.model.raw.restore(fitted.seen.split(GOLDEN)[0])
 
 
 def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
@@ -35,10 +45,15 @@ def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
     held = complete(fitted.held)
     if len(held.get("input", ())) < FEWEST:
         return None
+    if fitted.model.recipe.decoder is not None:
+        return reconstruction(fitted.model, held["input"], fitted.seen, seed)
     if "label" in held:
-        return CLASSIFICATION.run(encode, {"input": held["input"], "label": held["label"]}, seed)
+        probes = ARRAY_CLASSIFICATION if fitted.seen is not None else CLASSIFICATION
+        return probes.run(encode, {"input": held["input"], "label": held["label"]}, seed)
     if "target" in held:
         return RETRIEVAL.run(encode, {"input": held["input"], "target": held["target"]}, seed)
+    if fitted.seen is not None:
+        return None
     halves = [half for half in map(cut_in_two, held["input"]) if half]
     if len(halves) < FEWEST:
         return None
@@ -47,8 +62,12 @@ def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
 
 def complete(held: dict[Role, list[Any]]) -> dict[Role, list[Any]]:
     """The held-out rows in which no column is missing."""
-    rows = [row for row in zip(*held.values(), strict=True) if all(cell not in (None, "") for cell in row)]
+    rows = [row for row in zip(*held.values(), strict=True) if all(map(_there, row))]
     return {role: [row[place] for row in rows] for place, role in enumerate(held)}
+
+
+def _there(cell: Any) -> bool:
+    return cell is not None and not (isinstance(cell, str) and not cell)
 
 
 def cut_in_two(text: str) -> tuple[str, str] | None:
@@ -60,8 +79,8 @@ def cut_in_two(text: str) -> tuple[str, str] | None:
 
 def report(fitted: Fitted, found: Report | None, encode: Encode, data: str) -> dict[str, Any]:
     """report.json: held-out metrics and baselines, the space's health, and all that is needed to do it again."""
-    texts = [text for text in fitted.held.get("input", []) if text]
-    space = health(encode(texts, "input")).as_dict() if len(texts) > 1 else {}
+    items = [item for item in fitted.held.get("input", []) if _there(item)]
+    space = health(encode(items, "input")).as_dict() if len(items) > 1 else {}
     made: dict[str, Any] = {
         "metrics": found.metrics if found else {},
         "baselines": found.baselines if found else {},
@@ -77,10 +96,16 @@ def report(fitted: Fitted, found: Report | None, encode: Encode, data: str) -> d
         "seconds": round(fitted.seconds, 2),
         "seed": fitted.model.recipe.seed,
         "data": data,
+        "threshold": _threshold(fitted.model, items),
         "hardware": hardware(),
         "versions": {name: version(name) for name in ("raw2vec", "torch", "tokenizers", "numpy")},
     }
     return made
+
+
+def _threshold(parts: Model, items: list[Any]) -> float | None:
+    """The score that a tenth of the held-out items does not reach; None without a decoder."""
+    return threshold(score_samples(parts, items)) if parts.recipe.decoder is not None and items else None
 
 
 def hardware() -> str:

@@ -32,10 +32,14 @@ def permutation(count: int, *parts: object) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Draws:
-    """What an objective draws for the items of one epoch: the same for an item whichever batch it meets."""
+    """What an objective draws for the items of one epoch: the same for an item whichever batch it meets.
+
+    share: how much of its stage is done, from 0 to 1, for what rises or falls on the way; no draw depends on it.
+    """
 
     seed: int
     epoch: int = 0
+    share: float = 1.0
 
     def uniform(self, purpose: str, items: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Numbers in [0, 1), float32 on the items' device: (B,), or with `lengths` (B,) one a row, (N,)."""

@@ -18,6 +18,7 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
 from raw2vec import folder, presets
+from raw2vec.decoding import Decoding
 from raw2vec.errors import BadFolder, BadInput, TruncationWarning
 from raw2vec.evaluate import Report
 from raw2vec.fitting import fit_model, working_precision
@@ -28,6 +29,7 @@ from raw2vec.report import judged
 from raw2vec.rows import open_rows
 from raw2vec.train.base import Listener
 from raw2vec.use.classify import predicted, supervised
+from raw2vec.use.detect import flags
 from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.encode import Encoded, encode, features
 from raw2vec.use.index import Indexed, Space, index, model_of, store_for
@@ -36,18 +38,19 @@ from raw2vec.use.progress import bar
 from raw2vec.use.stores import Hit, open_store
 
 TOLERANCE = 1e-4  # how far a golden vector may be off on other hardware
-
 __all__ = ["Raw2Vec", "TruncationWarning", "fit", "load", "model_of"]
 
 
-class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """An encoder of your own data, as a scikit-learn estimator with sentence-transformers' habits.
 
-    objective: contrastive, masked or supervised; none: by what the data hold (labels: supervised; else contrastive).
+    objective: contrastive, masked, supervised, reconstruction or variational; none: by what the data hold.
     encoder: dense, recurrent, convolutional or transformer, or a mapping with its settings; none: by the objective.
+    decoder: the way back, one of the same four; none: the encoder's mirror, for the two objectives that need one.
     latent: numbers in a vector; none: the encoder's width. size: tiny, small or base.
     minutes, steps: the budget of `fit`, one of them; none: five minutes.
-    kind: text or pairs; none: by the data. recipe: a recipe or its file, instead of all of the above.
+    kind: text, pairs, image, audio, series or table; none: by the data.
+    recipe: a recipe or its file, instead of all of the above.
     settings: changes to the recipe by dotted key, such as {"encoder.layers": 2}.
     seed: same seed, data, machine and steps, same weights. device: none for a GPU where there is one, else the CPU.
     """
@@ -56,6 +59,7 @@ class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self,
         objective: str | None = None,
         encoder: str | Mapping[str, Any] | None = None,
+        decoder: str | None = None,
         latent: int | None = None,
         size: str = "small",
         minutes: float | None = None,
@@ -66,7 +70,7 @@ class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         seed: int = 0,
         device: str | None = None,
     ):
-        self.objective, self.encoder, self.latent, self.size = objective, encoder, latent, size
+        self.objective, self.encoder, self.decoder, self.latent, self.size = objective, encoder, decoder, latent, size
         self.minutes, self.steps, self.kind, self.recipe = minutes, steps, kind, recipe
         self.settings, self.seed, self.device = settings, seed, device
 
@@ -196,7 +200,9 @@ class Raw2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return np.asarray(a @ b.T)
 
     def predict(self, X: Sequence[str]) -> NDArray[Any]:
-        """What the supervised head says: a class, a list of labels or a number for each text."""
+        """What the supervised head says of each item, or, of a decoder without one: 1 normal, -1 an anomaly."""
+        if self._parts().labels is None and self._parts().recipe.decoder is not None:
+            return flags(self.decision_function(X))
         return predicted(self._parts(), self.transform(X)).labels
 
     def predict_proba(self, X: Sequence[str]) -> NDArray[np.float32]:

@@ -29,8 +29,8 @@ from raw2vec.cli.base import (
 )
 from raw2vec.errors import BadInput
 
-KINDS = ("text", "pairs")
-OBJECTIVES = ("contrastive", "masked", "supervised")
+KINDS = ("text", "pairs", "image", "audio", "series", "table")
+OBJECTIVES = ("contrastive", "masked", "supervised", "reconstruction", "variational")
 ENCODERS = ("dense", "recurrent", "convolutional", "transformer")
 SIZES = ("tiny", "small", "base")
 
@@ -50,6 +50,7 @@ def fit(
     kind: Annotated[str | None, _choice("--kind", KINDS, "What the data are")] = None,
     objective: Annotated[str | None, _choice("--objective", OBJECTIVES, "What is learned")] = None,
     encoder: Annotated[str | None, _choice("--encoder", ENCODERS, "What learns it")] = None,
+    decoder: Annotated[str | None, _choice("--decoder", ENCODERS, "What leads back from a vector")] = None,
     size: Annotated[str | None, _choice("--size", SIZES, "How large it is")] = None,
     latent: Annotated[
         int | None, typer.Option("--latent", metavar="N", callback=above_zero, help="Numbers in a vector.")
@@ -84,7 +85,8 @@ def fit(
     there(*data, *([recipe] if recipe else []))
     if minutes and steps:
         raise BadInput("A budget is --minutes or --steps, not both.")
-    chosen: dict[str, Any] = {"kind": kind, "objective": objective, "encoder": encoder, "latent": latent, "size": size}
+    chosen: dict[str, Any] = {"kind": kind, "objective": objective, "encoder": encoder, "decoder": decoder}
+    chosen |= {"latent": latent, "size": size}
     options = {name: value for name, value in chosen.items() if value is not None}
     budget = {"minutes": minutes, "steps": steps, "seed": seed}
     changes = changed(settings or [])

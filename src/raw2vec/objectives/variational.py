@@ -32,6 +32,8 @@ class Variational(Objective):
     bound: the "elbo", or the tighter one of "importance" weighted samples (Burda et al. 2016): the elbo for one sample,
         and with many nearer and nearer to the likelihood itself.
     beta: how much the codes' cost counts (Higgins et al. 2017).
+    warmup: share of the stage in which beta rises from zero (Bowman et al. 2016), so that codes are learned before they
+        are dear.
     free_bits: nats that each unit of the code may cost on average, for nothing (Kingma et al. 2016, appendix C.8), so
         that the code is not given up before it is learned.
     To this comes what the latent asks for itself, `Posterior.penalty`.
@@ -44,25 +46,30 @@ class Variational(Objective):
         samples: int = 1,
         bound: Literal["elbo", "importance"] = "elbo",
         beta: float = 1.0,
+        warmup: float = 0.0,
         free_bits: float = 0.0,
     ):
         super().__init__()
         if samples < 1:
             raise BadInput(f"A variational objective draws at least 1 sample an item, not {samples}.")
-        if beta < 0 or free_bits < 0:
-            raise BadInput(f"beta is {beta:g} and free_bits is {free_bits:g}, but neither may be below zero.")
+        if min(beta, free_bits, warmup) < 0:
+            raise BadInput(
+                f"beta is {beta:g}, warmup {warmup:g} and free_bits {free_bits:g}, but none may be below zero."
+            )
         if bound == "importance" and free_bits:
             raise BadInput("The importance bound has no cost by unit that could be free: set free_bits to 0.")
         self.samples, self.bound, self.beta, self.free_bits = samples, bound, beta, free_bits
+        self.warmup = warmup
 
     def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         sides = [self._told(model, items, batch.items, draws, role) for role, items in batch.sides.items()]
         told = Told(*(torch.cat(each) for each in zip(*sides, strict=True)))
+        beta = self.beta * (min(1.0, draws.share / self.warmup) if self.warmup else 1.0)
         kl, reconstruction = told.kl.sum(dim=1).mean(), -told.log_likelihoods.mean()
         if self.bound == "importance":
-            minimised = -log_mean_exp(told.log_likelihoods + self.beta * told.log_ratios, dim=1).mean()
+            minimised = -log_mean_exp(told.log_likelihoods + beta * told.log_ratios, dim=1).mean()
         else:
-            minimised = reconstruction + self.beta * told.kl.mean(dim=0).clamp(min=self.free_bits).sum()
+            minimised = reconstruction + beta * told.kl.mean(dim=0).clamp(min=self.free_bits).sum()
         return {
             "variational": minimised + told.penalties.mean(),
             "kl": kl,

@@ -33,7 +33,7 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
             alike=kind == "table" or rows.alike,
             views=source_views(rows, columns),
             encoder=dict(encoder) if isinstance(encoder, Mapping) else encoder,
-            **{name: options[name] for name in ("objective", "latent", "size", "minutes", "steps", "seed")},
+            **{name: options[name] for name in ("objective", "decoder", "latent", "size", "minutes", "steps", "seed")},
         )
     return made.changed(options["settings"]) if options["settings"] else made
 
@@ -55,6 +55,7 @@ def recipe(
     views: Sequence[Mapping[str, Any]] = (),
     objective: str | None = None,
     encoder: str | dict[str, Any] | None = None,
+    decoder: str | None = None,
     latent: int | None = None,
     size: str = "small",
     minutes: float | None = None,
@@ -70,10 +71,11 @@ def recipe(
             f"There is no objective '{objective}'.{nearest(objective, OBJECTIVES)} There are: {', '.join(OBJECTIVES)}."
         )
     part = {"name": encoder} if isinstance(encoder, str) else encoder
+    named = {str(role): name for role, name in columns.items()}
     if kind in ("text", "pairs"):
-        tree = texts.tree(kind, columns, objective, part, latent, size, views)
+        tree = texts.tree(kind, named, objective, part, latent, size, views)
     else:
-        tree = arrays.tree(kind, columns, objective, part, latent, size, alike)
+        tree = arrays.tree(kind, named, objective, part, decoder, latent, size, alike)
     budget = {"minutes": 5.0 if minutes is None and steps is None else minutes, "steps": steps}
     return Recipe.read({**tree, "columns": columns, "training": {**budget, **tree["training"]}, "seed": seed})
 

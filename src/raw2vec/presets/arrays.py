@@ -16,6 +16,7 @@ def tree(
     columns: Mapping[str, str],
     objective: str | None,
     encoder: dict[str, Any] | None,
+    decoder: str | None,
     latent: int | None,
     size: str,
     alike: bool,
@@ -33,17 +34,24 @@ def tree(
         "embedding": {} if kind == "table" else {"patch": 0 if part["name"] == "dense" and alike else _PATCH[kind]},
         "encoder": {**_DEPTH.get(part["name"], {}), **part},
         "latent": {"name": "gaussian" if objective == "variational" else "point", "width": latent or _CODE},
-        "stages": [{"objectives": [{"name": objective}], "batch_items": 128}],
+        "stages": [{"objectives": [_OBJECTIVE.get(objective, {"name": objective})], "batch_items": 128}],
         "training": {"learning_rate": 1e-3, "warmup": 0.02, "decay": "cosine", "checks": 20},
     }
     if objective in DECODING:
-        made["decoder"] = _mirror(made["encoder"])
-        made["likelihood"] = {"name": "gaussian", "scale": "learned" if objective == "variational" else "fixed"}
+        mirror = _mirror(made["encoder"])
+        made["decoder"] = mirror if decoder in (None, mirror["name"]) else sized({"name": decoder}, size)
+        made["likelihood"] = _LIKELIHOOD[objective]
     return made
 
 
+# Errors count alike while codes are points; where they cost nats, what an error costs has to be learned as well.
+_LIKELIHOOD = {
+    "reconstruction": {"name": "gaussian"},
+    "variational": {"name": "gaussian", "scale": "learned", "deviation": 0.2},
+}
 # Elements along every axis that make a row of the encoder's grid.
 _PATCH = {"image": 2, "audio": 2, "series": 1}
+_OBJECTIVE = {"variational": {"name": "variational", "warmup": 0.2}}
 _DEPTH = {"dense": {"layers": 2}, "convolutional": {"halvings": 1}}
 
 

@@ -121,7 +121,7 @@ class Trainer:
         return min(1.0, self.training.full_steps / expected)
 
     def _backward(self, work: Work, batch: Batch, parts: int) -> dict[str, float]:
-        draws = Draws(key(self.seed, "stage", self.state.stage), self.state.epoch)
+        draws = Draws(key(self.seed, "stage", self.state.stage), self.state.epoch, self._within())
         total: Tensor = torch.zeros((), device=self.device)
         named: dict[str, float] = {}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16):
