@@ -57,16 +57,16 @@ class Arrays(Rows):
         """A .npy file, memory-mapped, or those arrays of a .npz that go together.
 
         An array of three axes or more is the column 'image' or 'series' (of a .npz: of its own name), one of two is a
-        table with the columns '0', '1', …, one of one axis the column '0'. Of a .npz the first array of `wanted` is
-        read, or else the first with the most axes, and with it those of one axis, and those wanted, that are as long;
-        the others are named in `skipped`.
+        table with the columns '0', '1', …, one of one axis the column '0'. Of a .npz the array with the most axes is
+        read, the first of several, and with it those of one axis, and those wanted, that are as long; one that is
+        `wanted`, or as long as what is wanted, comes before others. What is left out is named in `skipped`.
         """
         name = name or str(path)
         found = _loaded(Path(path), name)
         if isinstance(found, np.ndarray):
             columns = _columns(found, _kind(found))
             return cls(columns, _kind(found), name, "row")
-        main = next((key for key in wanted if key in found), None) or max(found, key=lambda key: found[key].ndim)
+        main = _main(found, wanted)
         count = len(found[main])
         beside = [key for key, array in found.items() if len(array) == count and (array.ndim == 1 or key in wanted)]
         columns = _columns(found[main], main) | {key: found[key] for key in beside if key != main}
@@ -99,6 +99,14 @@ class Arrays(Rows):
         for array in self._arrays.values():
             digest.update(np.ascontiguousarray(array[places]).tobytes())
         return digest.hexdigest()
+
+
+def _main(arrays: Mapping[str, NDArray[Any]], wanted: Sequence[str]) -> str:
+    asked = [key for key in wanted if key in arrays]
+    lengths = {len(arrays[key]) for key in asked}
+    matching = [key for key, array in arrays.items() if len(array) in lengths]
+    candidates = [key for key in asked if arrays[key].ndim > 1] or matching or list(arrays)
+    return max(candidates, key=lambda key: arrays[key].ndim)
 
 
 def _kind(array: NDArray[Any]) -> str:
