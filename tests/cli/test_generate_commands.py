@@ -17,7 +17,7 @@ from raw2vec.cli.scored import Scored, scored
 from raw2vec.decoding import Decoding
 from raw2vec.errors import BadInput
 from raw2vec.use.detect import score_samples
-from raw2vec.use.show import GAP
+from raw2vec.use.show import EASY, GAP
 from tiny_autoencoder import Arrays, doubtful, parts, pictures
 from tiny_autoencoder import reconstructed as by_hand
 
@@ -88,9 +88,15 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "items.parquet"
 
 
+def sheet_of(name: str, longest: int) -> np.ndarray:
+    """The sheet in a file, as it was before it was enlarged."""
+    factor = EASY // longest
+    return np.asarray(Image.open(name)).astype(int)[::factor, ::factor]
+
+
 def test_originals_stand_above_their_reconstructions(data):
     assert reconstructed(Facade(), "whole.parquet", "image", 2, "pairs.png") == Made(2)
-    sheet = np.asarray(Image.open("pairs.png")).astype(int)
+    sheet = sheet_of("pairs.png", 3)
     assert sheet.shape == (4 + GAP, 6 + GAP)
     for place, item in enumerate(ITEMS[:2]):
         columns = slice(place * (3 + GAP), place * (3 + GAP) + 3)
@@ -117,7 +123,7 @@ def test_samples_are_written_and_the_seed_tells_them(data):
     model = Facade(raw=Arrays(shape=(2, 3)), latent=doubtful())
     for seed, name in ((0, "a.png"), (0, "b.png"), (1, "c.png")):
         assert sampled(model, 9, seed, None, None, name) == Made(9)
-    one, same, other = (np.asarray(Image.open(name)) for name in ("a.png", "b.png", "c.png"))
+    one, same, other = (sheet_of(name, 3) for name in ("a.png", "b.png", "c.png"))
     assert one.shape == (3 * (2 + GAP) - GAP, 3 * (3 + GAP) - GAP)
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
@@ -126,7 +132,7 @@ def test_samples_are_written_and_the_seed_tells_them(data):
 
 def test_a_walk_is_one_row_of_pictures(data):
     assert interpolated(Facade(), "whole.parquet", "image", (3, 0), 4, "walk.png") == Made(4)
-    sheet = np.asarray(Image.open("walk.png")).astype(int)
+    sheet = sheet_of("walk.png", 3)
     assert sheet.shape == (2, 4 * (3 + GAP) - GAP)
     assert abs(sheet[:, :3] - by_hand(ITEMS[3])).max() <= 1
     assert abs(sheet[:, -3:] - by_hand(ITEMS[0])).max() <= 1

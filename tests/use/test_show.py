@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from raw2vec.errors import BadInput
-from raw2vec.use.show import GAP, SILENCE, Shown, above_each_other, picture_grid, write, writer_for
+from raw2vec.use.show import EASY, GAP, SILENCE, Shown, above_each_other, picture_grid, write, writer_for
 from tiny_autoencoder import pictures
 
 sizes = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=7)
@@ -53,7 +53,10 @@ def test_originals_stand_above_what_was_made_of_them() -> None:
 def test_a_sheet_of_pairs_is_read_back(tmp_path: Path) -> None:
     dark, light = [np.full((2, 2), level, np.uint8) for level in (1, 2)], [np.full((2, 2), 200, np.uint8)] * 2
     write("image", tmp_path / "pairs.png", Shown(light, dark))
-    sheet = np.asarray(Image.open(tmp_path / "pairs.png"))
+    enlarged = np.asarray(Image.open(tmp_path / "pairs.png"))
+    assert enlarged.shape == ((2 + GAP + 2) * EASY // 2, (2 + GAP + 2) * EASY // 2)
+    sheet = enlarged[:: EASY // 2, :: EASY // 2]
+    np.testing.assert_array_equal(enlarged, sheet.repeat(EASY // 2, 0).repeat(EASY // 2, 1))
     assert sheet[0, 0] == 1
     assert sheet[0, 2 + GAP] == 2
     assert (sheet[2 + GAP :, :2] == 200).all()

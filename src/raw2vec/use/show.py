@@ -24,6 +24,7 @@ from raw2vec.errors import BadInput
 
 GAP = 2  # pixels between pictures
 WHITE = 255
+EASY = 56  # pixels: up to this size small pictures on a sheet are enlarged, by a whole factor
 SILENCE = 0.25  # seconds between sounds
 
 Picture = NDArray[np.uint8]
@@ -56,10 +57,10 @@ Writer = Callable[[Path, Shown], None]
 def write(kind: str, out: str | Path, shown: Shown) -> None:
     """Writes items of a kind to a file by its suffix, or, for pictures and sounds, to a folder of files.
 
-    image: one .png of all of them, originals above what was made of them; or a folder of .png. audio: one .wav, a short
-    silence between sounds, each original before what was made of it; or a folder of .wav. series: .csv or .parquet, one
-    row a time step, or .npy. table: .csv or .parquet. text: .txt, one a line. Originals are written of pictures and
-    sounds only: rows and lines are in the order of the data that they came from.
+    image: one .png of all of them, small ones enlarged, originals above what was made of them; or a folder of .png,
+    each as it is. audio: one .wav, a short silence between sounds, each original before what was made of it; or a
+    folder of .wav. series: .csv or .parquet, one row a time step, or .npy. table: .csv or .parquet. text: .txt, one a
+    line. Originals are written of pictures and sounds only: rows and lines are in the order of what they came from.
     Raises BadInput for a suffix that the kind has no use for, and for a folder that holds something already.
     """
     out = Path(out)
@@ -117,7 +118,9 @@ def _png(path: Path, shown: Shown) -> None:
     if shown.originals:
         columns = columns or min(len(items), 8)
         items = above_each_other(shown.originals, items, columns)
-    _save_picture(path, picture_grid(items, columns))
+    sheet, longest = picture_grid(items, columns), max(max(item.shape[:2]) for item in shown.items)
+    factor = max(1, EASY // longest)
+    _save_picture(path, sheet.repeat(factor, axis=0).repeat(factor, axis=1))
 
 
 def _pngs(folder: Path, shown: Shown) -> None:
