@@ -73,7 +73,7 @@ def _dense(folder: Path, parts: Model, add: Any) -> None:
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(limit)  # their static embedding has no limit of its own
     tokenizer.save(str(folder / "tokenizer.json"))
-    for layer in cast(nn.ModuleList, parts.model.encoder.layers):
+    for layer in parts.model.encoder.layers:
         linear, *after = cast(nn.Sequential, layer)
         add("Dense", _dense_config(linear, after[0] if after else nn.Identity()), linear)
         for norm in after:
