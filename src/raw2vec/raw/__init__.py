@@ -2,6 +2,8 @@
 
 from raw2vec.raw.base import Form, Raw, Windows
 from raw2vec.raw.image import Image
+from raw2vec.raw.series import Series
+from raw2vec.raw.table import Table
 from raw2vec.raw.text import Text
 
-__all__ = ["Form", "Image", "Raw", "Text", "Windows"]
+__all__ = ["Form", "Image", "Raw", "Series", "Table", "Text", "Windows"]
