@@ -12,7 +12,7 @@ from raw2vec.evaluate import ARRAY_CLASSIFICATION, CLASSIFICATION, RETRIEVAL, En
 from raw2vec.fitting import Fitted
 from raw2vec.folder import Model
 from raw2vec.interchange import refusal
-from raw2vec.measure import reconstruction
+from raw2vec.measure.decoding import reconstruction
 from raw2vec.recipe import Role
 from raw2vec.use.detect import score_samples, threshold
 
@@ -46,7 +46,7 @@ def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
     if len(held.get("input", ())) < FEWEST:
         return None
     if fitted.model.recipe.decoder is not None:
-        return reconstruction(fitted.model, held["input"], fitted.seen, seed)
+        return reconstruction(fitted.model, {"input": held["input"]}, seed, fitted.seen)
     if "label" in held:
         probes = ARRAY_CLASSIFICATION if fitted.seen is not None else CLASSIFICATION
         return probes.run(encode, {"input": held["input"], "label": held["label"]}, seed)

@@ -13,7 +13,12 @@ def evaluate(
     model: Model,
     data: Data,
     protocol: Annotated[
-        str | None, typer.Option("--protocol", metavar="NAME", help="retrieval, sts, classification, masked, space.")
+        str | None,
+        typer.Option(
+            "--protocol",
+            metavar="NAME",
+            help="retrieval, sts, classification, masked, space, reconstruction, likelihood, anomaly.",
+        ),
     ] = None,
     input: Input = None,
     target: Target = None,

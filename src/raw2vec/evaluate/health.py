@@ -277,6 +277,10 @@ _SIGNS: list[tuple[Callable[[Health], bool], Callable[[Health], str]]] = [
 ]
 
 
+def _bytes(item: Any) -> int:
+    return len(item.encode()) if isinstance(item, str) else np.asarray(item).nbytes
+
+
 class Space(Protocol):
     """The health of the space as a protocol: its numbers as metrics and its warnings as notes. Nothing is resampled.
 
@@ -291,7 +295,7 @@ class Space(Protocol):
         (texts,) = self.read(columns)
         targets: Sequence[Any] = columns.get("target", ())
         partners = vectors(model, list(targets), "target") if len(targets) == len(texts) else None
-        size = sum(len(text.encode()) for text in texts)
+        size = sum(_bytes(item) for item in texts)
         found = health(vectors(model, texts, "input"), partners, size, seed)
         metrics = {name: float(value) for name, value in found.as_dict().items() if name != "items"}
         return Report(

@@ -46,11 +46,15 @@ def reconstruct(parts: Model, items: Sequence[Any]) -> list[Any]:
     if not len(items):
         return []
     windows = parts.raw.windows(items)
-    ragged, device = windows.ragged, device_of(model)
-    made = _in_batches(
-        model, ragged.shapes, lambda part: model.mode(model(ragged.take(part).to(device)), ragged.shapes[part])
+    return parts.raw.restore(_joined(there_and_back(model, windows.ragged), windows.owners, len(items)))
+
+
+def there_and_back(model: Autoencoder, items: Ragged) -> Ragged:
+    """Each window through its own code and back on its own grid, in the units of the kind's Ragged."""
+    device = device_of(model)
+    return _in_batches(
+        model, items.shapes, lambda part: model.mode(model(items.take(part).to(device)), items.shapes[part])
     )
-    return parts.raw.restore(_joined(made, windows.owners, len(items)))
 
 
 def seen(parts: Model, items: Sequence[Any]) -> list[Any]:

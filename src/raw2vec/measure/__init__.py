@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
-from raw2vec.evaluate import RECONSTRUCTION, Encode, Guesses, Rebuilt, Report, protocol
+from raw2vec.evaluate import ARRAY_CLASSIFICATION, Encode, Guesses, Report, protocol
 from raw2vec.folder import Model
+from raw2vec.measure.decoding import DECODED
 from raw2vec.objectives import Masked, Supervised
 from raw2vec.presets import roles
 from raw2vec.ragged import Ragged
@@ -20,9 +19,7 @@ from raw2vec.raw import Raw
 from raw2vec.recipe import Role
 from raw2vec.rows import Rows, open_rows
 from raw2vec.seeding import Draws
-from raw2vec.use.encode import evaluation
 from raw2vec.use.fill import fill
-from raw2vec.use.generate import autoencoder
 from raw2vec.use.inspect import Inspection, inspect
 
 
@@ -37,36 +34,13 @@ def measure(
             raise BadInput(
                 f"{rows.where(row)} has nothing in '{columns['input']}'; an evaluation needs every row whole."
             )
-    if chosen.name == "reconstruction":
-        return reconstruction(parts, held["input"], seed=seed)
+    if chosen.name in DECODED:
+        return DECODED[chosen.name](parts, held, seed)
     if chosen.name == "masked":
         return chosen.run(lambda texts: Guesses(*fill(parts, texts, seed)), held, seed)
+    if chosen.name == "classification" and parts.raw.form.channels:
+        return ARRAY_CLASSIFICATION.run(encode, held, seed)
     return chosen.run(encode, held, seed)
-
-
-def reconstruction(parts: Model, items: list[Any], seen: Ragged | None = None, seed: int = 0) -> Report:
-    """Items beside what their codes bring back, in the units of the kind's Ragged: pixels from 0 to 1.
-
-    A table's categories are left out. `seen` are training items, which baselines learn from where all are of one size.
-    """
-    model = autoencoder(parts)
-    windows = parts.raw.windows(items).ragged
-    with evaluation(model):
-        back = [model.mode(model(part), part.shapes) for part in windows.split(256)]
-    rebuilt = Ragged(torch.cat([part.values for part in back]), windows.shapes)
-    train = None if seen is None else {"input": _numbers(parts, seen)}
-    peak = 1.0 if parts.recipe.kind == "image" else None
-    answer = Rebuilt(_numbers(parts, rebuilt), model.latent.width)
-    return RECONSTRUCTION.run(lambda _: answer, {"input": _numbers(parts, windows)}, seed, train, peak)
-
-
-def _numbers(parts: Model, items: Ragged) -> list[NDArray[np.float32]]:
-    """Each item's numbers, (*grid, C)."""
-    values = items.values.float() / 255 if items.values.dtype == torch.uint8 else items.values
-    found = [np.asarray(item) for item in items.replace(values).items()]
-    categories = parts.raw.form.categories
-    kept = [place for place, known in enumerate(categories) if not known]
-    return [item[kept] for item in found] if categories else found
 
 
 def inspected(parts: Model, rows: Rows, columns: Mapping[Role, str], items: int = 32) -> Inspection:
@@ -100,6 +74,7 @@ def columns_of(parts: Model, data: Any, **asked: str | None) -> tuple[Rows, dict
         known = parts.recipe.columns
         asked = {role: known.get(role) if known.get(role) in rows.columns else None for role in asked}  # type: ignore[call-overload]
     kind = "text" if len(asked) == 1 or len(rows.columns) == 1 else None
+    kind = kind if parts.recipe.kind in ("text", "pairs") else parts.recipe.kind
     return rows, roles(rows, kind, asked)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,93 @@
+"""A model with a decoder as the protocols want it: what it brings back, what it finds likely, what it finds strange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from raw2vec.evaluate import (
+    ANOMALY,
+    BINARY_LIKELIHOOD,
+    LEVELS_LIKELIHOOD,
+    LIKELIHOOD,
+    RECONSTRUCTION,
+    TEXT_LIKELIHOOD,
+    Bounds,
+    Rebuilt,
+    Report,
+)
+from raw2vec.folder import Model
+from raw2vec.ragged import Ragged
+from raw2vec.use.detect import score_samples
+from raw2vec.use.encode import evaluation
+from raw2vec.use.generate import autoencoder, device_of, there_and_back
+from raw2vec.use.likelihood import code_cost, elbo, marginal_log_likelihood
+
+SAMPLES = 100  # codes drawn an item for the importance-weighted bound
+
+
+def reconstruction(parts: Model, held: Mapping[str, list[Any]], seed: int = 0, seen: Ragged | None = None) -> Report:
+    """Items beside what their codes bring back, in the units of the kind's Ragged: pixels from 0 to 1.
+
+    A table's categories are left out. `seen` are training items, which baselines learn from.
+    """
+    model = autoencoder(parts)
+    windows = parts.raw.windows(held["input"]).ragged
+    answer = Rebuilt(numbers(parts, there_and_back(model, windows)), model.latent.width)
+    train = None if seen is None else {"input": numbers(parts, seen)}
+    peak = 1.0 if parts.recipe.kind == "image" else None
+    return RECONSTRUCTION.run(lambda _: answer, {"input": numbers(parts, windows)}, seed, train, peak)
+
+
+def likelihood(parts: Model, held: Mapping[str, list[Any]], seed: int = 0) -> Report:
+    """What items cost in nats: the evidence lower bound, and the tighter one of 100 importance-weighted codes."""
+    model = autoencoder(parts)
+    windows = parts.raw.windows(held["input"]).ragged.to(device_of(model))
+    places = torch.arange(len(windows))
+    with evaluation(model):
+        bounds = Bounds(
+            windows.lengths.numpy() * max(parts.raw.form.channels, 1),
+            elbo(model, windows, places, SAMPLES, seed).numpy(),
+            code_cost(model, windows).numpy(),
+            marginal_log_likelihood(model, windows, places, SAMPLES, seed).numpy(),
+        )
+    spoken = "" if parts.recipe.likelihood is None else parts.recipe.likelihood.name
+    densities = spoken == "gaussian" and not any(parts.raw.form.categories)
+    protocol = LIKELIHOOD if densities else _LIKELIHOODS.get(spoken, TEXT_LIKELIHOOD)
+    levels = 256 if densities and parts.recipe.kind == "image" else None
+    return protocol.run(lambda _: bounds, {"input": numbers(parts, windows)}, seed, levels=levels)
+
+
+_LIKELIHOODS = {
+    "bernoulli": BINARY_LIKELIHOOD,
+    "discretised-logistic": LEVELS_LIKELIHOOD,
+    "categorical": LEVELS_LIKELIHOOD,
+}
+
+
+def anomaly(parts: Model, held: Mapping[str, list[Any]], seed: int = 0) -> Report:
+    """How well the model's scores tell the items labelled 1, anomalies, from those labelled 0."""
+    scores = score_samples(parts, held["input"], seed=seed)
+    windows = parts.raw.windows(held["input"]).ragged
+    return ANOMALY.run(lambda _: scores, {**held, "input": numbers(parts, windows)}, seed)
+
+
+def numbers(parts: Model, items: Ragged) -> list[NDArray[np.float32]]:
+    """Each item's numbers, (*grid, C); of a table without its categories."""
+    values = items.values.float() / 255 if items.values.dtype == torch.uint8 else items.values
+    found = [np.asarray(item.cpu()) for item in items.replace(values).items()]
+    categories = parts.raw.form.categories
+    kept = [place for place, known in enumerate(categories) if not known]
+    return [item[kept] for item in found] if categories else found
+
+
+DECODED: dict[str, Callable[[Model, Mapping[str, list[Any]], int], Report]] = {
+    "reconstruction": reconstruction,
+    "likelihood": likelihood,
+    "anomaly": anomaly,
+}
+"""The protocols that need a decoder."""
