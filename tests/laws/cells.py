@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import raw2vec
-from raw2vec.build import ENCODERS, OBJECTIVES
+from raw2vec.build import DECODING, ENCODERS, OBJECTIVES
 from raw2vec.recipe import Recipe
 from raw2vec.system import Raw2Vec
 
@@ -68,7 +68,8 @@ def _fitted(cell: Cell) -> Raw2Vec:
 
 
 def every_cell() -> list[Cell]:
-    return [Cell(encoder, objective) for encoder in ENCODERS for objective in OBJECTIVES]
+    """Texts cannot be decoded yet: no objective that needs a decoder is among them."""
+    return [Cell(encoder, objective) for encoder in ENCODERS for objective in OBJECTIVES if objective not in DECODING]
 
 
 @cache
