@@ -31,9 +31,7 @@ _TAKEN: dict[Kind, tuple[Kind, ...]] = {
 }
 _PLURAL: dict[Kind, str] = {
     "number": "numbers",
-    "integer": "numbers",
     "timestamp": "dates and times",
-    "date": "dates",
     "text": "texts",
     "boolean": "true and false",
 }
@@ -81,10 +79,12 @@ class Categories:
     values: list[Any]
 
     def encode(self, values: Sequence[Any]) -> Standard:
-        """Codes (n,) as float32, 0 for a value that is not known, NaN for what is missing. Numbers among texts are
-        written out, as readers of files do. BadInput, with its row, for a value of another kind."""
+        """Codes (n,) as float32, 0 for a value that is not known, NaN for what is missing.
+
+        Numbers among texts are written out, as readers of files do. BadInput, with its row, for one of another kind.
+        """
         if self.kind == "text":
-            values = [str(value) if _is_number(value) else value for value in values]
+            values = [_written(value) for value in values]
         array = _array(self.name, values, _TAKEN[self.kind], 0)
         missing = array.is_null().to_numpy(zero_copy_only=False)
         if missing.all():
@@ -145,30 +145,44 @@ class Tally:
 
     def _merge(self, numbers: NDArray[np.float64]) -> None:
         """Mean and sum of squares of two parts from those of each (Chan, Golub & LeVeque 1983)."""
-        if not len(numbers):
-            return
         with np.errstate(over="ignore", invalid="ignore"):
             mean = float(numbers.mean())
             squares = float(np.square(numbers - mean).sum())
-            total, apart = self.count + len(numbers), mean - self.mean
-            self.squares += squares + apart * apart * self.count * len(numbers) / total
-            self.mean += apart * len(numbers) / total
-            self.count = total
+        total, apart = self.count + len(numbers), mean - self.mean
+        self.squares += squares + apart * apart * self.count * len(numbers) / total
+        self.mean += apart * len(numbers) / total
+        self.count = total
 
 
 def _array(name: str, values: Sequence[Any], taken: Sequence[Kind] | None, start: int) -> pa.Array:
     """Values as Arrow has them, null for None and NaN, all of a kind that is taken; None takes any one."""
-    try:
-        array = pa.array(values, from_pandas=True)
-        # Arrow drops the time of day where a date comes first.
-        if pa.types.is_date(array.type) and any(isinstance(value, datetime) for value in values):
-            array = pa.array([_timed(value) for value in values], from_pandas=True)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+    array = _read(values)
+    # Among times a date is its midnight: Arrow refuses it, or drops the time of day where a date comes first.
+    doubtful = array is None or pa.types.is_date(array.type)
+    if doubtful and any(isinstance(value, datetime) for value in values):
+        array = _read([_timed(value) for value in values])
+    if array is None:
         _refuse(name, values, taken, start)
+    if _is_empty(array):
+        return pa.nulls(len(array))
     kind = _kind(array.type)
-    if not pa.types.is_null(array.type) and (kind is None or (taken is not None and kind not in taken)):
+    # Arrow takes a number among dates for days, and among times for microseconds.
+    mixed = kind in ("date", "timestamp") and any(_is_number(value) for value in values)
+    if mixed or kind is None or (taken is not None and kind not in taken):
         _refuse(name, values, taken, start)
     return array
+
+
+def _read(values: Sequence[Any]) -> pa.Array | None:
+    """Values as Arrow reads them, None where it cannot."""
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _is_empty(array: pa.Array) -> bool:
+    return bool(pc.all(array.is_null(nan_is_null=True), min_count=0).as_py())
 
 
 def _kind(kind: pa.DataType) -> Kind | None:
@@ -190,27 +204,22 @@ def _timed(value: Any) -> Any:
 def _refuse(name: str, values: Sequence[Any], taken: Sequence[Kind] | None, start: int) -> NoReturn:
     """Which value it is that cannot stand here, found one by one: only a mistake is that slow."""
     for row, value in enumerate(values, start):
-        try:
-            array = pa.array([value], from_pandas=True)
-        except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            raise BadInput(f"Row {row}, column '{name}' holds {_said(value)}, {_OF_NO_KIND}") from None
-        kind = _kind(array.type)
-        if array.null_count:
+        array = _read([value])
+        if array is not None and _is_empty(array):
             continue
+        kind = None if array is None else _kind(array.type)
         if kind is None:
-            raise BadInput(f"Row {row}, column '{name}' holds {_said(value)}, {_OF_NO_KIND}")
-        if taken is not None and kind not in taken:
+            raise BadInput(
+                f"Row {row}, column '{name}' holds {_said(value)}, which is no number that fits, no text, no date and "
+                f"not true or false: change it, or leave the column out"
+            )
+        taken = taken or _TAKEN[kind]
+        if kind not in taken:
             raise BadInput(
                 f"Row {row}, column '{name}' holds {_said(value)}, where the column holds {_PLURAL[taken[0]]}: give it "
                 f"values of one kind, and None where one is missing"
             )
-        taken = taken or _TAKEN[kind]
     raise BadInput(f"Column '{name}' holds numbers or dates that do not go together: write all of them in one way")
-
-
-_OF_NO_KIND = (
-    "which is neither a number, a text, a date nor true or false: leave the column out, or make it one of these"
-)
 
 
 def _said(value: Any) -> str:
@@ -233,6 +242,11 @@ def _check_finite(name: str, numbers: NDArray[Any], values: Sequence[Any], start
             f"Row {start + place}, column '{name}' holds {_said(values[place])}, which is infinite or too far from "
             f"what the column holds: correct it, or write None for what is missing"
         )
+
+
+def _written(value: Any) -> Any:
+    """Numbers as texts."""
+    return str(value) if _is_number(value) else None if isinstance(value, float | np.floating) else value
 
 
 def _is_number(value: Any) -> bool:

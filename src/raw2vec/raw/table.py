@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -172,7 +174,12 @@ def _row(number: int, item: Any) -> Row:
         item = item.tolist()
     if not isinstance(item, tuple | list):
         raise BadInput(f"Row {number} is a {type(item).__name__}: give a dict, a tuple or an array of one axis")
-    return {str(place): value for place, value in enumerate(item)}
+    return dict(zip(_numbered(len(item)), item, strict=True))
+
+
+@lru_cache
+def _numbered(columns: int) -> tuple[str, ...]:
+    return tuple(map(str, range(columns)))
 
 
 def _values(rows: Sequence[Row], names: Sequence[str], start: int) -> dict[str, list[Any]]:
@@ -183,8 +190,7 @@ def _values(rows: Sequence[Row], names: Sequence[str], start: int) -> dict[str, 
         number, row = next(pair for pair in enumerate(rows, start) if not pair[1].keys() >= set(names))
         name = next(name for name in names if name not in row)
         has = ", ".join(f"'{each}'" for each in row)
-        close = nearest(name, row).replace("Did you mean", "Is it").rstrip()
-        raise BadInput(f"Row {number} has no column '{name}' (it has: {has or 'none'}).{close}") from None
+        raise BadInput(f"Row {number} has no column '{name}' (it has: {has or 'none'}).{nearest(name, row)}") from None
 
 
 def _arrow_rows(table: pa.Table | pa.RecordBatch) -> list[dict[str, Any]]:
@@ -199,14 +205,16 @@ def _frame_rows(frame: Any) -> list[dict[str, Any]]:
 
 
 def _frozen(value: Any) -> Any:
-    """What JSON has no word for: dates, times, and the numbers of arrays and data frames."""
+    """What JSON has no word for: dates, times, and the numbers of arrays and data frames. The rest is not learned."""
     if type(value).__name__ in ("NAType", "NaTType"):
         return None
     if isinstance(value, datetime):
         return {"timestamp": value.isoformat()}
     if isinstance(value, date):
         return {"date": value.isoformat()}
-    return value.item() if isinstance(value, np.generic) else float(value)
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.item() if isinstance(value, np.generic) else repr(value)
 
 
 def _thawed(value: Mapping[str, str]) -> date | datetime:
