@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from raw2vec.errors import BadInput
+from raw2vec.layers import activation as activation_called
 from raw2vec.layers.initialization import begin
 from raw2vec.patches import cut, patch_grids, patch_sizes
 from raw2vec.ragged import Ragged
@@ -94,7 +95,7 @@ class PatchEmbedding(Embedding):
 
     uint8 counts as 255ths. missing: "flag" takes a NaN as zero and tells the map of it by one more channel for each;
     with "none" nothing may be missing, and a NaN makes its item's rows NaN. Raises BadInput for items of other channels
-    or another shape than these.
+    or another shape than these. activation: what follows the map, for whole items: a perceptron's first layer.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class PatchEmbedding(Embedding):
         dimensions: int,
         shape: Sequence[int] | None = None,
         patch: int = 0,
+        activation: str = "identity",
         dropout: float = 0.0,
         missing: Literal["none", "flag"] = "none",
     ):
@@ -116,7 +118,7 @@ class PatchEmbedding(Embedding):
         told = 2 * channels if missing == "flag" else channels
         self.linear = nn.Linear(math.prod(self.sizes) * told, width)
         begin(self)
-        self.dropout = nn.Dropout(dropout)
+        self.activation, self.dropout = activation_called(activation), nn.Dropout(dropout)
 
     def forward(self, items: Ragged) -> Ragged:
         self._check(items)
@@ -125,7 +127,7 @@ class PatchEmbedding(Embedding):
             gone = numbers.isnan()
             numbers = torch.cat([numbers.masked_fill(gone, 0.0), gone.to(numbers.dtype)], dim=1)
         patches = cut(items.replace(numbers), self.sizes)
-        return patches.replace(self.dropout(self.linear(patches.values.flatten(1))))
+        return patches.replace(self.dropout(self.activation(self.linear(patches.values.flatten(1)))))
 
     def grids(self, shapes: Tensor) -> Tensor:
         return patch_grids(shapes, self.sizes)

@@ -31,7 +31,8 @@ def said(result) -> str:
         (["fit", "notes.txt", "--out"], "Option '--out' requires an argument."),
         (
             [*FIT, "--objective", "contrastiv"],
-            "Invalid value for '--objective': there is no 'contrastiv', only contrastive, masked, supervised."
+            "Invalid value for '--objective': there is no 'contrastiv', only contrastive, masked, "
+            "supervised, reconstruction, variational."
             " Did you mean 'contrastive'? See: raw2vec fit --help",
         ),
         (

@@ -130,7 +130,7 @@ def test_grids_known_beforehand(name: str) -> None:
 def test_a_dense_decoder_of_one_row_is_a_perceptron() -> None:
     torch.manual_seed(0)
     decoder, drawn = Dense(5, 8, layers=1, places=1), codes(3)
-    by_hand = decoder.spread.code(nn.functional.gelu(decoder.layers[0][0](drawn)))
+    by_hand = nn.functional.gelu(decoder.layers[0][0](drawn))
     torch.testing.assert_close(decoder(drawn, torch.ones(3, 1, dtype=torch.long)).values, by_hand)
 
 

@@ -20,9 +20,10 @@ _HASTE = 10.0  # how much faster the few weights of places learn than the many n
 class Dense(Encoder):
     """The mean of the rows through `layers` linear maps, the activation between them: one row an item, (B, width).
 
-    A normalisation follows each activation. Without layers it is the bag itself, as sentence-transformers'
-    StaticEmbedding; with layers, that followed by its Dense modules. positions: "none" sees no order of rows, "learned"
-    weighs each by its place in the item: the head of a function says more of it than its end.
+    A normalisation follows each activation. end: after the last map there is neither ("linear"), or both
+    ("activation"). Without layers it is the bag itself, as sentence-transformers' StaticEmbedding; with layers, that
+    followed by its Dense modules. positions: "none" sees no order of rows, "learned" weighs each by its place in the
+    item: the head of a function says more of it than its end.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Dense(Encoder):
         activation: str = "gelu",
         normalization: str = "none",
         positions: Literal["none", "learned"] = "none",
+        end: Literal["linear", "activation"] = "linear",
         dropout: float = 0.0,
     ):
         super().__init__(inputs, width)
@@ -44,7 +46,7 @@ class Dense(Encoder):
         self.layers = nn.ModuleList()
         for layer in range(layers):
             linear = nn.Linear(width if layer else inputs, width)
-            last = layer == layers - 1
+            last = layer == layers - 1 and end == "linear"
             after = [activation_called(activation), normalization_called(normalization, width), nn.Dropout(dropout)]
             self.layers.append(nn.Sequential(linear, *([] if last else after)))
         begin(self)

@@ -32,13 +32,24 @@ class Spread(nn.Module):
         if self.place is not None:
             waves = self.place(_waves(grids).to(entered.dtype))
             return grids.replace(grids.spread(entered) + waves)
-        strange = (grids.lengths != self.places).nonzero().flatten().tolist()
-        if strange:
-            raise BadInput(
-                f"This decoder knows grids of {self.places} rows, but that of item {strange[0]} of the batch has "
-                f"{int(grids.lengths[strange[0]])}: ask for the size that it has learned."
-            )
+        _refuse_others(grids, self.places)
         return grids.replace(entered.view(-1, self.width))
+
+
+def one_row(codes: Tensor, shapes: Tensor) -> Ragged:
+    """Codes (B, D) as the one row of every grid; BadInput where a grid has more."""
+    grids = Ragged.bare(shapes, codes.device)
+    _refuse_others(grids, 1)
+    return grids.replace(codes)
+
+
+def _refuse_others(grids: Ragged, places: int) -> None:
+    strange = (grids.lengths != places).nonzero().flatten().tolist()
+    if strange:
+        raise BadInput(
+            f"This decoder knows grids of {places} rows, but that of item {strange[0]} of the batch has "
+            f"{int(grids.lengths[strange[0]])}: ask for the size that it has learned."
+        )
 
 
 def _waves(grids: Ragged) -> Tensor:

@@ -27,12 +27,13 @@ def tree(
     else convolutions, which take any size.
     """
     objective = objective or ("supervised" if "label" in columns else "reconstruction")
+    asked = encoder or {}
     part = sized(encoder or {"name": "dense" if alike else "convolutional"}, size)
     made: dict[str, Any] = {
         "kind": kind,
         "raw": {"leave_out": [columns["label"]]} if kind == "table" and "label" in columns else {},
-        "embedding": {} if kind == "table" else {"patch": 0 if part["name"] == "dense" and alike else _PATCH[kind]},
-        "encoder": {**_DEPTH.get(part["name"], {}), **part},
+        "embedding": _embedding(kind, part["name"] == "dense" and alike),
+        "encoder": {**part, **_DEPTH.get(part["name"], {}), **asked},
         "latent": {"name": "gaussian" if objective == "variational" else "point", "width": latent or _CODE},
         "stages": [{"objectives": [_OBJECTIVE.get(objective, {"name": objective})], "batch_items": 128}],
         "training": {"learning_rate": 1e-3, "warmup": 0.02, "decay": "cosine", "checks": 20},
@@ -52,10 +53,19 @@ _LIKELIHOOD = {
 # Elements along every axis that make a row of the encoder's grid.
 _PATCH = {"image": 2, "audio": 2, "series": 1}
 _OBJECTIVE = {"variational": {"name": "variational", "warmup": 0.2}}
-_DEPTH = {"dense": {"layers": 2}, "convolutional": {"halvings": 1}}
+_DEPTH: dict[str, dict[str, Any]] = {"dense": {"layers": 1, "end": "activation"}, "convolutional": {"halvings": 1}}
+
+
+def _embedding(kind: str, whole: bool) -> dict[str, Any]:
+    """A perceptron takes a whole item as its first layer does; other encoders take it by patches."""
+    if kind == "table":
+        return {}
+    return {"patch": 0, "activation": "gelu"} if whole else {"patch": _PATCH[kind]}
 
 
 def _mirror(encoder: Mapping[str, Any]) -> dict[str, Any]:
     """The decoder that undoes the encoder: of the same build, width and depth."""
     kept = ("name", "width", "layers", "heads", "halvings")
-    return {name: encoder[name] for name in kept if name in encoder}
+    mirror = {name: encoder[name] for name in kept if name in encoder}
+    # A perceptron's embedding is a layer of its own; the readout, a linear map, undoes it but for the activation.
+    return mirror | ({"layers": encoder["layers"] + 1} if encoder["name"] == "dense" else {})

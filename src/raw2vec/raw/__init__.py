@@ -1,9 +1,10 @@
 """Kinds of raw data, each one file: items as users have them to Ragged, and back."""
 
+from raw2vec.raw.audio import Audio
 from raw2vec.raw.base import Form, Raw, Windows
 from raw2vec.raw.image import Image
 from raw2vec.raw.series import Series
 from raw2vec.raw.table import Table
 from raw2vec.raw.text import Text
 
-__all__ = ["Form", "Image", "Raw", "Series", "Table", "Text", "Windows"]
+__all__ = ["Audio", "Form", "Image", "Raw", "Series", "Table", "Text", "Windows"]
