@@ -18,7 +18,7 @@ from raw2vec.likelihood import Bernoulli, Categorical, DiscretisedLogistic, Like
 from raw2vec.likelihood import Gaussian as Normal
 from raw2vec.models import AnyModel, Autoencoder, Embedder
 from raw2vec.objectives import Contrastive, Masked, Objective, Reconstruction, Supervised, Variational
-from raw2vec.raw import Form, Image, Raw, Text
+from raw2vec.raw import Audio, Form, Image, Raw, Series, Table, Text
 from raw2vec.readout import ColumnReadout, PatchReadout, Readout
 from raw2vec.recipe import Part, Recipe
 from raw2vec.seeding import key
@@ -28,6 +28,9 @@ RAWS: dict[str, type[Raw]] = {
     "text": Text,
     "pairs": Text,
     "image": Image,
+    "audio": Audio,
+    "series": Series,
+    "table": Table,
 }
 EMBEDDINGS: dict[str, type[Embedding]] = {"text": TokenEmbedding, "pairs": TokenEmbedding, "table": ColumnEmbedding}
 ENCODERS: dict[str, Callable[..., Encoder]] = {

@@ -1,0 +1,345 @@
+"""Sounds to samples or log-mel spectrograms and back, whatever rate, depth and file they come in."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+import pyarrow as pa
+import soundfile  # type: ignore[import-untyped]
+import torch
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+from torch import Tensor
+
+from raw2vec.errors import BadFolder, BadInput, nearest
+from raw2vec.ragged import Ragged
+from raw2vec.raw.base import Form, Raw, Windows
+from raw2vec.rows import item_column
+from raw2vec.seeding import generator
+
+_NOTE = "audio.json"
+_SILENCE = 1e-10  # the least power whose logarithm is taken
+_LOUDEST = 8.0  # floats beyond this were never scaled; decoders overshoot 1 by far less
+_MOST_CHANNELS = 32
+_ROUNDS = 32  # of Griffin & Lim's algorithm
+Features = Literal["waveform", "log-mel"]
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """mean and deviation, one a mel bin, none of waveforms; length: frames or samples of every sound, or None."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    length: int | None
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """samples: float32 of one channel at `rate`, perhaps cut; seconds: how long the whole sound is."""
+
+    samples: NDArray[np.float32]
+    rate: int
+    seconds: float
+
+
+class Audio(Raw):
+    """Sounds ⇄ float32 samples, grids (samples,), or log-mel spectrograms, grids (frames, mels); one channel each.
+
+    An item is a path or the bytes of a file that libsndfile reads (wav, flac, ogg, mp3, …, of any depth); an array
+    (samples,) or (samples, channels) of floats from -1 to 1, int16 or int32, at `rate` already; a tuple (array, rate);
+    or a dict of "bytes" and "path", or of "array" and "sampling_rate", as Hugging Face's data sets have them. Channels
+    are averaged, other rates resampled to `rate` (polyphase). NaN is missing and stays NaN; infinity is refused.
+
+    max_seconds: what is longer is cut, and counted in `truncated`; None keeps all. features: waveform is samples as
+    they are; log-mel the logarithm of the power in `mels` bands of hearing (Slaney's Auditory Toolbox, 1998) of a Hann
+    window of `n_fft` samples every `hop`, standardised by the mean and deviation of each band over all learned from; a
+    band that never changes has a deviation of 1. Where all sounds learned from are of one length, others are refused.
+    """
+
+    def __init__(
+        self,
+        rate: int = 16_000,
+        features: Features = "log-mel",
+        n_fft: int = 400,
+        hop: int = 160,
+        mels: int = 80,
+        max_seconds: float | None = 30.0,
+    ):
+        self.settings: dict[str, Any] = {
+            "rate": rate,
+            "features": features,
+            "n_fft": n_fft,
+            "hop": hop,
+            "mels": mels,
+            "max_seconds": max_seconds,
+        }
+        _check(self.settings)
+        self.rate, self.features, self.n_fft, self.hop, self.mels = rate, features, n_fft, hop, mels
+        self.max_seconds = math.inf if max_seconds is None else max_seconds
+        self._window = torch.hann_window(n_fft)
+        self._filters = mel_filters(rate, n_fft, mels) if features == "log-mel" else torch.empty(0)
+        self._known: _Learned | None = None
+
+    @property
+    def form(self) -> Form:
+        length = self._learned().length
+        if self.features == "waveform":
+            return Form(channels=1, shape=None if length is None else (length,))
+        return Form(channels=1, dimensions=2, shape=None if length is None else (length, self.mels))
+
+    def learn(self, items: Iterable[Any]) -> None:
+        """Each band's mean and deviation, and whether all sounds are of one length."""
+        lengths = set()
+        count, total, squares = (np.zeros(self.mels) for _ in range(3))
+        for number, item in enumerate(items):
+            frames = self._frames(_sound(item, number, self.rate, self.max_seconds)).numpy().astype(np.float64)
+            lengths.add(len(frames))
+            if self.features == "log-mel":
+                count += (~np.isnan(frames)).sum(axis=0)
+                total += np.nansum(frames, axis=0)
+                squares += np.nansum(frames**2, axis=0)
+        if not lengths:
+            raise BadInput("There is no sound to learn from.")
+        mean = total / np.maximum(count, 1)
+        variance = squares / np.maximum(count, 1) - mean**2
+        deviation = np.sqrt(np.where(variance < 1e-6, 1.0, variance))
+        length = lengths.pop() if len(lengths) == 1 else None
+        bands = self.mels if self.features == "log-mel" else 0
+        self._known = _Learned(tuple(mean[:bands].tolist()), tuple(deviation[:bands].tolist()), length)
+
+    def windows(self, items: Sequence[Any]) -> Windows:
+        """Every sound as one window, cut after max_seconds. BadInput, by its number, for one that cannot be read."""
+        sounds = (_sound(item, number, self.rate, self.max_seconds) for number, item in enumerate(items))
+        known, grids, whole = self._learned(), [], []
+        for number, sound in enumerate(sounds):
+            frames = self._frames(sound)
+            if known.length not in (None, len(frames)):
+                raise BadInput(
+                    f"Sound {number} has a length of {len(frames)}, and all that were learned from have "
+                    f"{known.length}: cut or fill it up, or fit with sounds of several lengths."
+                )
+            grids.append((frames - torch.tensor(known.mean)) / torch.tensor(known.deviation) if known.mean else frames)
+            whole.append(max(self._length(math.ceil(sound.seconds * self.rate - 1e-6)), len(frames)))
+        each = self.mels if known.mean else 1
+        kept = torch.tensor([len(grid) for grid in grids], dtype=torch.long) * each
+        tokens = torch.tensor(whole, dtype=torch.long) * each
+        values = torch.cat([torch.empty(0), *(grid.flatten() for grid in grids)])[:, None]
+        shapes = torch.tensor([grid.shape for grid in grids], dtype=torch.long).reshape(-1, self.form.dimensions)
+        return Windows(Ragged(values, shapes), torch.arange(len(grids)), tokens, tokens - kept)
+
+    def restore(self, ragged: Ragged) -> list[Any]:
+        """Arrays (samples,) of float32 from -1 to 1 at `rate`; of log-mel, by Griffin-Lim, only much alike."""
+        known, sounds = self._learned(), []
+        for item in ragged.items():
+            grid = item.detach().float().cpu()[..., 0]
+            if known.mean:
+                grid = self._griffin_lim(grid * torch.tensor(known.deviation) + torch.tensor(known.mean))
+            sounds.append(grid.clamp(-1, 1).numpy())
+        return sounds
+
+    def column(self, batch: pa.RecordBatch | pa.Table, name: str) -> list[Any]:
+        return item_column(batch, name)
+
+    def items(self, inputs: Any) -> tuple[list[Any], bool]:
+        """An array of two axes is one sound where the second is at most 32 (channels), else several."""
+        if isinstance(inputs, np.ndarray):
+            single = inputs.ndim == 1 or (inputs.ndim == 2 and inputs.shape[1] <= _MOST_CHANNELS)
+        else:
+            single = isinstance(inputs, str | os.PathLike | bytes | Mapping) or _with_rate(inputs)
+        return ([inputs], True) if single else (list(inputs), False)
+
+    def freeze(self, item: Any) -> Tensor:
+        """The file's bytes, uint8, or an array's samples at `rate`, float32."""
+        if (content := _file(item, None)) is not None:
+            return torch.frombuffer(bytearray(content), dtype=torch.uint8)
+        return torch.tensor(_sound(item, None, self.rate, math.inf).samples)
+
+    def thaw(self, tensor: Tensor) -> Any:
+        return tensor.numpy().tobytes() if tensor.dtype == torch.uint8 else tensor.numpy()
+
+    def identity(self) -> str:
+        return json.dumps({"settings": self.settings, "learned": asdict(self._learned())})
+
+    def save(self, folder: str | Path) -> None:
+        """Writes audio.json."""
+        Path(folder, _NOTE).write_text(json.dumps(asdict(self._learned())) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path, settings: Mapping[str, Any]) -> Self:
+        path, made = Path(folder, _NOTE), cls(**settings)
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            made._known = _Learned(tuple(found["mean"]), tuple(found["deviation"]), found["length"])
+        except FileNotFoundError:
+            raise BadFolder(f"{folder} has no {_NOTE}.") from None
+        except (ValueError, TypeError, KeyError) as error:
+            raise BadFolder(f"{path} is damaged ({error}).") from None
+        return made
+
+    def _learned(self) -> _Learned:
+        if self._known is None:
+            raise BadInput("This Audio knows no sounds yet: call learn(sounds) or load(folder, settings) first.")
+        return self._known
+
+    def _length(self, samples: int) -> int:
+        """Samples, or how many frames they make."""
+        return samples if self.features == "waveform" else 1 + samples // self.hop
+
+    def _frames(self, sound: _Sound) -> Tensor:
+        """(samples,), or the logarithm of the power of each band, (frames, mels), not yet standardised."""
+        samples = torch.from_numpy(sound.samples)
+        if self.features == "waveform":
+            return samples
+        return (self._filters @ self._spectrum(samples).abs() ** 2).clamp(min=_SILENCE).log().T
+
+    def _spectrum(self, samples: Tensor) -> Tensor:
+        """(n_fft / 2 + 1, frames), complex; zeros around, so that one sample is enough."""
+        options: dict[str, Any] = {"window": self._window, "pad_mode": "constant", "return_complex": True}
+        return torch.stft(samples, self.n_fft, self.hop, **options)
+
+    def _griffin_lim(self, frames: Tensor) -> Tensor:
+        """Samples whose bands have this log-power (frames, mels): phases are found by going back and forth.
+
+        Griffin & Lim (1984), quickened as by Perraudin, Balazs & Søndergaard (2013). Phases start drawn, always alike.
+        """
+        magnitude = (torch.linalg.pinv(self._filters) @ frames.T.exp()).clamp(min=0).sqrt()
+        length = max((len(frames) - 1) * self.hop, min(self.hop, self.n_fft // 4))
+        phase = torch.rand(magnitude.shape, generator=generator("phases of Griffin-Lim")) * 2 * math.pi
+        turns, before = torch.polar(torch.ones_like(phase), phase), torch.zeros_like(phase) * 1j
+        for _ in range(_ROUNDS):
+            samples = torch.istft(magnitude * turns, self.n_fft, self.hop, window=self._window, length=length)
+            rebuilt = self._spectrum(samples)[:, : len(frames)]
+            turns = rebuilt - before * (0.99 / 1.99)
+            turns, before = turns / turns.abs().clamp(min=1e-12), rebuilt
+        return torch.istft(magnitude * turns, self.n_fft, self.hop, window=self._window, length=length)
+
+
+def mel_filters(rate: int, n_fft: int, mels: int) -> Tensor:
+    """Triangles of area one over the frequencies of a spectrum, (mels, n_fft / 2 + 1): Slaney's scale (1998).
+
+    Bands are evenly wide below 1 kHz, and above it each is wider than the last by the same factor. BadInput where one
+    is too narrow to hold a frequency.
+    """
+    top = rate / 2
+    most = 3 * top / 200 if top < 1000 else 15 + 27 * math.log(top / 1000) / math.log(6.4)
+    edges = np.linspace(0, most, mels + 2)
+    hertz = np.where(edges < 15, edges * 200 / 3, 1000 * np.exp((edges - 15) * math.log(6.4) / 27))
+    left, centre, right = (hertz[place : place + mels, None] for place in range(3))
+    frequencies = np.linspace(0, top, n_fft // 2 + 1)
+    rising, falling = (frequencies - left) / (centre - left), (right - frequencies) / (right - centre)
+    filters = np.maximum(np.minimum(rising, falling), 0) * 2 / (right - left)
+    if not filters.any(axis=1).all():
+        raise BadInput(f"mels is {mels}, too many bands for n_fft={n_fft} at {rate} Hz: give fewer, or a larger n_fft.")
+    return torch.tensor(filters, dtype=torch.float32)
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    if settings["features"] not in get_args(Features):
+        close = nearest(str(settings["features"]), get_args(Features))
+        raise BadInput(
+            f"Audio has no features '{settings['features']}'.{close} It knows: {', '.join(get_args(Features))}."
+        )
+    small = next((name for name, value in settings.items() if isinstance(value, int | float) and value <= 0), None)
+    if small:
+        raise BadInput(f"Audio's {small} is {settings[small]}: give a number above 0.")
+    if 2 * settings["hop"] > settings["n_fft"]:
+        raise BadInput(f"hop is {settings['hop']}, more than half of n_fft={settings['n_fft']}: give a smaller one.")
+
+
+def _sound(item: Any, number: int | None, rate: int, seconds: float) -> _Sound:
+    """An item at `rate`, of one channel, cut after `seconds`."""
+    content = _file(item, number)
+    heard = _of_array(item, number, rate) if content is None else _of_file(content, number, _place(item), seconds)
+    if not len(heard.samples):
+        raise BadInput(f"{_what(number)}{_place(item)} is empty: it has no samples.")
+    limit = len(heard.samples) if seconds == math.inf else math.ceil(seconds * heard.rate)
+    samples = _resampled(heard.samples[:limit], heard.rate, rate)
+    if np.isinf(samples).any():
+        raise BadInput(f"{_what(number)}{_place(item)} holds an infinite number: replace or remove it.")
+    return _Sound(samples if seconds == math.inf else samples[: max(1, round(seconds * rate))], rate, heard.seconds)
+
+
+def _resampled(samples: NDArray[np.float32], old: int, new: int) -> NDArray[np.float32]:
+    if old == new:
+        return samples
+    shared = math.gcd(old, new)
+    return np.asarray(resample_poly(samples, new // shared, old // shared), np.float32)
+
+
+def _file(item: Any, number: int | None) -> bytes | None:
+    """The bytes of an item's file, or None for an array."""
+    content = (item.get("bytes") or item.get("path")) if isinstance(item, Mapping) and "array" not in item else item
+    if content is None:
+        raise BadInput(f"{_what(number)} is missing ({item}): leave it out.")
+    if isinstance(content, str | os.PathLike):
+        try:
+            return Path(content).read_bytes()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise BadInput(f"{_what(number)}{_place(item)} cannot be read: {reason}.") from None
+    return bytes(content) if isinstance(content, bytes | bytearray | memoryview) else None
+
+
+def _of_file(content: bytes, number: int | None, place: str, seconds: float) -> _Sound:
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            rate, frames = int(file.samplerate), int(file.frames)
+            wanted = frames if seconds == math.inf else min(frames, math.ceil(seconds * rate))
+            samples = file.read(wanted, dtype="float32", always_2d=True).mean(axis=1)
+    except (RuntimeError, OSError, ValueError, TypeError) as error:
+        reason = str(getattr(error, "error_string", error)).rstrip(".")
+        raise BadInput(f"{_what(number)}{place} cannot be read ({reason}): replace or remove it.") from None
+    return _Sound(samples, rate, (frames if len(samples) == wanted else len(samples)) / rate)
+
+
+def _of_array(item: Any, number: int | None, rate: int) -> _Sound:
+    """An array, a tuple (array, rate) or a dict of both; rate is that of an array that comes without."""
+    values = item
+    if isinstance(item, Mapping):
+        values, rate = item["array"], item.get("sampling_rate") or rate
+    elif _with_rate(item):
+        values, rate = item
+    if isinstance(rate, bool) or rate != int(rate) or rate < 1:
+        raise BadInput(f"{_what(number)} has the rate {rate}: give whole samples a second.")
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        array = np.asarray(None)
+    if array.dtype not in (np.int16, np.int32) and array.dtype.kind != "f":
+        raise BadInput(
+            f"{_what(number)} is a {type(item).__name__} of {array.dtype}: give a path, a file's bytes, floats from "
+            "-1 to 1, or int16."
+        )
+    if array.ndim not in (1, 2) or (array.ndim == 2 and not 0 < array.shape[1] <= _MOST_CHANNELS):
+        raise BadInput(f"{_what(number)} has the shape {array.shape}: give (samples,) or (samples, channels).")
+    samples = (array if array.dtype.kind == "f" else array / -float(np.iinfo(array.dtype).min)).astype(np.float32)
+    samples = samples if array.ndim == 1 else samples.mean(axis=1)
+    loudest = np.abs(samples).max(initial=0, where=np.isfinite(samples))
+    if loudest > _LOUDEST:
+        raise BadInput(f"{_what(number)} holds floats up to {loudest:g}: give them from -1 to 1, or int16.")
+    return _Sound(samples, int(rate), len(samples) / int(rate))
+
+
+def _with_rate(item: Any) -> bool:
+    """Whether this is (array, rate), which a tuple of two sounds is not."""
+    rated = isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], int | float | np.number)
+    return rated and np.ndim(item[0]) > 0
+
+
+def _what(number: int | None) -> str:
+    return "A sound" if number is None else f"Sound {number}"
+
+
+def _place(item: Any) -> str:
+    """' (cat.wav)' of an item that has a path."""
+    path = item.get("path") if isinstance(item, Mapping) else item
+    return f" ({os.fspath(path)})" if isinstance(path, str | os.PathLike) else ""
