@@ -77,8 +77,15 @@ def test_any_length_has_a_spectrogram(items: list[NDArray[np.float32]]) -> None:
 
 @pytest.mark.parametrize(
     ("form", "subtype", "error"),
-    [("WAV", "PCM_U8", 1e-2), ("WAV", "PCM_16", 1e-4), ("WAV", "PCM_24", 1e-6), ("WAV", "FLOAT", 0)]
-    + [("FLAC", "PCM_24", 1e-6), ("OGG", "VORBIS", 5e-2), ("MP3", "MPEG_LAYER_III", 5e-2)],
+    [
+        ("WAV", "PCM_U8", 1e-2),
+        ("WAV", "PCM_16", 1e-4),
+        ("WAV", "PCM_24", 1e-6),
+        ("WAV", "FLOAT", 0),
+        ("FLAC", "PCM_24", 1e-6),
+        ("OGG", "VORBIS", 5e-2),
+        ("MP3", "MPEG_LAYER_III", 5e-2),
+    ],
 )
 def test_files(tmp_path: Path, form: str, subtype: str, error: float) -> None:
     wanted = tone(440)
