@@ -117,6 +117,15 @@ def test_saving_over_a_model_replaces_it_whole(place: Path, two: tuple[Path, Pat
     assert [path.name for path in place.parent.iterdir()] == ["m"], "nothing is left beside it"
 
 
+def test_killed_between_its_two_renames_the_older_model_is_still_there(place: Path, two: tuple[Path, Path]) -> None:
+    old, other = raw2vec.load(place).fingerprint_, raw2vec.load(two[1])
+    place.rename(place.with_name(f".{place.name}.old"))
+    assert raw2vec.load(place).fingerprint_ == old
+    other.save(place)
+    assert raw2vec.load(place).fingerprint_ == other.fingerprint_
+    assert [path.name for path in place.parent.iterdir()] == ["m"], "nothing is left beside it"
+
+
 def test_a_folder_of_anything_else_is_never_touched(tmp_path: Path, two: tuple[Path, Path]) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").write_bytes(b"a picture")

@@ -86,6 +86,7 @@ def save(folder: Path, parts: Model, card: str, dialect: Dialect | None, extra: 
 
 def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
     """The model in a folder. BadFolder says which file is missing, damaged or of another kind."""
+    folder = found(folder)
     if not folder.is_dir():
         raise BadFolder(f"There is no model folder {folder}.")
     if not (folder / "recipe.json").exists():
@@ -123,6 +124,11 @@ def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
     with _damage(folder / "metrics.jsonl") as path:
         metrics = path.read_text(encoding="utf-8")
     return Model(recipe, raw, model, objectives, labels, _read_json(folder / "report.json"), golden, metrics)
+
+
+def found(folder: Path) -> Path:
+    """Where the model of that name lies: aside, when its successor was killed just before it took the place."""
+    return _aside(folder) if not folder.exists() and _aside(folder).is_dir() else folder
 
 
 def embedder(model: AnyModel) -> Embedder:
@@ -169,6 +175,8 @@ def replacing(folder: Path) -> Iterator[Path]:
 
     An older model folder is replaced; a folder of anything else is refused.
     """
+    if found(folder) != folder:
+        os.rename(found(folder), folder)
     refuse_foreign(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.partial-{uuid.uuid4().hex[:8]}")
@@ -176,7 +184,8 @@ def replacing(folder: Path) -> Iterator[Path]:
         partial.mkdir()
         yield partial
         if folder.exists():
-            old = folder.with_name(f".{folder.name}.old-{uuid.uuid4().hex[:8]}")
+            old = _aside(folder)
+            shutil.rmtree(old, ignore_errors=True)
             os.rename(folder, old)
             os.rename(partial, folder)
             shutil.rmtree(old)
@@ -187,6 +196,11 @@ def replacing(folder: Path) -> Iterator[Path]:
         raise BadInput(f"{folder} cannot be written: {reason}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _aside(folder: Path) -> Path:
+    """Where an older model waits while the new one takes its place."""
+    return folder.with_name(f".{folder.name}.old")
 
 
 def refuse_foreign(folder: Path) -> None:

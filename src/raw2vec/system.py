@@ -293,12 +293,13 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     @classmethod
     def load(cls, source: str | Path, device: str | None = None) -> Self:
         """The model of a folder, its golden vectors checked. BadFolder where it is damaged or not a model."""
-        parts = folder.load(Path(source), dialect_of)
+        source = folder.found(Path(source))
+        parts = folder.load(source, dialect_of)
         settings = parts.recipe
         made = cls(recipe=settings, kind=settings.kind, seed=settings.seed, device=device)
         made._adopt(parts)
         made.source_ = str(source)
-        made._card = (Path(source) / "README.md").read_text(encoding="utf-8")
+        made._card = (source / "README.md").read_text(encoding="utf-8")
         if parts.golden is not None:
             items, vectors = parts.golden
             error = float(np.abs(made._encode(items) - vectors).max())
