@@ -73,6 +73,21 @@ def hide(values: Ragged, items: Tensor, draws: Draws, *, rate: float, purpose: s
     return values.replace(values.values.masked_fill(hidden, 0 if values.values.dtype == torch.uint8 else torch.nan))
 
 
+def hidden_rows(rows: Ragged, items: Tensor, draws: Draws, *, rate: float, purpose: str = "hidden rows") -> Tensor:
+    """Which rows are hidden, (N,) bool: of each item a share `rate` of them, rounded, those with the lowest draws.
+
+    One at least is hidden and one at least is left, so that an item of two rows or more teaches; of a single row
+    nothing is hidden.
+    """
+    lengths = rows.lengths
+    counts = (rate * lengths).round().long().clamp(min=1).minimum((lengths - 1).clamp(min=0))
+    by_draw = draws.uniform(purpose, items, lengths).argsort(stable=True)
+    # Stable again: items stay where they are, and within each its rows stand from the lowest draw to the highest.
+    order = by_draw[rows.owners[by_draw].argsort(stable=True)]
+    ranked = rows.places < counts.to(order.device)[rows.owners]
+    return torch.empty_like(ranked).index_copy(0, order, ranked)
+
+
 def keep(ids: Ragged, rows: Tensor) -> Ragged:
     """The sequences with only these rows, (N,) bool. No item may lose all of its rows."""
     counts = torch.zeros(len(ids), dtype=torch.long).index_add(0, ids.owners.cpu(), rows.long().cpu())

@@ -17,7 +17,7 @@ from raw2vec.latents import Gaussian, Latent, Point, Quantised
 from raw2vec.likelihood import Bernoulli, Categorical, DiscretisedLogistic, Likelihood
 from raw2vec.likelihood import Gaussian as Normal
 from raw2vec.models import AnyModel, Autoencoder, Embedder
-from raw2vec.objectives import Contrastive, Masked, Objective, Reconstruction, Supervised, Variational
+from raw2vec.objectives import Contrastive, Masked, MaskedPatches, Objective, Reconstruction, Supervised, Variational
 from raw2vec.raw import Audio, Form, Image, Raw, Series, Table, Text
 from raw2vec.readout import ColumnReadout, PatchReadout, Readout
 from raw2vec.recipe import Part, Recipe
@@ -59,13 +59,18 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "reconstruction": Reconstruction,
     "variational": Variational,
 }
+_TEXTS = ("text", "pairs")
+_HIDING: dict[str, type[Objective]] = dict.fromkeys(("image", "audio", "series"), MaskedPatches)
+"""What "masked" is for kinds that have no tokens."""
 
 DECODING = ("reconstruction", "variational")
 """Objectives that need a decoder."""
 
-# What parts are given by the data and by their neighbours: never a setting of a recipe.
+# What parts and, after them, objectives are given by the data and by their neighbours: never a setting of a recipe.
 _FACTS = dict.fromkeys((*(field.name for field in fields(Form)), "inputs", "places", "latent", "before"))
-_GIVEN = {**_FACTS, **dict.fromkeys(("width", "mask_id", "ordinary", "outcomes", "task"))}
+_GIVEN = dict.fromkeys(
+    ("inputs", "latent", "vocabulary", "mask_id", "ordinary", "channels", "sizes", "outcomes", "task")
+)
 
 
 def resolve(recipe: Recipe) -> Recipe:
@@ -81,7 +86,7 @@ def resolve(recipe: Recipe) -> Recipe:
     embedding = checked(_embedding(recipe.kind), width, "The embedding", _FACTS)
     latent = _part(LATENTS, recipe.latent, "latent")
     stages = [
-        stage.model_copy(update={"objectives": tuple(_objective(part) for part in stage.objectives)})
+        stage.model_copy(update={"objectives": tuple(_objective(part, recipe.kind) for part in stage.objectives)})
         for stage in recipe.stages
     ]
     _refuse_unlabelled(recipe)
@@ -156,10 +161,13 @@ def _readout(recipe: Recipe, facts: Mapping[str, Any]) -> Readout:
 
 def build_objectives(recipe: Recipe, raw: Raw, model: AnyModel, task: str | None, outcomes: int) -> nn.ModuleDict:
     """Each objective of the recipe, by stage and name ("1/contrastive"). `task` and `outcomes` are the labels' own."""
+    embedding = model.embedding
     given = {
-        "width": model.encoder.width,
-        "vocabulary": raw.form.vocabulary,
+        "inputs": model.encoder.width,
         "latent": model.latent.width,
+        "vocabulary": raw.form.vocabulary,
+        "channels": raw.form.channels,
+        "sizes": embedding.sizes if isinstance(embedding, PatchEmbedding) and not embedding.whole else (),
         "mask_id": raw.mask if isinstance(raw, Text) else 0,
         "ordinary": raw.ordinary if isinstance(raw, Text) else range(0),
         "outcomes": outcomes,
@@ -170,17 +178,28 @@ def build_objectives(recipe: Recipe, raw: Raw, model: AnyModel, task: str | None
         torch.manual_seed(key(recipe.seed, "heads"))
         for place, stage in enumerate(recipe.stages):
             for part in stage.objectives:
-                where = f"The objective '{part.name}'"
-                made[f"{place}/{part.name}"] = construct(OBJECTIVES[part.name], part.settings, where, **given)
+                constructor, where = objective_called(part.name, recipe.kind), f"The objective '{part.name}'"
+                made[f"{place}/{part.name}"] = construct(constructor, part.settings, where, **given)
     return made
 
 
-def _part(table: Mapping[str, Callable[..., Any]], part: Part, what: str, given: Mapping[str, Any] = _FACTS) -> Part:
+def _part(table: Mapping[str, Callable[..., Any]], part: Part, what: str) -> Part:
     constructor = known(table, part.name, what)
-    settings = checked(constructor, part.settings, f"The {what} '{part.name}'", given)
+    settings = checked(constructor, part.settings, f"The {what} '{part.name}'", _FACTS)
     return type(part)(name=part.name, **settings)
 
 
-def _objective(part: Part) -> Part:
-    made = _part(OBJECTIVES, part, "objective", _GIVEN)
-    return type(part)(**{**made.model_dump(), "weight": getattr(part, "weight", 1.0)})
+def objective_called(name: str, kind: str) -> type[Objective]:
+    """The objective of this name for this kind of data; BadInput where there is none."""
+    found: type[Objective] = known(OBJECTIVES, name, "objective")
+    if found is not Masked or kind in _TEXTS:
+        return found
+    if kind not in _HIDING:
+        others = ", ".join(other for other, each in OBJECTIVES.items() if each not in (Masked, Contrastive))
+        raise BadInput(f"The objective 'masked' cannot hide the columns of a table yet; for one there is {others}.")
+    return _HIDING[kind]
+
+
+def _objective(part: Part, kind: str) -> Part:
+    settings = checked(objective_called(part.name, kind), part.settings, f"The objective '{part.name}'", _GIVEN)
+    return type(part)(name=part.name, **settings, weight=getattr(part, "weight", 1.0))

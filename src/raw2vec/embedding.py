@@ -122,7 +122,7 @@ class PatchEmbedding(Embedding):
 
     def forward(self, items: Ragged) -> Ragged:
         self._check(items)
-        numbers = _numbers(items.values, self.linear.weight.dtype)
+        numbers = as_numbers(items.values, self.linear.weight.dtype)
         if self.missing == "flag":
             gone = numbers.isnan()
             numbers = torch.cat([numbers.masked_fill(gone, 0.0), gone.to(numbers.dtype)], dim=1)
@@ -188,6 +188,6 @@ class ColumnEmbedding(Embedding):
         return items.values.view(-1, columns)
 
 
-def _numbers(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """Values as the map has its weights; pixels as 255ths."""
+def as_numbers(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Values in this type; pixels, uint8, as 255ths."""
     return values.to(dtype) / 255 if values.dtype == torch.uint8 else values.to(dtype)

@@ -153,6 +153,23 @@ class Ragged:
         rows = torch.arange(len(starts)) + torch.from_numpy(starts)
         return Ragged(self.values[rows.to(self.values.device)], self.shapes[items])
 
+    def only(self, rows: Tensor) -> Ragged:
+        """These rows (N,) bool alone, as sequences (shapes (B, 1)): each still tells its true place in the whole item.
+
+        `places` and `coordinates` are those from before, as long as rows are replaced and not taken or split again.
+        """
+        counts = torch.zeros(len(self), dtype=torch.long).index_add(0, self.owners.cpu(), rows.long().cpu())
+        part = Ragged(self.values[rows], counts[:, None])
+        part.__dict__.update(places=self.places[rows], coordinates=self.coordinates[rows])
+        return part
+
+    def rows_at(self, items: Tensor, coordinates: Tensor) -> Tensor:
+        """The rows (M,) that stand at these coordinates (M, k) of these items' grids (M,), on the values' device."""
+        sizes, within = self.shapes.to(self.values.device)[items], torch.zeros_like(items)
+        for axis, along in enumerate(coordinates.unbind(1)):
+            within = within * sizes[:, axis] + along
+        return self.offsets.to(self.values.device)[items] + within
+
     def split(self, size: int) -> list[Ragged]:
         """Consecutive parts of at most `size` items."""
         shapes = self.shapes.split(size)
@@ -167,7 +184,7 @@ class Ragged:
         """Sequences as a rectangle (B, T, …), short ones filled up. Only kernels use it, inside themselves."""
         shape = (len(self), int(self.lengths.max()), *self.values.shape[1:])
         rectangle = self.values.new_full(shape, fill)
-        rectangle[self.owners, self.places] = self.values
+        rectangle[self.inside()] = self.values
         return rectangle
 
     def inside(self) -> Tensor:

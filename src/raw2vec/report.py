@@ -12,7 +12,9 @@ from raw2vec.evaluate import ARRAY_CLASSIFICATION, CLASSIFICATION, RETRIEVAL, En
 from raw2vec.fitting import Fitted
 from raw2vec.folder import Model
 from raw2vec.interchange import refusal
+from raw2vec.measure import masked_patches
 from raw2vec.measure.decoding import reconstruction
+from raw2vec.objectives import MaskedPatches
 from raw2vec.recipe import Role
 from raw2vec.use.detect import score_samples, threshold
 
@@ -40,7 +42,7 @@ def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
     """Held-out scores beside baselines at the same width, or None when too little was held out.
 
     Labels are told by a probe on the vectors; pairs find each other; a text without a partner is cut in two, and its
-    first half has to find its second among all others'.
+    first half has to find its second among all others'. Where patches were hidden in training, they are told again.
     """
     held = complete(fitted.held)
     if len(held.get("input", ())) < FEWEST:
@@ -52,6 +54,8 @@ def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
         return probes.run(encode, {"input": held["input"], "label": held["label"]}, seed)
     if "target" in held:
         return RETRIEVAL.run(encode, {"input": held["input"], "target": held["target"]}, seed)
+    if any(isinstance(objective, MaskedPatches) for objective in fitted.model.objectives.values()):
+        return masked_patches(fitted.model, held["input"], seed)
     if fitted.seen is not None:
         return None
     halves = [half for half in map(cut_in_two, held["input"]) if half]

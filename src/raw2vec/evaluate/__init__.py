@@ -23,6 +23,7 @@ from raw2vec.evaluate.classification import Classification, Probe
 from raw2vec.evaluate.health import Health, Space, health
 from raw2vec.evaluate.likelihood import Bounds, Likelihood
 from raw2vec.evaluate.masked import Guesses, Masked
+from raw2vec.evaluate.masked_patches import MaskedPatches, Patches
 from raw2vec.evaluate.probes import Classes, Numbers, Several
 from raw2vec.evaluate.rate import Point, curve
 from raw2vec.evaluate.reconstruction import Rebuilt, Reconstruction
@@ -35,6 +36,7 @@ PROBES: dict[str, type[Probe]] = {"classes": Classes, "numbers": Numbers, "label
 CLASSIFICATION = Classification({"TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, compare, PROBES)
 ARRAY_CLASSIFICATION = Classification({"raw values": raw_values, "PCA": pca}, compare, PROBES)
 MASKED = Masked({}, compare)
+MASKED_PATCHES = MaskedPatches({}, compare)
 SPACE = Space({}, compare)
 RECONSTRUCTION = Reconstruction({"PCA": pca_reconstruction, "mean item": mean_item}, compare)
 ANOMALY = Anomaly({"isolation forest": isolation_forest, "PCA error": pca_error}, compare)
@@ -69,6 +71,7 @@ __all__ = [
     "LEVELS_LIKELIHOOD",
     "LIKELIHOOD",
     "MASKED",
+    "MASKED_PATCHES",
     "PROTOCOLS",
     "RECONSTRUCTION",
     "RETRIEVAL",
@@ -81,6 +84,7 @@ __all__ = [
     "Encode",
     "Guesses",
     "Health",
+    "Patches",
     "Point",
     "Protocol",
     "Rebuilt",

@@ -61,11 +61,11 @@ class Learned(nn.Module):
 
     def forward(self, x: Ragged) -> Ragged:
         """(N, D) to (N, D). BadInput when an item is longer than the limit."""
-        longest = int(x.lengths.max()) if len(x) else 0
-        if longest > self.limit:
+        last = int(x.places.max()) if len(x.values) else -1
+        if last >= self.limit:
             raise BadInput(
-                f"Item {int(x.lengths.argmax())} of the batch has {longest} rows, but there are learned positions for "
-                f"{self.limit} only: truncate or chunk it, or train with rotary positions."
+                f"Item {int(x.owners[x.places.argmax()])} of the batch has {last + 1} rows, but there are learned "
+                f"positions for {self.limit} only: truncate or chunk it, or train with rotary positions."
             )
         return x.replace(x.values + self.table(x.places))
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
-from raw2vec.evaluate import ARRAY_CLASSIFICATION, Encode, Guesses, Report, protocol
+from raw2vec.evaluate import ARRAY_CLASSIFICATION, MASKED_PATCHES, Encode, Guesses, Patches, Report, protocol
 from raw2vec.folder import Model
 from raw2vec.measure.decoding import DECODED
-from raw2vec.objectives import Masked, Supervised
+from raw2vec.objectives import Masked, MaskedPatches, Supervised
 from raw2vec.presets import roles
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Raw
 from raw2vec.recipe import Role
 from raw2vec.rows import Rows, open_rows
 from raw2vec.seeding import Draws
-from raw2vec.use.fill import fill
+from raw2vec.use.fill import fill, fill_patches
 from raw2vec.use.inspect import Inspection, inspect
 
 
@@ -36,11 +36,18 @@ def measure(
             )
     if chosen.name in DECODED:
         return DECODED[chosen.name](parts, held, seed)
+    if chosen.name == "masked" and parts.raw.form.channels:
+        return masked_patches(parts, held["input"], seed)
     if chosen.name == "masked":
         return chosen.run(lambda texts: Guesses(*fill(parts, texts, seed)), held, seed)
     if chosen.name == "classification" and parts.raw.form.channels:
         return ARRAY_CLASSIFICATION.run(encode, held, seed)
     return chosen.run(encode, held, seed)
+
+
+def masked_patches(parts: Model, items: Sequence[Any], seed: int = 0) -> Report:
+    """How well the hidden patches of these items are told, in the units of the objective's targets."""
+    return MASKED_PATCHES.run(lambda asked: Patches(*fill_patches(parts, asked, seed)), {"input": items}, seed)
 
 
 def inspected(parts: Model, rows: Rows, columns: Mapping[Role, str], items: int = 32) -> Inspection:
@@ -95,4 +102,4 @@ def _fitting(parts: Model, columns: Mapping[Role, str]) -> str:
         return "sts" if "target" in columns else "classification"
     if "target" in columns:
         return "retrieval"
-    return "masked" if any(isinstance(o, Masked) for o in parts.objectives.values()) else "space"
+    return "masked" if any(isinstance(o, Masked | MaskedPatches) for o in parts.objectives.values()) else "space"

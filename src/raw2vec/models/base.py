@@ -36,7 +36,7 @@ class Embedder(nn.Module):
     def table(self) -> Tensor:
         """The vectors of all tokens (V, D), which a vocabulary head shares; BadInput for data that has no tokens."""
         if not isinstance(self.embedding, TokenEmbedding):
-            raise BadInput("Masked tokens need tokens: this kind of data has none. There is 'reconstruction' for it.")
+            raise BadInput("This kind of data has no tokens that a head could tell: its 'masked' hides patches.")
         return self.embedding.weight
 
     def states(self, ids: Ragged) -> list[Ragged]:

@@ -31,9 +31,9 @@ class Masked(Objective):
 
     needs = "sides"
 
-    def __init__(self, width: int, vocabulary: int, mask_id: int, ordinary: range, rate: float = 0.3):
+    def __init__(self, inputs: int, vocabulary: int, mask_id: int, ordinary: range, rate: float = 0.3):
         super().__init__()
-        self.readout = Words(width, vocabulary)
+        self.readout = Words(inputs, vocabulary)
         self.mask_id, self.ordinary, self.rate = mask_id, ordinary, rate
 
     def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:

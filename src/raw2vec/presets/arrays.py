@@ -24,15 +24,15 @@ def tree(
     """The recipe but for its budget. Without an objective: `supervised` where there are labels, else `reconstruction`.
 
     Without an encoder: a multilayer perceptron over the whole item where all are `alike` in size (a table's rows are),
-    else convolutions, which take any size.
+    else convolutions, which take any size; to be told from a few of its patches an item goes through a transformer.
     """
     objective = objective or ("supervised" if "label" in columns else "reconstruction")
-    asked = encoder or {}
-    part = sized(encoder or {"name": "dense" if alike else "convolutional"}, size)
+    asked, hiding = encoder or {}, objective == "masked"
+    part = sized(encoder or {"name": "transformer" if hiding else "dense" if alike else "convolutional"}, size)
     made: dict[str, Any] = {
         "kind": kind,
         "raw": {"leave_out": [columns["label"]]} if kind == "table" and "label" in columns else {},
-        "embedding": _embedding(kind, part["name"] == "dense" and alike),
+        "embedding": _embedding(kind, part["name"] == "dense" and alike and not hiding),
         "encoder": {**part, **_DEPTH.get(part["name"], {}), **asked},
         "latent": {"name": "gaussian" if objective == "variational" else "point", "width": latent or _CODE},
         "stages": [{"objectives": [_OBJECTIVE.get(objective, {"name": objective})], "batch_items": 128}],
