@@ -9,7 +9,7 @@ from torch.distributions import MultivariateNormal
 from raw2vec.decoders import Decoder
 from raw2vec.embedding import Embedding
 from raw2vec.latents import Gaussian, Latent
-from raw2vec.models import Autoencoder, Embedder
+from raw2vec.models import Autoencoder, Embedder, GridAutoencoder
 from raw2vec.ragged import Ragged
 from raw2vec.readout import Readout
 
@@ -70,7 +70,7 @@ class Noisy(Readout):
 
 def linear_gaussian(latent: Latent | None = None) -> Autoencoder:
     """In float64 and eval mode. Its latent, unless given, is the exact posterior."""
-    model = Autoencoder(Embedder(Bare(), Same(), latent or Gaussian(1, PLACES, WIDTH, "all")), Loadings(), Noisy())
+    model = GridAutoencoder(Embedder(Bare(), Same(), latent or Gaussian(1, PLACES, WIDTH, "all")), Loadings(), Noisy())
     model = model.double().eval()
     if latent is None:
         _make_exact(model)

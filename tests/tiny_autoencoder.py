@@ -12,7 +12,7 @@ from raw2vec.decoders import Decoder
 from raw2vec.embedding import Embedding
 from raw2vec.folder import Model
 from raw2vec.latents import Gaussian, Latent, Point
-from raw2vec.models import Autoencoder, Embedder
+from raw2vec.models import Embedder, GridAutoencoder
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Form, Raw, Windows
 from raw2vec.readout import Readout
@@ -139,7 +139,7 @@ def parts(raw: Arrays | None = None, latent: Latent | None = None, kind: str = "
     """A whole model: of pictures of any size unless said otherwise, its latent a point."""
     raw = raw or Arrays()
     embedder = Embedder(Values(), Same(), latent or Point(2))  # type: ignore[arg-type]
-    model = Autoencoder(embedder, Constant(), Unit(pixels=raw.dimensions == 2))
+    model = GridAutoencoder(embedder, Constant(), Unit(pixels=raw.dimensions == 2))
     return Model(recipe().model_copy(update={"kind": kind}), raw, model.eval(), nn.ModuleDict())
 
 

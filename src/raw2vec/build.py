@@ -9,17 +9,17 @@ import torch
 from torch import nn
 
 from raw2vec import decoders
-from raw2vec.decoders import Decoder
+from raw2vec.decoders import Decoder, Writer
 from raw2vec.embedding import ColumnEmbedding, Embedding, PatchEmbedding, TokenEmbedding
 from raw2vec.encoders import Convolutional, Dense, Encoder, Recurrent, Transformer
 from raw2vec.errors import BadInput
 from raw2vec.latents import Gaussian, Latent, Point, Quantised
 from raw2vec.likelihood import Bernoulli, Categorical, DiscretisedLogistic, Likelihood
 from raw2vec.likelihood import Gaussian as Normal
-from raw2vec.models import AnyModel, Autoencoder, Embedder
+from raw2vec.models import AnyModel, Embedder, GridAutoencoder, SequenceAutoencoder
 from raw2vec.objectives import Contrastive, Masked, MaskedPatches, Objective, Reconstruction, Supervised, Variational
 from raw2vec.raw import Audio, Form, Image, Raw, Series, Table, Text
-from raw2vec.readout import ColumnReadout, PatchReadout, Readout
+from raw2vec.readout import ColumnReadout, PatchReadout, Readout, TokenReadout
 from raw2vec.recipe import Part, Recipe
 from raw2vec.seeding import key
 from raw2vec.settings import checked, construct, known
@@ -46,6 +46,8 @@ DECODERS: dict[str, type[Decoder]] = {
     "convolutional": decoders.Convolutional,
     "transformer": decoders.Transformer,
 }
+WRITERS: dict[str, type[Writer]] = {"recurrent": decoders.RecurrentWriter}
+"""Decoders of texts, which tell token after token."""
 LIKELIHOODS: dict[str, type[Likelihood]] = {
     "bernoulli": Bernoulli,
     "gaussian": Normal,
@@ -59,15 +61,15 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "reconstruction": Reconstruction,
     "variational": Variational,
 }
-_TEXTS = ("text", "pairs")
 _HIDING: dict[str, type[Objective]] = dict.fromkeys(("image", "audio", "series"), MaskedPatches)
 """What "masked" is for kinds that have no tokens."""
 
+_TEXTS = ("text", "pairs")
 DECODING = ("reconstruction", "variational")
 """Objectives that need a decoder."""
 
 # What parts and, after them, objectives are given by the data and by their neighbours: never a setting of a recipe.
-_FACTS = dict.fromkeys((*(field.name for field in fields(Form)), "inputs", "places", "latent", "before"))
+_FACTS = dict.fromkeys((*(field.name for field in fields(Form)), "inputs", "places", "latent"))
 _GIVEN = dict.fromkeys(
     ("inputs", "latent", "vocabulary", "mask_id", "ordinary", "channels", "sizes", "outcomes", "task")
 )
@@ -108,8 +110,12 @@ def _way_back(recipe: Recipe) -> dict[str, Part]:
         if needed:
             raise BadInput(f"The objective '{needed[0]}' needs a decoder: name one, {', '.join(DECODERS)}.")
         return {}
-    if recipe.kind in ("text", "pairs"):
-        raise BadInput("Texts cannot be decoded yet: leave the decoder out, or choose another kind of data.")
+    if recipe.kind in _TEXTS:
+        if recipe.decoder.name in DECODERS and recipe.decoder.name not in WRITERS:
+            raise BadInput(f"Texts are written token by token: of decoders there is {', '.join(WRITERS)} for them.")
+        if recipe.raw.get("boundaries") == "none":
+            raise BadInput("A text that is to come back needs to know its end: set raw.boundaries to cls-sep.")
+        return {"decoder": _part(WRITERS, recipe.decoder, "decoder of texts")}
     likelihood = _part(LIKELIHOODS, recipe.likelihood or Part(name="gaussian"), "likelihood")
     return {"decoder": _part(DECODERS, recipe.decoder, "decoder"), "likelihood": likelihood}
 
@@ -135,10 +141,15 @@ def build_model(recipe: Recipe, raw: Raw) -> AnyModel:
         embedder = Embedder(embedding, encoder, latent)
         if recipe.decoder is None:
             return embedder
+        if recipe.kind in _TEXTS:
+            writer = _made(WRITERS, recipe.decoder, "decoder", {"latent": latent.width, "inputs": embedding.width})
+            return SequenceAutoencoder(
+                embedder, writer, TokenReadout(writer.width, raw.form.vocabulary, raw.form.ending or 0)
+            )
         rows = None if grid is None else tuple(grid[0].tolist())
-        facts |= {"latent": latent.width, "shape": rows, "places": math.prod(rows or (0,)), "before": 0}
+        facts |= {"latent": latent.width, "shape": rows, "places": math.prod(rows or (0,))}
         decoder = _made(DECODERS, recipe.decoder, "decoder", facts)
-        return Autoencoder(embedder, decoder, _readout(recipe, vars(raw.form) | {"inputs": decoder.width}))
+        return GridAutoencoder(embedder, decoder, _readout(recipe, vars(raw.form) | {"inputs": decoder.width}))
 
 
 def _made(table: Mapping[str, Callable[..., Any]], part: Part, what: str, facts: Mapping[str, Any]) -> Any:

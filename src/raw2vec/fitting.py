@@ -16,6 +16,7 @@ from raw2vec.corpus import Corpus
 from raw2vec.embedding import TokenEmbedding
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
+from raw2vec.models import AnyModel, Autoencoder
 from raw2vec.ragged import Ragged
 from raw2vec.recipe import Recipe, Role, Stage
 from raw2vec.rows import Rows
@@ -85,14 +86,14 @@ def fit_model(
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
     left_out = [f"left out: {sentence}" for sentence in rows.skipped]
     return Fitted(
-        parts, data.held, _seen(data.corpus), state.history, state.step, trainer.budget.seconds, counts, left_out
+        parts, data.held, _seen(data.corpus, model), state.history, state.step, trainer.budget.seconds, counts, left_out
     )
 
 
-def _seen(corpus: Corpus) -> Ragged | None:
-    """Some of what was trained on, for baselines to learn from; none of texts, which read for themselves."""
+def _seen(corpus: Corpus, model: AnyModel) -> Ragged | None:
+    """Some of what was trained on, for baselines to learn from: those of texts need it only to bring texts back."""
     rows = np.flatnonzero(~corpus.held & (corpus.lengths[:, 0] > 0))[:SEEN]
-    return corpus.gather(rows, 0) if corpus.values.ndim > 1 else None
+    return corpus.gather(rows, 0) if corpus.values.ndim > 1 or isinstance(model, Autoencoder) else None
 
 
 def working_precision(name: str, device: torch.device) -> torch.dtype:

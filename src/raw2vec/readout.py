@@ -168,6 +168,28 @@ def _log_prob_known(logits: Tensor, codes: Tensor) -> Tensor:
     return _log_prob(logits, codes.masked_fill(missing, 0.0).long()).masked_fill(missing, 0.0)
 
 
+class TokenReadout(Readout):
+    """One state a token to a distribution over the vocabulary: the way back from a TokenEmbedding's rows.
+
+    Its table is its own: unlike Words' it need not be as wide as the embedding. ending: the id that ends an item.
+    """
+
+    def __init__(self, inputs: int, vocabulary: int, ending: int):
+        super().__init__()
+        self.linear = nn.Linear(inputs, vocabulary)
+        self.ending = ending
+        _begin(self)
+
+    def log_prob(self, states: Ragged, items: Ragged) -> Tensor:
+        return _log_prob(self.linear(states.values), items.values)
+
+    def mode(self, states: Ragged, shapes: Tensor) -> Ragged:
+        return Ragged(self.linear(states.values).argmax(dim=-1), shapes)
+
+    def sample(self, states: Ragged, shapes: Tensor, luck: Tensor) -> Ragged:
+        return Ragged(drawn(_wide(self.linear(states.values)), luck.squeeze(-1)), shapes)
+
+
 class Words(nn.Module):
     """States (N, inputs) to a distribution over the vocabulary: BERT's transform, then the embedding's table.
 

@@ -20,7 +20,8 @@ def checked(
     hints = get_type_hints(constructor.__init__ if inspect.isclass(constructor) else constructor)
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(constructor).parameters.items():
-        if name not in given:
+        # A class without a constructor of its own has torch's, which takes anything: it has no settings.
+        if name not in given and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
             fields[name] = (hints.get(name, Any), default)
     for name in settings:

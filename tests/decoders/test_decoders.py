@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from raw2vec import encoders
-from raw2vec.decoders import Convolutional, Decoder, Dense, Recurrent, Transformer
+from raw2vec.decoders import Convolutional, Decoder, Dense, Recurrent, RecurrentWriter, Transformer
 from raw2vec.errors import BadInput
 from raw2vec.ragged import Ragged
 
@@ -146,30 +146,32 @@ def test_a_convolution_comes_back_the_way_the_encoder_went() -> None:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_a_recurrence_step_by_step_is_the_recurrence_at_once(cell: str) -> None:
+def test_a_writer_step_by_step_is_the_writer_at_once(cell: str) -> None:
     torch.manual_seed(0)
-    decoder = Recurrent(5, 8, layers=2, cell=cell, before=3).eval()
-    shapes, drawn = torch.tensor([[6], [6]]), codes(2)
-    before = Ragged(torch.randn(12, 3), shapes)
-    at_once = decoder(drawn, shapes, before).values.view(2, 6, 8)
-    rows, shown, memory = decoder.spread(drawn, shapes).values.view(2, 6, 8), before.values.view(2, 6, 3), None
-    memory = decoder.memory(drawn)
+    decoder, drawn = RecurrentWriter(5, 3, 8, layers=2, cell=cell, forget=0.5).eval(), codes(2)
+    before = Ragged(torch.randn(12, 3), torch.tensor([[6], [6]]))
+    at_once, shown = decoder(drawn, before).values.view(2, 6, 8), before.values.view(2, 6, 3)
+    memory = decoder.begin(drawn)
     for place in range(6):
-        states, memory = decoder.step(rows[:, place], memory, shown[:, place])
+        states, memory = decoder.step(memory, shown[:, place])
         torch.testing.assert_close(states, at_once[:, place], atol=1e-6, rtol=1e-5)
 
 
-def test_a_row_never_hears_of_rows_after_it_when_it_is_shown_those_before() -> None:
+def test_a_row_is_told_from_those_before_it_and_never_from_those_after() -> None:
     torch.manual_seed(0)
-    decoder, shapes = Recurrent(5, 8, before=3), torch.tensor([[6], [4]])
-    assert decoder.autoregressive
-    assert not Recurrent(5, 8).autoregressive
-    shown = torch.randn(10, 3, requires_grad=True)
-    decoder(codes(2), shapes, Ragged(shown, shapes)).values[2].sum().backward()
+    decoder, shown = RecurrentWriter(5, 3, 8), torch.randn(10, 3, requires_grad=True)
+    decoder(codes(2), Ragged(shown, torch.tensor([[6], [4]]))).values[2].sum().backward()
     assert shown.grad is not None
     assert (shown.grad.abs().sum(dim=1) > 0).tolist() == [True] * 3 + [False] * 7
-    with pytest.raises(BadInput, match="row before it"):
-        decoder(codes(2), shapes)
+
+
+def test_a_writer_that_forgets_everything_hears_the_code_alone() -> None:
+    torch.manual_seed(0)
+    decoder, shapes = RecurrentWriter(5, 3, 8, forget=1.0), torch.tensor([[6], [4]])
+    one, other = (decoder(codes(2), Ragged(torch.randn(10, 3), shapes)).values for _ in range(2))
+    torch.testing.assert_close(one, other)
+    with pytest.raises(BadInput, match="forget is a share"):
+        RecurrentWriter(5, 3, 8, forget=1.5)
 
 
 def test_unusable_settings() -> None:

@@ -8,7 +8,7 @@ from raw2vec.augmentation import add_noise, hide
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
 from raw2vec.latents import Gaussian, Latent, Point, Quantised
-from raw2vec.models import Autoencoder, Embedder
+from raw2vec.models import Autoencoder, Embedder, GridAutoencoder
 from raw2vec.objectives import Reconstruction
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
@@ -144,7 +144,7 @@ def test_attention_can_be_differentiated_twice() -> None:
             return rows.replace(mixed.reshape(-1, 1))
 
     whole = made()
-    model = Autoencoder(Embedder(Bare(), Attending(), whole.latent), whole.decoder, whole.readout).double()
+    model = GridAutoencoder(Embedder(Bare(), Attending(), whole.latent), whole.decoder, whole.readout).double()
     losses = Reconstruction(contractive=1.0)(model, batch(), Draws(0))
     losses["contraction"].backward()
     assert model.latent.project.weight.grad.abs().sum() > 0

@@ -49,7 +49,7 @@ class Convolutional(Decoder):
         begin(self)
         soften([block.leave for block in blocks])
 
-    def forward(self, codes: Tensor, shapes: Tensor, before: Ragged | None = None) -> Ragged:
+    def forward(self, codes: Tensor, shapes: Tensor) -> Ragged:
         """BadInput when a grid has not the one shape that was promised."""
         if self.shape is not None and not bool((shapes == torch.tensor(self.shape)).all()):
             raise BadInput(

@@ -45,7 +45,7 @@ class Dense(Decoder):
             self.widen = nn.Identity() if places == 1 else widen
         begin(self)
 
-    def forward(self, codes: Tensor, shapes: Tensor, before: Ragged | None = None) -> Ragged:
+    def forward(self, codes: Tensor, shapes: Tensor) -> Ragged:
         """BadInput when a grid has not `places` rows."""
         thought = codes
         for layer in self.layers:

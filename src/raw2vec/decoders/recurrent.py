@@ -1,11 +1,12 @@
-"""The recurrent decoder: rows are told one after another, in raster order, each from the memory of those before."""
+"""The recurrent decoders: rows in raster order, each from the memory of those before."""
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from raw2vec import layers as parts
-from raw2vec.decoders.base import Decoder
+from raw2vec.decoders.base import Decoder, Writer
 from raw2vec.errors import BadInput
 from raw2vec.ragged import Ragged
 
@@ -13,9 +14,8 @@ from raw2vec.ragged import Ragged
 class Recurrent(Decoder):
     """Codes (B, latent) to (N, width) by `layers` LSTMs or GRUs whose memory begins as a map of the code.
 
-    At each step a row takes its part of the code spread over the grid. before: the width of the row before, embedded,
-    that it is shown as well (teacher forcing, Williams & Zipser 1989); 0: none, all rows are told from the code alone.
-    places: rows of every grid, 0 where they differ (see Spread).
+    At each step a row takes its part of the code spread over the grid; it is shown no row before it. places: rows of
+    every grid, 0 where they differ (see Spread).
     """
 
     def __init__(
@@ -25,50 +25,75 @@ class Recurrent(Decoder):
         layers: int = 1,
         cell: Literal["lstm", "gru"] = "lstm",
         dropout: float = 0.0,
-        before: int = 0,
         places: int = 0,
         dimensions: int = 1,
     ):
         super().__init__(latent, width)
-        self.autoregressive = before > 0
         self.spread = parts.Spread(latent, width, places, dimensions)
-        self.shown: nn.Linear | None = nn.Linear(before, width, bias=False) if before else None
         recurrences = [parts.Recurrent(width, width, cell, directions=1) for _ in range(layers)]
         self.layers = nn.ModuleList(recurrences)
         self.memories = nn.ModuleList(nn.Linear(latent, layer.memory) for layer in recurrences)
         self.dropout = nn.Dropout(dropout)
         parts.begin(self)
 
-    def forward(self, codes: Tensor, shapes: Tensor, before: Ragged | None = None) -> Ragged:
-        """BadInput when a grid has not `places` rows, or when the rows before are missing that it was made to see."""
+    def forward(self, codes: Tensor, shapes: Tensor) -> Ragged:
+        """BadInput when a grid has not `places` rows."""
         x = self.spread(codes, shapes)
-        x = x.replace(self._entering(x.values, None if before is None else before.values).to(codes.dtype))
-        for layer, memory in zip(self.layers, self.memory(codes), strict=True):
+        x = x.replace(x.values.to(codes.dtype))
+        for layer, memory in zip(self.layers, self.memories, strict=True):
+            x = layer(x, memory(codes).tanh())
+            x = x.replace(self.dropout(x.values))
+        return x
+
+
+class RecurrentWriter(Writer):
+    """Row by row through `layers` LSTMs or GRUs: the code is where their memory begins, and comes in at each step.
+
+    This is the decoder of Cho et al. (2014). forget: share of the rows before that it is not shown while it learns, so
+    that it has to listen to the code (word dropout, Bowman et al. 2016).
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        inputs: int,
+        width: int = 256,
+        layers: int = 1,
+        cell: Literal["lstm", "gru"] = "lstm",
+        dropout: float = 0.0,
+        forget: float = 0.0,
+    ):
+        super().__init__(latent, inputs, width)
+        if not 0 <= forget <= 1:
+            raise BadInput(f"forget is a share of the rows before, from 0 to 1, not {forget:g}.")
+        self.code = nn.Linear(latent, width)
+        self.shown = nn.Linear(inputs, width, bias=False)
+        recurrences = [parts.Recurrent(width, width, cell, directions=1) for _ in range(layers)]
+        self.layers = nn.ModuleList(recurrences)
+        self.memories = nn.ModuleList(nn.Linear(latent, layer.memory) for layer in recurrences)
+        self.dropout, self.forget = nn.Dropout(dropout), forget
+        parts.begin(self)
+
+    def forward(self, codes: Tensor, before: Ragged) -> Ragged:
+        shown = before.values
+        if self.training and self.forget:
+            shown = shown * (torch.rand(len(shown), 1, device=shown.device) >= self.forget)
+        code, *memories = self.begin(codes)
+        x = before.replace((before.spread(code) + self.shown(shown)).to(codes.dtype))
+        for layer, memory in zip(self.layers, memories, strict=True):
             x = layer(x, memory)
             x = x.replace(self.dropout(x.values))
         return x
 
-    def memory(self, codes: Tensor) -> list[Tensor]:
-        """What each layer begins with, (B, memory)."""
-        return [memory(codes).tanh() for memory in self.memories]
+    def begin(self, codes: Tensor) -> list[Tensor]:
+        return [self.code(codes), *(memory(codes).tanh() for memory in self.memories)]
 
-    def step(self, rows: Tensor, memory: list[Tensor], before: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
-        """One row an item, for generating: the states (B, width), and the memory to go on with.
-
-        rows (B, width): the next row of each item as `spread` gives it; before (B, D): the row that was told last.
-        """
-        states, left = self._entering(rows, before), []
-        for layer, own in zip(self.layers, memory, strict=True):
+    def step(self, memory: list[Tensor], before: Tensor) -> tuple[Tensor, list[Tensor]]:
+        code, *memories = memory
+        states, left = code + self.shown(before), []
+        for layer, own in zip(self.layers, memories, strict=True):
             assert isinstance(layer, parts.Recurrent)
             states, after = layer.step(states, own)
             states = self.dropout(states)
             left.append(after)
-        return states, left
-
-    def _entering(self, rows: Tensor, before: Tensor | None) -> Tensor:
-        if self.shown is None:
-            return rows
-        if before is None:
-            raise BadInput("This decoder tells each row from the row before it: give it those, or go step by step.")
-        entering: Tensor = rows + self.shown(before)
-        return entering
+        return states, [code, *left]

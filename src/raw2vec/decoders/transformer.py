@@ -37,7 +37,7 @@ class Transformer(Decoder):
         begin(self)
         soften([linear for block in blocks for linear in block.leaving])
 
-    def forward(self, codes: Tensor, shapes: Tensor, before: Ragged | None = None) -> Ragged:
+    def forward(self, codes: Tensor, shapes: Tensor) -> Ragged:
         """BadInput when a grid has not `places` rows."""
         x = self.spread(codes, shapes)
         # Back to the type it came in: under autocast what the layers add up stays float32.

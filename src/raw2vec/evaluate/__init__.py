@@ -28,6 +28,7 @@ from raw2vec.evaluate.probes import Classes, Numbers, Several
 from raw2vec.evaluate.rate import Point, curve
 from raw2vec.evaluate.reconstruction import Rebuilt, Reconstruction
 from raw2vec.evaluate.retrieval import Retrieval
+from raw2vec.evaluate.rewriting import Rewriting, nearest_text
 from raw2vec.evaluate.sts import Sts
 
 RETRIEVAL = Retrieval({"BM25": bm25, "TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, compare)
@@ -39,6 +40,7 @@ MASKED = Masked({}, compare)
 MASKED_PATCHES = MaskedPatches({}, compare)
 SPACE = Space({}, compare)
 RECONSTRUCTION = Reconstruction({"PCA": pca_reconstruction, "mean item": mean_item}, compare)
+REWRITING = Rewriting({"nearest text by TF-IDF+SVD": partial(nearest_text, tfidf_svd)}, compare)
 ANOMALY = Anomaly({"isolation forest": isolation_forest, "PCA error": pca_error}, compare)
 TEXT_ANOMALY = Anomaly({}, compare)
 
@@ -75,6 +77,7 @@ __all__ = [
     "PROTOCOLS",
     "RECONSTRUCTION",
     "RETRIEVAL",
+    "REWRITING",
     "SPACE",
     "STS",
     "TEXT_ANOMALY",

@@ -22,7 +22,7 @@ Baseline = Callable[[Sequence[Any], int], Callable[..., Any]]
 
 Values = dict[str, np.ndarray]
 
-LOWER_IS_BETTER = frozenset({"mae", "mse", "sse", "nats", "bits_per_dim", "perplexity"})
+LOWER_IS_BETTER = frozenset({"mae", "mse", "sse", "nats", "bits_per_dim", "perplexity", "word_error_rate"})
 """The metrics in which less is more; in every other one, more is."""
 
 MODEL = "model"

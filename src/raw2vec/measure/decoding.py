@@ -15,6 +15,8 @@ from raw2vec.evaluate import (
     LEVELS_LIKELIHOOD,
     LIKELIHOOD,
     RECONSTRUCTION,
+    REWRITING,
+    TEXT_ANOMALY,
     TEXT_LIKELIHOOD,
     Bounds,
     Rebuilt,
@@ -24,20 +26,24 @@ from raw2vec.folder import Model
 from raw2vec.ragged import Ragged
 from raw2vec.use.detect import score_samples
 from raw2vec.use.encode import evaluation
-from raw2vec.use.generate import autoencoder, device_of, there_and_back
+from raw2vec.use.generate import autoencoder, device_of, reconstruct, there_and_back
 from raw2vec.use.likelihood import code_cost, elbo, marginal_log_likelihood
 
 SAMPLES = 100  # codes drawn an item for the importance-weighted bound
 
 
 def reconstruction(parts: Model, held: Mapping[str, list[Any]], seed: int = 0, seen: Ragged | None = None) -> Report:
-    """Items beside what their codes bring back, in the units of the kind's Ragged: pixels from 0 to 1.
+    """Items beside what their codes bring back: texts word by word, all others in the units of the kind's Ragged.
 
-    A table's categories are left out. `seen` are training items, which baselines learn from.
+    Pixels run from 0 to 1; a table's categories are left out. `seen` are training items, which baselines learn from.
     """
     model = autoencoder(parts)
+    if parts.raw.form.longest:
+        known = None if seen is None else {"input": parts.raw.restore(seen)}
+        rewritten = Rebuilt(reconstruct(parts, held["input"]), model.latent.width)
+        return REWRITING.run(lambda _: rewritten, held, seed, known)
     windows = parts.raw.windows(held["input"]).ragged
-    answer = Rebuilt(numbers(parts, there_and_back(model, windows)), model.latent.width)
+    answer = Rebuilt(numbers(parts, there_and_back(parts, windows)), model.latent.width)
     train = None if seen is None else {"input": numbers(parts, seen)}
     peak = 1.0 if parts.recipe.kind == "image" else None
     return RECONSTRUCTION.run(lambda _: answer, {"input": numbers(parts, windows)}, seed, train, peak)
@@ -72,6 +78,8 @@ _LIKELIHOODS = {
 def anomaly(parts: Model, held: Mapping[str, list[Any]], seed: int = 0) -> Report:
     """How well the model's scores tell the items labelled 1, anomalies, from those labelled 0."""
     scores = score_samples(parts, held["input"], seed=seed)
+    if parts.raw.form.longest:
+        return TEXT_ANOMALY.run(lambda _: scores, held, seed)
     windows = parts.raw.windows(held["input"]).ragged
     return ANOMALY.run(lambda _: scores, {**held, "input": numbers(parts, windows)}, seed)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from raw2vec.errors import BadInput, nearest
 from raw2vec.presets import arrays, texts
-from raw2vec.presets.base import SIZES
+from raw2vec.presets.base import DECODING, SIZES
 from raw2vec.recipe import Recipe, Role
 from raw2vec.rows import Rows, guess_text_column, text_columns
 from raw2vec.settings import known
@@ -39,12 +39,16 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
 
 
 def _kind(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, Any]) -> str | None:
-    """What the data are, where nobody says: as their source knows, else texts, or a table where there are none."""
+    """What the data are, where nobody says: as their source knows, else texts, or a table where there are none.
+
+    Several columns that are to come back are a table, too.
+    """
     if options["kind"] or rows.kind:
         return str(options["kind"] or rows.kind)
     if asked.get("input") or asked.get("target"):
         return None
-    tabular = options["objective"] in arrays.DECODING or not text_columns(rows)
+    several = options["objective"] in DECODING and len(rows.columns) > 1
+    tabular = several or not text_columns(rows)
     return "table" if tabular else None
 
 
@@ -73,7 +77,7 @@ def recipe(
     part = {"name": encoder} if isinstance(encoder, str) else encoder
     named = {str(role): name for role, name in columns.items()}
     if kind in ("text", "pairs"):
-        tree = texts.tree(kind, named, objective, part, latent, size, views)
+        tree = texts.tree(kind, named, objective, part, decoder, latent, size, views)
     else:
         tree = arrays.tree(kind, named, objective, part, decoder, latent, size, alike)
     budget = {"minutes": 5.0 if minutes is None and steps is None else minutes, "steps": steps}

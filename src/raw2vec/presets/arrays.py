@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from raw2vec.presets.base import sized
+from raw2vec.presets.base import DECODING, sized
 
-DECODING = ("reconstruction", "variational")
 _CODE = 32  # numbers in a vector, where nobody says
 
 

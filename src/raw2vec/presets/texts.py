@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raw2vec.presets.base import sized
+from raw2vec.presets.base import DECODING, sized
+
+_CODE = 256  # numbers in the vector of a text that is to be had back, where nobody says
 
 
 def tree(
@@ -13,6 +15,7 @@ def tree(
     columns: Mapping[str, str],
     objective: str | None,
     encoder: dict[str, Any] | None,
+    decoder: str | None,
     latent: int | None,
     size: str,
     views: Sequence[Mapping[str, Any]] = (),
@@ -23,6 +26,8 @@ def tree(
     (docs/log.md); for masked prediction a transformer. `views` are further pairs of columns to learn from.
     """
     objective = objective or ("supervised" if "label" in columns else "contrastive")
+    if objective in DECODING:
+        return _there_and_back(kind, objective, encoder, decoder, latent, size)
     part = sized(encoder or _encoder(objective), size)
     bag = part.get("name") == "dense"
     return {
@@ -34,6 +39,28 @@ def tree(
         "stages": _stages(objective, bag, views),
         "training": _training(bag),
     }
+
+
+def _there_and_back(
+    kind: str,
+    objective: str,
+    encoder: dict[str, Any] | None,
+    decoder: str | None,
+    latent: int | None,
+    size: str,
+) -> dict[str, Any]:
+    """A sentence to one vector and back to the very same sentence: subwords of bytes, of which none is ever lost."""
+    made: dict[str, Any] = {
+        "kind": kind,
+        "raw": {"tokenizer": "bpe", "vocabulary": 4000, "max_tokens": 64},
+        "embedding": {"width": 256},
+        "encoder": sized(encoder or {"name": "recurrent", "cell": "gru"}, size),
+        "latent": {"name": "gaussian" if objective == "variational" else "point", "width": latent or _CODE},
+        "decoder": sized({"name": decoder or "recurrent"}, size),
+        "stages": [{"objectives": [{"name": objective}], "batch_tokens": 2048}],
+        "training": {"learning_rate": 2e-3, "warmup": 0.02, "decay": "cosine", "checks": 20},
+    }
+    return made
 
 
 def _encoder(objective: str) -> dict[str, Any]:

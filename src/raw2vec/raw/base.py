@@ -35,7 +35,8 @@ class Form:
 
     vocabulary: how many ids there are; 0 where values are numbers. channels: numbers an element. dimensions: axes of an
     item's grid. shape: the grid that every item has, or None where sizes differ. categories: of a table, how many
-    values each column knows, 0 for a column of numbers.
+    values each column knows, 0 for a column of numbers. ending: the id that ends an item, and longest: the most rows it
+    can have, of items that tell themselves where they end; None and 0: their size has to be told beforehand.
     """
 
     vocabulary: int = 0
@@ -43,6 +44,8 @@ class Form:
     dimensions: int = 1
     shape: tuple[int, ...] | None = None
     categories: tuple[int, ...] = ()
+    ending: int | None = None
+    longest: int = 0
 
 
 class Raw(ABC):

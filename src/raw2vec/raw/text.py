@@ -104,7 +104,9 @@ class Text(Raw):
 
     @property
     def form(self) -> Form:
-        return Form(vocabulary=self.size)
+        if self.boundaries == "none":
+            return Form(vocabulary=self.size)
+        return Form(vocabulary=self.size, ending=self.end, longest=self.max_tokens)
 
     def column(self, batch: pa.RecordBatch | pa.Table, name: str) -> list[str | None]:
         return text_column(batch, name)

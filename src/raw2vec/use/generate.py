@@ -42,19 +42,21 @@ def reconstruct(parts: Model, items: Sequence[Any]) -> list[Any]:
 
     The windows of a long item are reconstructed each by itself and put back in order; what was cut off stays away.
     """
-    model = autoencoder(parts)
+    autoencoder(parts)
     if not len(items):
         return []
     windows = parts.raw.windows(items)
-    return parts.raw.restore(_joined(there_and_back(model, windows.ragged), windows.owners, len(items)))
+    return parts.raw.restore(_joined(there_and_back(parts, windows.ragged), windows.owners, len(items)))
 
 
-def there_and_back(model: Autoencoder, items: Ragged) -> Ragged:
-    """Each window through its own code and back on its own grid, in the units of the kind's Ragged."""
-    device = device_of(model)
-    return _in_batches(
-        model, items.shapes, lambda part: model.mode(model(items.take(part).to(device)), items.shapes[part])
-    )
+def there_and_back(parts: Model, items: Ragged) -> Ragged:
+    """Each window through its own code and back, in the units of the kind's Ragged.
+
+    On its own grid, or as long as it then is where items tell themselves where they end.
+    """
+    model, longest = autoencoder(parts), parts.raw.form.longest
+    device, limits = device_of(model), torch.full_like(items.shapes, longest) if longest else items.shapes
+    return _in_batches(model, limits, lambda part: model.mode(model(items.take(part).to(device)), limits[part]))
 
 
 def seen(parts: Model, items: Sequence[Any]) -> list[Any]:
@@ -102,7 +104,8 @@ def interpolate(parts: Model, a: Any, b: Any, steps: int = 8) -> list[Any]:
         raise BadInput(f"From one item to another takes at least 2 steps, not {steps}.")
     windows = parts.raw.windows([a, b])
     left, right = (windows.ragged.take((windows.owners == place).nonzero().squeeze(1)) for place in (0, 1))
-    if left.shapes.tolist() != right.shapes.tolist():
+    free = parts.raw.form.longest and len(left) == len(right)
+    if not free and left.shapes.tolist() != right.shapes.tolist():
         sizes = " and ".join(_size(side.shapes.tolist()) for side in (left, right))
         raise BadInput(f"The two items are of different sizes, {sizes}, and none lies between: bring them to one size.")
     device = device_of(model)
@@ -110,7 +113,8 @@ def interpolate(parts: Model, a: Any, b: Any, steps: int = 8) -> list[Any]:
         begin, end = (model(side.to(device)).float() for side in (left, right))
         share = torch.linspace(0, 1, steps, device=device)[:, None, None]
         codes = model.latent.normalized(torch.lerp(begin, end, share).flatten(0, 1))
-    made = _decoded(model, codes, left.shapes.repeat(steps, 1))
+    grids = torch.full_like(left.shapes, parts.raw.form.longest) if free else left.shapes
+    made = _decoded(model, codes, grids.repeat(steps, 1))
     return parts.raw.restore(_joined(made, torch.arange(steps).repeat_interleave(len(left)), steps))
 
 
@@ -144,9 +148,9 @@ def _in_batches(model: Autoencoder, shapes: Tensor, make: Callable[[Tensor], Rag
         for part in order:
             found = make(part).to("cpu")
             _check_finite(found, part)
-            made.append(found.values)
-    places = torch.cat(order)
-    return Ragged(torch.cat(made), shapes[places]).take(places.argsort())
+            made.append(found)
+    together = Ragged(torch.cat([part.values for part in made]), torch.cat([part.shapes for part in made]))
+    return together.take(torch.cat(order).argsort())
 
 
 def _check_finite(made: Ragged, places: Tensor) -> None:
@@ -187,6 +191,8 @@ def _grids(asked: ArrayLike | None, count: int, form: Form) -> Tensor:
     """The grids (n, k) asked for, checked against the one that all items of the model have."""
     axes = form.dimensions
     if asked is None:
+        if form.longest:
+            return torch.full((count, axes), form.longest)
         if form.shape is None:
             example = "a length" if axes == 1 else "(height, width)"
             raise BadInput(f"The items of this model differ in size, so sizes are needed: {example} for each code.")
