@@ -174,7 +174,7 @@ def _joined(made: Ragged, owners: Tensor, items: int) -> Ragged:
 
 
 def _checked_codes(codes: ArrayLike, width: int) -> Tensor:
-    given = codes.detach().cpu() if isinstance(codes, Tensor) else np.asarray(codes)
+    given = codes.detach().cpu() if isinstance(codes, Tensor) else np.array(codes)
     try:
         points = torch.as_tensor(given, dtype=torch.float32)
     except (TypeError, ValueError, RuntimeError):
