@@ -120,7 +120,7 @@ def test_all_short_texts_together_are_as_likely_as_can_be() -> None:
         longer = [[*text, token] for text in beginnings for token in range(7)]
         done = [text for text in longer if text[-1] == 6 or length == 3]
         beginnings = [text for text in longer if text[-1] != 6]
-        items = Ragged(torch.tensor(sum(done, [])), torch.full((len(done), 1), length + 1))
+        items = Ragged(torch.tensor(done).flatten(), torch.full((len(done), 1), length + 1))
         chance += model.log_prob(code.expand(len(done), -1), items).exp().sum().item()
     assert chance == pytest.approx(1.0)
 
