@@ -28,3 +28,9 @@ def test_a_budget_among_the_settings_takes_the_place_of_the_preset_s() -> None:
     made = Raw2Vec(size="tiny", settings={"training.steps": 2}).fit(texts(20))
     assert made.report["steps"] == 2
     assert made.parts_.recipe.training.minutes is None
+
+
+def test_a_budget_asked_for_takes_the_place_of_the_recipe_s() -> None:
+    own = Raw2Vec(size="tiny", steps=3).fit(texts(20)).parts_.recipe
+    assert Raw2Vec(recipe=own).fit(texts(20)).report["steps"] == 3
+    assert Raw2Vec(recipe=own, steps=2).fit(texts(20)).report["steps"] == 2

@@ -23,7 +23,11 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
     given = options["recipe"]
     if given is not None:
         made = given if isinstance(given, Recipe) else Recipe.read(given)
-        made = made.changed({f"columns.{role}": name for role, name in asked.items() if name is not None})
+        changes: dict[str, Any] = {f"columns.{role}": name for role, name in asked.items() if name is not None}
+        budget = {name: options[name] for name in ("minutes", "steps")}
+        if any(value is not None for value in budget.values()):
+            changes |= {f"training.{name}": value for name, value in budget.items()}
+        made = made.changed(changes)
     else:
         kind, encoder = _kind(rows, asked, options), options["encoder"]
         columns = roles(rows, kind, asked)
