@@ -100,6 +100,7 @@ def test_weights_of_losses_count() -> None:
     assert torch.allclose(weights(once), weights(twice), atol=1e-6)
     assert [event.step for event in heard] == list(range(1, 21))
     assert heard[-1].share == 1
+    assert list(heard[0].losses) == ["square", "square of square"], "losses named alike are both told of"
 
 
 def test_the_clip_bounds_every_step() -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec.ragged import Ragged
+from raw2vec.seeding import Draws
 
 
 class Posterior(ABC):
@@ -51,6 +52,13 @@ class Latent(nn.Module, ABC):
     @abstractmethod
     def posterior(self, states: Ragged) -> Posterior:
         """The distribution of the code."""
+
+    @abstractmethod
+    def prior(self, draws: Draws, items: Tensor) -> Tensor:
+        """Codes (n, width) for items of these numbers (n,), drawn as they are before any item is seen.
+
+        BadInput for a latent that expects nothing beforehand.
+        """
 
     def normalized(self, vectors: Tensor) -> Tensor:
         """Vectors (B, L) as this space has them, for means over windows: as they are, unless the latent says so."""

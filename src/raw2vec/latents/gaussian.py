@@ -7,6 +7,7 @@ from raw2vec.errors import BadInput
 from raw2vec.latents.base import Latent, Posterior, begin
 from raw2vec.layers.pooling import Pooling, PoolingName
 from raw2vec.ragged import Ragged
+from raw2vec.seeding import Draws
 
 _STEEPEST = 10.0  # a deviation between e^-5 and e^5
 
@@ -56,3 +57,7 @@ class Gaussian(Latent):
         projected = self.project(self.pool(states))
         mean, log_variance = projected.to(torch.promote_types(projected.dtype, torch.float32)).chunk(2, dim=-1)
         return DiagonalGaussian(mean, _STEEPEST * (log_variance / _STEEPEST).tanh())
+
+    def prior(self, draws: Draws, items: Tensor) -> Tensor:
+        """The standard normal."""
+        return draws.normal("sample", items, self.width)

@@ -10,6 +10,7 @@ from raw2vec.errors import BadInput
 from raw2vec.latents.base import Certain, Latent, begin
 from raw2vec.layers.pooling import Pooling, PoolingName
 from raw2vec.ragged import Ragged
+from raw2vec.seeding import Draws
 
 
 class Point(Latent):
@@ -53,6 +54,12 @@ class Point(Latent):
         """Vectors (B, L) as this space has them: of length one, or as they are; float32 or wider. Zeros stay zeros."""
         vectors = vectors.to(torch.promote_types(vectors.dtype, torch.float32))
         return to_unit(vectors, dim=-1) if self.normalize == "unit" else vectors
+
+    def prior(self, draws: Draws, items: Tensor) -> Tensor:
+        raise BadInput(
+            "The codes of this model have no prior to draw from: hand in data (--like DATA), whose codes show where to "
+            "draw, or fit with --objective variational."
+        )
 
 
 # Model folders, and the fingerprints by which stores know them, hold the query by its short name.

@@ -94,6 +94,11 @@ class Quantised(Latent):
         distances = (parts.flatten(1) - vectors).square().sum(dim=1)
         return Nearest(self._through(parts, vectors), self.groups * math.log(self.codes), self.commitment * distances)
 
+    def prior(self, draws: Draws, items: Tensor) -> Tensor:
+        """Any of the codes, in each group by itself."""
+        luck = torch.stack([draws.uniform(f"code of group {group}", items) for group in range(self.groups)], dim=1)
+        return self.vectors_of((luck * self.codes).long().to(self.codebook.device))
+
     def codes_of(self, states: Ragged) -> Tensor:
         """The number of each part's code, (B, groups) int64."""
         return self._nearest(self._parts(states))

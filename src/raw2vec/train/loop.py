@@ -128,7 +128,9 @@ class Trainer:
             for objective, weight in work.losses:
                 losses = objective(batch, draws)
                 total = total + weight * next(iter(losses.values()))
-                named |= {name: value.item() for name, value in losses.items()}
+                first = next(iter(losses))
+                for name, value in losses.items():  # two objectives of a stage may name a loss alike
+                    named[name if name not in named else f"{name} of {first}"] = value.item()
         if not math.isfinite(total.item()):
             place = blame.layer(self.modules, lambda: [objective(batch, draws) for objective, _ in work.losses])
             raise NonFinite(self._stopped(work, f"The loss is {total.item()}: not finite from {place} on"))

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from raw2vec.errors import BadInput, NonFinite
 from raw2vec.folder import Model
-from raw2vec.latents import Gaussian, Latent, Quantised
 from raw2vec.models import Autoencoder
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Form
@@ -87,7 +86,7 @@ def sample(
     if count < 0:
         raise BadInput(f"{count} items cannot be drawn: give a number from 0 up.")
     if codes is None:
-        drawn = _from_prior(model.latent, count, seed)
+        drawn = model.latent.prior(Draws(seed), torch.arange(count))
     else:
         drawn = _from_mixture(_checked_codes(codes, model.latent.width), count, seed, components)
     return decode(parts, model.latent.normalized(drawn.to(device_of(model))), shapes)
@@ -212,20 +211,6 @@ def _grids(asked: ArrayLike | None, count: int, form: Form) -> Tensor:
 
 def _size(shapes: list[list[int]]) -> str:
     return " + ".join(" × ".join(map(str, shape)) for shape in shapes)
-
-
-def _from_prior(latent: Latent, count: int, seed: int) -> Tensor:
-    """The standard normal of a Gaussian latent; of a quantised one, any of its codes."""
-    draws, items = Draws(seed), torch.arange(count)
-    if isinstance(latent, Gaussian):
-        return draws.normal("sample", items, latent.width)
-    if isinstance(latent, Quantised):
-        luck = torch.stack([draws.uniform(f"code of group {group}", items) for group in range(latent.groups)], dim=1)
-        return latent.vectors_of((luck * latent.codes).long().to(latent.codebook.device))
-    raise BadInput(
-        "The codes of this model have no prior to draw from: hand in data (--like DATA), whose codes show where to "
-        "draw, or fit with --objective variational."
-    )
 
 
 def _from_mixture(codes: Tensor, count: int, seed: int, components: int) -> Tensor:
