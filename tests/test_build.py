@@ -45,6 +45,15 @@ def test_what_is_wrong_is_named_before_any_work(change: dict, sentence: str) -> 
     assert sentence in str(error.value)
 
 
+def test_an_objective_s_settings_are_its_own_though_a_part_is_given_a_fact_of_that_name() -> None:
+    """Matryoshka's dimensions are no axes of a grid."""
+    made = resolve(recipe().changed({"stages.0.objectives.0.dimensions": [4, 8]}))
+    raw = build_raw(made)
+    raw.learn(texts(30))
+    (objective,) = build_objectives(made, raw, build_model(made, raw), None, 0).values()
+    assert objective.dimensions == (4, 8)
+
+
 def test_a_run_without_a_budget_is_refused() -> None:
     made = recipe().model_dump(mode="json")
     with pytest.raises(BadInput, match=r"no budget: give it training\.minutes or training\.steps"):

@@ -172,13 +172,12 @@ def _readout(recipe: Recipe, facts: Mapping[str, Any]) -> Readout:
 
 def build_objectives(recipe: Recipe, raw: Raw, model: AnyModel, task: str | None, outcomes: int) -> nn.ModuleDict:
     """Each objective of the recipe, by stage and name ("1/contrastive"). `task` and `outcomes` are the labels' own."""
-    embedding = model.embedding
     given = {
         "inputs": model.encoder.width,
         "latent": model.latent.width,
         "vocabulary": raw.form.vocabulary,
         "channels": raw.form.channels,
-        "sizes": embedding.sizes if isinstance(embedding, PatchEmbedding) and not embedding.whole else (),
+        "sizes": _patch_of(model, raw.form),
         "mask_id": raw.mask if isinstance(raw, Text) else 0,
         "ordinary": raw.ordinary if isinstance(raw, Text) else range(0),
         "outcomes": outcomes,
@@ -192,6 +191,14 @@ def build_objectives(recipe: Recipe, raw: Raw, model: AnyModel, task: str | None
                 constructor, where = objective_called(part.name, recipe.kind), f"The objective '{part.name}'"
                 made[f"{place}/{part.name}"] = construct(constructor, part.settings, where, **given)
     return made
+
+
+def _patch_of(model: AnyModel, form: Form) -> tuple[int, ...]:
+    """How long a patch is along each axis; () where items are not cut: tokens, columns, items of one patch."""
+    if not isinstance(model.embedding, PatchEmbedding):
+        return ()
+    uncut = form.shape is not None and int(model.embedding.grids(torch.tensor([form.shape])).prod()) == 1
+    return () if uncut else model.embedding.sizes
 
 
 def _part(table: Mapping[str, Callable[..., Any]], part: Part, what: str) -> Part:

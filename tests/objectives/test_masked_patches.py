@@ -198,6 +198,8 @@ def test_bad_input_is_told_in_a_sentence() -> None:
         resolve(recipe("table", {"input": "*"}, objective="masked"))
     with pytest.raises(BadInput, match=r"embedding\.patch"):
         digits_model(settings={"embedding.patch": 0, "encoder": "dense"}, steps=1)
+    with pytest.raises(BadInput, match="one patch only"):
+        digits_model(settings={"embedding.patch": 8}, steps=1)
 
 
 def digits() -> np.ndarray:
@@ -220,6 +222,14 @@ def test_pictures_are_fitted_saved_loaded_and_encoded(tmp_path: Path) -> None:
     assert vectors.shape == (20, 32)
     model.save(tmp_path / "model")
     assert np.array_equal(raw2vec.load(tmp_path / "model").encode(digits()[:20]), vectors)
+
+
+@pytest.mark.parametrize(("kind", "encoder"), [("image", "convolutional"), ("series", "transformer")])
+def test_without_an_encoder_named_there_is_one_that_sees_patches(kind: str, encoder: str) -> None:
+    made = resolve(recipe(kind, {"input": "x"}, objective="masked"))
+    assert made.encoder.name == encoder
+    assert made.embedding["patch"] > 0
+    assert made.decoder is None
 
 
 def test_masked_and_supervised_together() -> None:

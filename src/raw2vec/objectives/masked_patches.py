@@ -53,7 +53,7 @@ class MaskedPatches(Objective):
     targets: "normalized" asks for each patch less its own mean and in its own deviations, which pays for large patches
         of pictures, and for small ones costs what they tell.
     width, layers, heads: of the head's transformer.
-    inputs, latent and channels are the model's; sizes are a patch's, along each axis: none where the whole item is one
+    inputs, latent and channels are the model's; sizes are a patch's along each axis: none where every item is but one
         patch, which is BadInput.
     """
 
@@ -74,7 +74,7 @@ class MaskedPatches(Objective):
         super().__init__()
         if not sizes:
             raise BadInput(
-                "The whole item is one patch, and hiding it leaves nothing: set embedding.patch to 1 or more."
+                "An item is one patch only, so that none can be hidden: set embedding.patch to less, 1 at least."
             )
         if not 0 < rate < 1:
             raise BadInput(f"The share of patches to hide is a rate between 0 and 1, not {rate:g}.")

@@ -23,11 +23,12 @@ def tree(
     """The recipe but for its budget. Without an objective: `supervised` where there are labels, else `reconstruction`.
 
     Without an encoder: a multilayer perceptron over the whole item where all are `alike` in size (a table's rows are),
-    else convolutions, which take any size; to be told from a few of its patches an item goes through a transformer.
+    else convolutions, which take any size. To be told from a few of its patches a series goes through a transformer;
+    where there are two axes convolutions learn more in a few minutes (docs/log.md).
     """
     objective = objective or ("supervised" if "label" in columns else "reconstruction")
     asked, hiding = encoder or {}, objective == "masked"
-    part = sized(encoder or {"name": "transformer" if hiding else "dense" if alike else "convolutional"}, size)
+    part = sized(encoder or {"name": _encoder(kind, hiding, alike)}, size)
     made: dict[str, Any] = {
         "kind": kind,
         "raw": {"leave_out": [columns["label"]]} if kind == "table" and "label" in columns else {},
@@ -53,6 +54,12 @@ _LIKELIHOOD = {
 _PATCH = {"image": 2, "audio": 2, "series": 1}
 _OBJECTIVE = {"variational": {"name": "variational", "warmup": 0.2}}
 _DEPTH: dict[str, dict[str, Any]] = {"dense": {"layers": 1, "end": "activation"}, "convolutional": {"halvings": 1}}
+
+
+def _encoder(kind: str, hiding: bool, alike: bool) -> str:
+    if hiding:
+        return "transformer" if kind == "series" else "convolutional"
+    return "dense" if alike else "convolutional"
 
 
 def _embedding(kind: str, whole: bool) -> dict[str, Any]:
