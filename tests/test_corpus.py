@@ -49,6 +49,18 @@ def test_what_is_written_is_read(held, vocabulary, labelled) -> None:
         del corpus, found
 
 
+def test_items_of_one_size_are_gathered_from_any_column_and_block(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, ["a", "b"], 0)
+    pictures = torch.arange(5 * 2 * 6, dtype=torch.uint8).view(5, 2, 6, 1)
+    for block in (pictures[:2], pictures[2:]):
+        sides = [Ragged(block[:, column].flatten(0, 1), torch.tensor([[2, 3]] * len(block))) for column in (0, 1)]
+        writer.add(sides, np.zeros(len(block), np.bool_))
+    found = writer.close().gather(np.array([4, 0, 3]), np.array([1, 0, 1]))
+    assert found.values.dtype == torch.uint8
+    assert found.shapes.tolist() == [[2, 3]] * 3
+    assert found.values.equal(torch.cat([pictures[4, 1], pictures[0, 0], pictures[3, 1]]))
+
+
 def test_the_largest_ids_survive(tmp_path: Path) -> None:
     for number, (largest, vocabulary) in enumerate([(65535, 65536), (2**32 - 1, 2**32)]):
         writer = Writer(tmp_path / str(number), ["a"], vocabulary)

@@ -146,6 +146,16 @@ def test_sum_mean_and_max_pass_gradients(name: str) -> None:
     assert torch.autograd.gradcheck(lambda values: getattr(Ragged(values, shapes), name)(), values)
 
 
+@pytest.mark.parametrize("length", [0, 1, 5])
+def test_items_of_one_length_are_added_up_as_in_mixed_company(length: int) -> None:
+    values = torch.randn(4 * length + 2, 3, generator=torch.Generator().manual_seed(0))
+    alike = Ragged(values[: 4 * length], torch.full((4, 1), length))
+    mixed = Ragged(values, torch.tensor([[length]] * 4 + [[2]]))
+    assert (alike.length, mixed.length) == (length or None, None)
+    for name in ("sum", "mean"):
+        torch.testing.assert_close(getattr(alike, name)(), getattr(mixed, name)()[:4])
+
+
 def test_a_long_sum_in_half_precision_is_added_up_in_full() -> None:
     ones = Ragged(torch.ones(5000, 1, dtype=torch.bfloat16), torch.tensor([[5000]]))
     assert ones.sum().item() == pytest.approx(5000, rel=0.01)

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import pytest
+import torch
 
 from raw2vec.errors import BadInput
 from raw2vec.settings import checked, construct, known
@@ -55,3 +56,14 @@ def test_names_are_known_or_the_nearest_is_said() -> None:
     assert known({"kettle": Kettle}, "kettle", "part") is Kettle
     with pytest.raises(BadInput, match=r"There is no part 'ketle'\. Did you mean 'kettle'\? There are: kettle\."):
         known({"kettle": Kettle}, "ketle", "part")
+
+
+class Silent(torch.nn.Module):
+    """A part without a constructor of its own."""
+
+
+def test_a_part_without_a_constructor_has_no_settings() -> None:
+    assert checked(Silent, {}, "The silent part", {}) == {}
+    assert isinstance(construct(Silent, {}, "The silent part", inputs=3), Silent)
+    with pytest.raises(BadInput, match="The silent part has no setting 'args'"):
+        checked(Silent, {"args": ()}, "The silent part", {})

@@ -43,12 +43,24 @@ class Corpus:
 
     def gather(self, rows: NDArray[np.int64], columns: NDArray[np.int64] | int) -> Ragged:
         """The items of these rows, each in its own column or all in one. Ids come as int64, numbers as they are."""
-        starts, lengths = self.starts[rows, columns], self.lengths[rows, columns]
-        ends = lengths.cumsum()
-        places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)
-        values = self.values[places]
+        if self._length:
+            rectangle = self.values.reshape(-1, self._length, *self.values.shape[1:])
+            values = rectangle[self.starts[rows, columns] // self._length].reshape(-1, *self.values.shape[1:])
+        else:
+            values = self._of_any_length(self.starts[rows, columns], self.lengths[rows, columns])
         values = values.astype(np.int64) if values.ndim == 1 else values
         return Ragged(torch.from_numpy(values), torch.from_numpy(self.shapes[rows, columns]))
+
+    @cached_property
+    def _length(self) -> int:
+        """The length of every item where all are equally long, else 0."""
+        first = int(self.lengths.flat[0]) if self.lengths.size else 0
+        return first if (self.lengths == first).all() else 0
+
+    def _of_any_length(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[Any]:
+        ends = lengths.cumsum()
+        places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)
+        return np.asarray(self.values[places])
 
     @classmethod
     def open(cls, folder: Path) -> Corpus:

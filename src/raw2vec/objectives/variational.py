@@ -16,7 +16,10 @@ from raw2vec.seeding import Draws
 
 
 class Told(NamedTuple):
-    """What k codes (k, B, L) drawn for B items tell of them: (B, k), (B, k), (B, L) and (B,); nats, all of them."""
+    """What k codes (k, B, L) drawn for B items tell of them: (B, k), (B, k), (B, L) and (B,); nats, all of them.
+
+    The ratios are zeros for the ELBO, which has no use for them.
+    """
 
     log_likelihoods: Tensor
     log_ratios: Tensor
@@ -84,7 +87,8 @@ class Variational(Objective):
         noise = draws.normal(f"codes of {role}", numbers, self.samples * width).to(posterior.mean.dtype)
         codes = posterior.draw(noise.view(-1, self.samples, width).transpose(0, 1))
         likelihoods = log_likelihoods(model, codes, items)
-        return Told(likelihoods.T, posterior.log_ratio(codes).T, posterior.kl(), posterior.penalty())
+        ratios = posterior.log_ratio(codes) if self.bound == "importance" else torch.zeros_like(likelihoods)
+        return Told(likelihoods.T, ratios.T, posterior.kl(), posterior.penalty())
 
 
 def doubtful(model: Autoencoder, items: Ragged) -> Posterior:

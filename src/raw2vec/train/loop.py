@@ -41,7 +41,8 @@ class Trainer:
     ):
         self.modules, self.work, self.training, self.budget, self.seed = modules, work, training, budget, seed
         self.checkpoints, self.listener, self.precision = checkpoints, listener, precision
-        self.device = next(modules.parameters()).device
+        self.weights = list(modules.parameters())
+        self.device = self.weights[0].device
         self.state = State()
         self.best: dict[str, Tensor] = {}
         self.optimizer: Optimizer | None = None
@@ -92,7 +93,7 @@ class Trainer:
 
     def _step(self, work: Work, optimizer: Optimizer, chosen: list[NDArray[np.int64]]) -> None:
         began, state = self.budget.seconds, self.state
-        torch.manual_seed(key(self.seed, "dropout", state.step))
+        self._seed(key(self.seed, "dropout", state.step))
         losses: dict[str, float] = {}
         items = tokens = 0
         for samples in chosen:
@@ -112,6 +113,12 @@ class Trainer:
         self.listener(
             Progress(work.name, state.step, state.epoch, self._share(), losses, items, tokens, seconds, learning_rate)
         )
+
+    def _seed(self, number: int) -> None:
+        """As torch.manual_seed, which takes longer than a small step: it notes down who called for devices to come."""
+        torch.default_generator.manual_seed(number)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(number)
 
     def _softness(self, within: float) -> float:
         """Steps times rate is how far a stage goes: what overfits further on goes as far in more and softer steps."""
@@ -138,9 +145,11 @@ class Trainer:
         return named
 
     def _clip(self, work: Work) -> None:
-        norm = nn.utils.clip_grad_norm_(self.modules.parameters(), self.training.clip)
+        norm = nn.utils.get_total_norm([p.grad for p in self.weights if p.grad is not None])
         if not math.isfinite(norm.item()):
             raise NonFinite(self._stopped(work, f"A gradient is {norm.item()}: {blame.gradient(self.modules)}"))
+        if norm.item() > self.training.clip:
+            nn.utils.clip_grads_with_norm_(self.weights, self.training.clip, norm)
 
     def _stopped(self, work: Work, what: str) -> str:
         advice = "A lower learning rate (--set training.learning_rate=…) or float32 usually helps"

@@ -1,7 +1,6 @@
 """metrics.jsonl: a line for every step and check of a run, written as they happen."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from raw2vec.train.base import Progress
@@ -16,7 +15,7 @@ class Metrics:
 
     def add(self, progress: Progress) -> None:
         """One line: what a listener hears."""
-        line = {name: value for name, value in asdict(progress).items() if value not in (None, {})}
+        line = {name: value for name, value in vars(progress).items() if value not in (None, {})}
         self.file.write(json.dumps(line) + "\n")
 
     def close(self) -> str:
