@@ -42,6 +42,10 @@ def tree(
         mirror = _mirror(made["encoder"])
         made["decoder"] = mirror if decoder in (None, mirror["name"]) else sized({"name": decoder}, size)
         made["likelihood"] = _LIKELIHOOD[objective]
+        if alike and kind != "audio" and part["name"] != "dense":
+            # A mean over the grid forgets what stood where, which a decoder has to know: on digits three times the
+            # error of a recurrent encoder, twice that of a transformer. A sound has too many rows for it.
+            made["latent"]["pooling"] = "all"
     return made
 
 
