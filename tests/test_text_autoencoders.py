@@ -74,6 +74,12 @@ def test_an_empty_text_and_one_too_long_are_answered(model: Raw2Vec) -> None:
     assert all(isinstance(text, str) for text in back)
 
 
+def test_inspect_shows_the_writer_as_well(model: Raw2Vec) -> None:
+    shown = {part.name: part for part in model.inspect(TEXTS).parts}
+    assert shown["decoder"].parameters > 0
+    assert "decoder.layers.0" in shown
+
+
 def test_a_variational_model_of_texts_has_a_prior_and_a_bound(tmp_path: Path) -> None:
     settings = QUICK | {"decoder.forget": 0.3, "stages.0.objectives.0.warmup": 0.5}
     model = Raw2Vec(objective="variational", latent=8, size="tiny", steps=25, settings=settings).fit(TEXTS)

@@ -124,7 +124,7 @@ def _run(model: nn.Module, ids: Ragged) -> None:
     if isinstance(model, Embedder | Autoencoder):
         codes = model.latent(model.encoder(model.embedding(ids)))
         if isinstance(model, Autoencoder):
-            model.mode(codes, ids.shapes)
+            model.log_prob(codes, ids)
     else:
         model(ids)
 
