@@ -73,6 +73,22 @@ def hide(values: Ragged, items: Tensor, draws: Draws, *, rate: float, purpose: s
     return values.replace(values.values.masked_fill(hidden, 0 if values.values.dtype == torch.uint8 else torch.nan))
 
 
+def move(values: Ragged, items: Tensor, draws: Draws, *, reach: int, purpose: str = "move") -> Ragged:
+    """Each item's content up to `reach` rows further or back along every axis of its grid; the edge is drawn out.
+
+    One whole number an item and axis, all equally likely.
+    """
+    axes = values.shapes.shape[1]
+    luck = torch.stack([draws.uniform(f"{purpose} along axis {axis}", items) for axis in range(axes)], dim=1)
+    by = ((2 * reach + 1) * luck).long() - reach
+    largest = values.spread(values.shapes.to(by.device)) - 1
+    source = (values.coordinates - values.spread(by)).clamp(min=0).minimum(largest)
+    place = values.offsets[:-1].to(by.device)[values.owners]
+    for axis in range(axes):
+        place = place + source[:, axis] * (largest[:, axis + 1 :] + 1).prod(dim=1)
+    return values.replace(values.values[place])
+
+
 def hidden_rows(rows: Ragged, items: Tensor, draws: Draws, *, rate: float, purpose: str = "hidden rows") -> Tensor:
     """Which rows are hidden, (N,) bool: of each item a share `rate` of them, rounded, those with the lowest draws.
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from raw2vec.augmentation import add_noise, hide
+from raw2vec.augmentation import add_noise, hide, move
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
 from raw2vec.latents import Posterior
@@ -24,6 +24,8 @@ class Reconstruction(Objective):
     corruption: the code is made from a corrupted item, the likelihood is the whole one's: "noise" of deviation `rate`
         on every number (pixels count as 255ths), or a "mask" that leaves out a share `rate` of them.
     sparse: how much the code's absolute sum counts, "sparsity".
+    reach: in training, items are moved by up to so many rows along every axis of their grid, which makes more of them;
+        held-out items stay where they are.
     contractive: how much the squared norm of the code's Jacobian by the item's numbers counts, "contraction" (Rifai et
         al. 2011), by Hutchinson's estimate (1990) from one seeded direction an item. For items of numbers only.
     """
@@ -36,13 +38,17 @@ class Reconstruction(Objective):
         rate: float = 0.25,
         sparse: float = 0.0,
         contractive: float = 0.0,
+        reach: int = 0,
     ):
         super().__init__()
+        if reach < 0:
+            raise BadInput(f"Items cannot be moved by up to {reach} rows: give a reach of 0 or more.")
         if rate < 0 or (corruption == "mask" and rate >= 1):
             raise BadInput(f"A corruption's rate of {rate:g} is out of range: noise takes 0 or more, a mask below 1.")
         if sparse < 0 or contractive < 0:
             raise BadInput(f"sparse is {sparse:g} and contractive is {contractive:g}, but neither may be below zero.")
         self.corruption, self.rate, self.sparse, self.contractive = corruption, rate, sparse, contractive
+        self.reach = reach
 
     def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         sides = [self._costs(model, items, batch.items, draws, role) for role, items in batch.sides.items()]
@@ -52,6 +58,8 @@ class Reconstruction(Objective):
     def _costs(self, model: AnyModel, items: Ragged, numbers: Tensor, draws: Draws, role: str) -> dict[str, Tensor]:
         """What each item costs, by the losses' names, (B,) each."""
         model = autoencoder(model, "Reconstruction")
+        if self.reach and self.training:
+            items = move(items, numbers, draws, reach=self.reach, purpose=f"move of {role}")
         seen = self._corrupted(items, numbers, draws, role)
         costs = {}
         if self.contractive:
