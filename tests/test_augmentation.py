@@ -1,12 +1,25 @@
 """Masks, crops, drops and noise: their rates, what they never touch, and that batch mates do not matter."""
 
+import math
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from raw2vec.augmentation import add_noise, crop, drop, hide, mask
+from raw2vec.augmentation import (
+    add_noise,
+    blank_spans,
+    change_speed,
+    crop,
+    crop_span,
+    drop,
+    hide,
+    mask,
+    rescale,
+)
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
 
@@ -177,3 +190,96 @@ def test_the_corruption_of_numbers_never_depends_on_batch_mates(lengths, channel
         together = change(values, known, Draws(1, 2), **options).take(own)
         alone = change(values.take(own), known[own], Draws(1, 2), **options)
         assert together.values.nan_to_num(7).equal(alone.values.nan_to_num(7))
+
+
+grids = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 4)), min_size=1, max_size=5)
+
+
+def numbered(shapes: list[tuple[int, ...]], channels: int = 2) -> Ragged:
+    """Items whose numbers are all different, none of them zero; each item's the same whoever stands beside it."""
+    made = [1.0 + torch.arange(math.prod(shape) * channels).view(*shape, channels) for shape in shapes]
+    return Ragged.of(made, dimensions=len(shapes[0]))
+
+
+@given(grids, st.integers(0, 9))
+def test_a_span_is_whole_rows_in_a_row(shapes, seed) -> None:
+    values = numbered(shapes)
+    spans = crop_span(values, torch.arange(len(shapes)), Draws(seed), shares=(0.3, 0.7))
+    for whole, span in zip(values.items(), spans.items(), strict=True):
+        assert max(1, round(0.3 * len(whole))) <= len(span) <= max(1, round(0.7 * len(whole)))
+        start = int((whole[:, 0, 0] == span[0, 0, 0]).nonzero())
+        assert span.equal(whole[start : start + len(span)])
+
+
+def test_spans_start_anywhere_and_reach_either_end() -> None:
+    values = numbered([(10,)] * 2000, channels=1)
+    spans = crop_span(values, torch.arange(2000), Draws(0), shares=(0.5, 0.5))
+    starts = torch.stack([span[0, 0] for span in spans.items()]).long() - 1
+    assert (starts.bincount() / 2000 - 1 / 6).abs().max() < 0.03
+    whole = crop_span(values, torch.arange(2000), Draws(0), shares=(1.0, 1.0))
+    assert whole.values.equal(values.values)
+
+
+@given(grids, st.integers(0, 9))
+def test_another_speed_keeps_both_ends_and_straight_lines(shapes, seed) -> None:
+    values = numbered(shapes)
+    played = change_speed(values, torch.arange(len(shapes)), Draws(seed), factor=2.0)
+    for whole, other in zip(values.items(), played.items(), strict=True):
+        assert len(whole) / 2 - 0.51 <= len(other) <= 2 * len(whole) + 0.51
+        torch.testing.assert_close(other[0], whole[0])
+        line = torch.linspace(0, 1, len(other))[:, None, None] if len(other) > 1 else torch.zeros(1, 1, 1)
+        torch.testing.assert_close(other, whole[0] + line * (whole[-1] - whole[0]), msg="rows were on a line before")
+
+
+def test_a_corner_stays_where_it_was_in_time() -> None:
+    values = Ragged.of([torch.tensor([0.0, 0, 4, 0, 0])[:, None]] * 50)
+    played = change_speed(values, torch.arange(50), Draws(0), factor=2.0)
+    lengths = {len(item) for item in played.items()}
+    assert {3, 9} <= lengths <= set(range(2, 11))
+    for item in played.items():
+        if len(item) % 2:
+            assert item[len(item) // 2].item() == pytest.approx(4)
+
+
+def test_scales_and_shifts_are_one_draw_an_item_and_channel() -> None:
+    values = Ragged.of([torch.tensor([[0.0, 0], [1, 1], [3, 3]])] * 4000)
+    found = rescale(values, torch.arange(4000), Draws(0), scaling=0.3, shift=0.5).values.view(4000, 3, 2)
+    shifts, factors = found[:, 0], found[:, 1] - found[:, 0]
+    torch.testing.assert_close(found[:, 2], shifts + 3 * factors)
+    for channel in range(2):
+        assert float(shifts[:, channel].std()) == pytest.approx(0.5, rel=0.05)
+        assert float(factors[:, channel].log().std()) == pytest.approx(0.3, rel=0.05)
+    assert abs(float(torch.corrcoef(factors.T)[0, 1])) < 0.05
+
+
+@given(grids, st.integers(0, 9))
+def test_one_span_an_axis_is_blank(shapes, seed) -> None:
+    values = numbered(shapes)
+    found = blank_spans(values, torch.arange(len(shapes)), Draws(seed), rate=0.6)
+    assert found.shapes.equal(values.shapes)
+    for whole, item in zip(values.items(), found.items(), strict=True):
+        gone = (item == 0).all(dim=2)
+        rows, columns = gone.all(dim=1), gone.all(dim=0)
+        assert gone.equal(rows[:, None] | columns), "whole frames, whole bands"
+        assert item[~gone].equal(whole[~gone])
+        for axis, blank in enumerate((rows, columns)):
+            if not gone.all():
+                places = blank.nonzero().squeeze(1)
+                assert len(places) <= round(0.6 * gone.shape[axis])
+                assert not len(places) or int(places[-1] - places[0]) == len(places) - 1, "one span"
+
+
+@given(grids, st.integers(0, 4))
+def test_views_of_numbers_do_not_know_their_batch_mates(shapes, place) -> None:
+    place, draws = place % len(shapes), Draws(3)
+    values, items = numbered(shapes), torch.arange(len(shapes)) * 7
+    alone = values.take(torch.tensor([place]))
+    changes = (
+        partial(crop_span, shares=(0.3, 0.9)),
+        partial(change_speed, factor=1.5),
+        partial(rescale, scaling=0.2, shift=0.2),
+        partial(blank_spans, rate=0.5),
+    )
+    for change in changes:
+        together, by_itself = change(values, items, draws), change(alone, items[place, None], draws)
+        assert together.items()[place].equal(by_itself.items()[0])

@@ -84,3 +84,13 @@ def test_patches_on_other_grids_are_not_joined() -> None:
     patches = cut(numbered([(4, 4)]), (2, 2))
     with pytest.raises(BadInput, match="other grids"):
         join(patches, torch.tensor([[6, 4]]), (2, 2))
+
+
+def test_each_axis_may_have_its_own_length() -> None:
+    assert patch_sizes((4, 80), 2, None) == (4, 80)
+    assert patch_sizes([2, 3], 2, (8, 9)) == (2, 3)
+    for patch in ((4,), (4, 80, 1)):
+        with pytest.raises(BadInput, match="give a length for each"):
+            patch_sizes(patch, 2, None)
+    with pytest.raises(BadInput, match="cannot be cut"):
+        patch_sizes((4, 0), 2, None)

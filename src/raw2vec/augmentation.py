@@ -67,6 +67,64 @@ def add_noise(values: Ragged, items: Tensor, draws: Draws, *, deviation: float, 
     return values.replace((values.values + 255 * noise).round().clamp(0, 255).to(torch.uint8))
 
 
+def crop_span(
+    values: Ragged, items: Tensor, draws: Draws, *, shares: tuple[float, float], purpose: str = "crop"
+) -> Ragged:
+    """A span of each item along its first axis (time), its length a share of the whole drawn between `shares`.
+
+    The other axes stay whole: of a spectrogram (frames, bands) some frames in a row with all of their bands.
+    """
+    low, high = shares
+    size, start = _span(values.shapes[:, 0], items, draws, low, high, purpose)
+    shapes = torch.cat([size[:, None], values.shapes[:, 1:]], dim=1)
+    return Ragged(values.values[_within(values, 0, size, start)], shapes)
+
+
+def change_speed(values: Ragged, items: Tensor, draws: Draws, *, factor: float, purpose: str = "speed") -> Ragged:
+    """Each item resampled along its first axis (time), its length times a factor drawn between 1 / factor and factor.
+
+    The first row and the last stay what they are; a row between two of the item's lies on the straight line.
+    """
+    device, lengths = values.values.device, values.shapes[:, 0]
+    speeds = factor ** (2 * draws.uniform(purpose, items).cpu() - 1)
+    length = (lengths * speeds).round().long().clamp(min=1)
+    made = Ragged.bare(torch.cat([length[:, None], values.shapes[:, 1:]], dim=1), device)
+    last = (lengths - 1).to(device)[made.owners]
+    steps = ((lengths - 1) / (length - 1).clamp(min=1)).to(device)
+    place = made.coordinates[:, 0] * steps[made.owners]
+    before, after = place.long().minimum(last), (place.long() + 1).minimum(last)
+    left, right = (
+        values.values[values.rows_at(made.owners, torch.cat([row[:, None], made.coordinates[:, 1:]], dim=1))]
+        for row in (before, after)
+    )
+    return made.replace(torch.lerp(left, right, (place - before).to(left.dtype)[:, None]))
+
+
+def rescale(
+    values: Ragged, items: Tensor, draws: Draws, *, scaling: float, shift: float, purpose: str = "scale"
+) -> Ragged:
+    """Each channel of an item times a factor e^z and moved by an amount: one draw an item and channel.
+
+    z is normal of deviation `scaling`, the amount of deviation `shift`; moving log-power is a change of gain.
+    """
+    channels, dtype = values.values.shape[1], values.values.dtype
+    factors = (scaling * draws.normal(f"{purpose}: factor", items, channels)).exp().to(dtype)
+    amounts = (shift * draws.normal(f"{purpose}: shift", items, channels)).to(dtype)
+    return values.replace(values.values * values.spread(factors) + values.spread(amounts))
+
+
+def blank_spans(values: Ragged, items: Tensor, draws: Draws, *, rate: float, purpose: str = "blank") -> Ragged:
+    """One span along each axis at zero, its length a share of that axis drawn between 0 and `rate`.
+
+    Of a spectrogram some frames and some bands (SpecAugment; Park et al. 2019).
+    """
+    hidden = torch.zeros(len(values.values), dtype=torch.bool, device=values.values.device)
+    for axis in range(values.shapes.shape[1]):
+        size, start = _span(values.shapes[:, axis], items, draws, 0.0, rate, f"{purpose} along axis {axis}")
+        hidden |= _within(values, axis, size, start)
+    return values.replace(values.values.masked_fill(hidden[:, None], 0.0))
+
+
 def hide(values: Ragged, items: Tensor, draws: Draws, *, rate: float, purpose: str = "hide") -> Ragged:
     """Each of the numbers (N, …) missing with chance `rate`: NaN, or black where they are pixels, uint8."""
     hidden = _uniform_each(values, items, draws, purpose) < rate
@@ -108,6 +166,20 @@ def keep(ids: Ragged, rows: Tensor) -> Ragged:
     """The sequences with only these rows, (N,) bool. No item may lose all of its rows."""
     counts = torch.zeros(len(ids), dtype=torch.long).index_add(0, ids.owners.cpu(), rows.long().cpu())
     return Ragged(ids.values[rows], counts[:, None])
+
+
+def _span(lengths: Tensor, items: Tensor, draws: Draws, low: float, high: float, purpose: str) -> tuple[Tensor, Tensor]:
+    """A size drawn between the shares `low` and `high` of each length (B,), and where it starts; 1 at least if low."""
+    luck, place = (draws.uniform(f"{purpose}: {what}", items).cpu() for what in ("size", "start"))
+    size = (lengths * (low + (high - low) * luck)).round().long().clamp(min=1 if low else 0).minimum(lengths)
+    return size, ((lengths - size + 1) * place).long()
+
+
+def _within(values: Ragged, axis: int, size: Tensor, start: Tensor) -> Tensor:
+    """Which rows lie within their item's span along the axis, (N,) bool."""
+    along, owners = values.coordinates[:, axis], values.owners
+    first, end = start.to(along.device)[owners], (start + size).to(along.device)[owners]
+    return (along >= first) & (along < end)
 
 
 def _uniform_each(values: Ragged, items: Tensor, draws: Draws, purpose: str) -> Tensor:

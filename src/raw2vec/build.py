@@ -17,7 +17,16 @@ from raw2vec.latents import Gaussian, Latent, Point, Quantised
 from raw2vec.likelihood import Bernoulli, Categorical, DiscretisedLogistic, Likelihood
 from raw2vec.likelihood import Gaussian as Normal
 from raw2vec.models import AnyModel, Embedder, GridAutoencoder, SequenceAutoencoder
-from raw2vec.objectives import Contrastive, Masked, MaskedPatches, Objective, Reconstruction, Supervised, Variational
+from raw2vec.objectives import (
+    Contrastive,
+    ContrastiveViews,
+    Masked,
+    MaskedPatches,
+    Objective,
+    Reconstruction,
+    Supervised,
+    Variational,
+)
 from raw2vec.raw import Audio, Form, Image, Raw, Series, Table, Text
 from raw2vec.readout import ColumnReadout, PatchReadout, Readout, TokenReadout
 from raw2vec.recipe import Part, Recipe
@@ -61,8 +70,11 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "reconstruction": Reconstruction,
     "variational": Variational,
 }
-_HIDING: dict[str, type[Objective]] = dict.fromkeys(("image", "audio", "series"), MaskedPatches)
-"""What "masked" is for kinds that have no tokens."""
+_UNLIKE: dict[str, dict[str, type[Objective]]] = {
+    "masked": dict.fromkeys(("image", "audio", "series"), MaskedPatches),
+    "contrastive": dict.fromkeys(("audio", "series"), ContrastiveViews),
+}
+"""What an objective is for kinds that have no tokens, where it is not one and the same for all."""
 
 _TEXTS = ("text", "pairs")
 DECODING = ("reconstruction", "variational")
@@ -210,12 +222,12 @@ def _part(table: Mapping[str, Callable[..., Any]], part: Part, what: str) -> Par
 def objective_called(name: str, kind: str) -> type[Objective]:
     """The objective of this name for this kind of data; BadInput where there is none."""
     found: type[Objective] = known(OBJECTIVES, name, "objective")
-    if found is not Masked or kind in _TEXTS:
+    if name not in _UNLIKE or kind in _TEXTS:
         return found
-    if kind not in _HIDING:
-        others = ", ".join(other for other, each in OBJECTIVES.items() if each not in (Masked, Contrastive))
-        raise BadInput(f"The objective 'masked' cannot hide the columns of a table yet; for one there is {others}.")
-    return _HIDING[kind]
+    if kind not in _UNLIKE[name]:
+        others = ", ".join(other for other in OBJECTIVES if kind in _UNLIKE.get(other, {kind}))
+        raise BadInput(f"There is no objective '{name}' for the kind '{kind}' yet; for it there is {others}.")
+    return _UNLIKE[name][kind]
 
 
 def _objective(part: Part, kind: str) -> Part:

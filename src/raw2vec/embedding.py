@@ -90,8 +90,9 @@ class PatchEmbedding(Embedding):
     """Grids of numbers cut into patches, each through one linear map: Ragged (N, channels) to Ragged (N', width).
 
     A picture's patches are ViT's (Dosovitskiy et al. 2021), a series' are frames. dimensions: axes of an item's grid.
-    shape: the grid that every item has, or None where sizes differ. patch: elements along every axis, or 0 for the
-    whole item, which is then one row, and all items must have the shape. A patch over the edge is filled up by zeros.
+    shape: the grid that every item has, or None where sizes differ. patch: elements along every axis, or along each one
+    of its own ([4, 80]: four frames of a spectrogram with all 80 bands), or 0 for the whole item, which is then one
+    row, and all items must have the shape. A patch over the edge is filled up by zeros.
 
     uint8 counts as 255ths. missing: "flag" takes a NaN as zero and tells the map of it by one more channel for each;
     with "none" nothing may be missing, and a NaN makes its item's rows NaN. Raises BadInput for items of other channels
@@ -104,7 +105,7 @@ class PatchEmbedding(Embedding):
         width: int,
         dimensions: int,
         shape: Sequence[int] | None = None,
-        patch: int = 0,
+        patch: int | tuple[int, ...] = 0,
         activation: str = "identity",
         dropout: float = 0.0,
         missing: Literal["none", "flag"] = "none",

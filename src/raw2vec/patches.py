@@ -13,21 +13,27 @@ from raw2vec.errors import BadInput
 from raw2vec.ragged import Ragged
 
 
-def patch_sizes(patch: int, dimensions: int, shape: Sequence[int] | None) -> tuple[int, ...]:
-    """How long a patch is along each of the axes: `patch`, or with 0 the whole `shape` that every item must then have.
+def patch_sizes(patch: int | Sequence[int], dimensions: int, shape: Sequence[int] | None) -> tuple[int, ...]:
+    """How long a patch is along each of the axes: `patch`, one length for all or one for each of them.
 
-    Raises BadInput for a patch below 0, for one as large as the item where items have no shape of their own in common,
-    and for a shape of other dimensions.
+    0 is the whole `shape` that every item must then have. Raises BadInput for a patch below 0, or 0 along one of
+    several axes, or of other dimensions; for one as large as the item where items have no shape in common; and for a
+    shape of other dimensions.
     """
     if shape is not None and len(shape) != dimensions:
         raise BadInput(f"The shape {tuple(shape)} has {len(shape)} axes, but items have {dimensions}: give them one.")
-    if patch < 0:
+    if patch == 0:
+        if shape is None:
+            raise BadInput("Items differ in size, so that the whole item cannot be one patch: set patch to 1 or more.")
+        return tuple(shape)
+    sizes = (patch,) * dimensions if isinstance(patch, int) else tuple(patch)
+    if len(sizes) != dimensions:
+        raise BadInput(
+            f"A patch of {sizes} has {len(sizes)} axes, but items have {dimensions}: give a length for each."
+        )
+    if min(sizes) < 1:
         raise BadInput(f"A patch of {patch} cannot be cut: give it one element or more, or 0 for the whole item.")
-    if patch:
-        return (patch,) * dimensions
-    if shape is None:
-        raise BadInput("Items differ in size, so that the whole item cannot be one patch: set patch to 1 or more.")
-    return tuple(shape)
+    return sizes
 
 
 def patch_grids(shapes: Tensor, sizes: Sequence[int]) -> Tensor:

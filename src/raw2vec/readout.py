@@ -50,7 +50,7 @@ class PatchReadout(Readout):
         dimensions: int,
         likelihood: Likelihood,
         shape: Sequence[int] | None = None,
-        patch: int = 0,
+        patch: int | tuple[int, ...] = 0,
         values: Literal["pixels", "numbers"] = "numbers",
     ):
         super().__init__()

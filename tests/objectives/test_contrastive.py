@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from raw2vec.batch import Batch
 from raw2vec.build import build_model, build_raw, resolve
-from raw2vec.objectives import Contrastive
+from raw2vec.errors import BadInput
+from raw2vec.objectives import Contrastive, ContrastiveViews
 from raw2vec.objectives.contrastive import _twins
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
@@ -204,3 +205,70 @@ def test_the_temperature_is_learned_or_fixed_and_has_a_floor() -> None:
     objective(model, held, Draws(0))["contrastive"].backward()
     assert objective.log_scale.grad is not None
     assert objective.log_scale.grad < 0, "right answers ask for more certainty"
+
+
+class Means(nn.Module):
+    """A model whose vectors are the mean of an item's rows, which remembers what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Ragged] = []
+
+    def forward(self, items: Ragged) -> Tensor:
+        self.seen.append(items)
+        return items.mean()
+
+
+def sounds(count: int = 6) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    items = [torch.randn(20 + number, 4, 1, generator=generator) for number in range(count)]
+    return Batch(torch.arange(count), {"input": Ragged.of(items, dimensions=2)})
+
+
+def test_numbers_are_seen_twice_by_spans_of_their_own() -> None:
+    model, held = Means(), sounds()
+    ContrastiveViews(crops=(0.4, 0.6))(model, held, Draws(0))
+    wholes = held.sides["input"].items()
+    for view in model.seen:
+        for whole, span in zip(wholes, view.items(), strict=True):
+            start = int((whole[:, 0, 0] == span[0, 0, 0]).nonzero())
+            assert span.equal(whole[start : start + len(span)])
+            assert 0.4 * len(whole) - 0.5 <= len(span) <= 0.6 * len(whole) + 0.5
+    first, second = model.seen
+    assert not first.shapes.equal(second.shapes)
+
+
+@pytest.mark.parametrize(
+    "change", [{"speed": 1.5}, {"scaling": 0.2}, {"shift": 0.2}, {"noise": 0.1}, {"blank": 0.9}], ids=str
+)
+def test_each_change_makes_two_different_views_and_is_off_by_default(change: dict[str, float]) -> None:
+    model, held = Means(), sounds()
+    plain = ContrastiveViews(crops=(1.0, 1.0))
+    plain(model, held, Draws(0))
+    assert all(view.values.equal(held.sides["input"].values) for view in model.seen)
+    model.seen.clear()
+    ContrastiveViews(crops=(1.0, 1.0), **change)(model, held, Draws(0))
+    first, second = (view.values for view in model.seen)
+    assert first.shape != second.shape or not first.equal(second)
+    model.seen.clear()
+    ContrastiveViews(crops=(1.0, 1.0), **change)(model, held, Draws(0))
+    assert model.seen[0].values.equal(first), "the same draws, the same views"
+
+
+def test_views_of_numbers_by_hand() -> None:
+    """Items along the axes, whole: own cosine 1, others 0."""
+    held = Batch(torch.arange(4), {"input": Ragged.of([row.expand(3, 4) for row in torch.eye(4)])})
+    found = ContrastiveViews(temperature=1.0, crops=(0.5, 1.0))(Means(), held, Draws(0))["contrastive"]
+    assert found.item() == pytest.approx(math.log(math.e + 3) - 1, abs=1e-6)
+    twice = Batch(torch.arange(4), {"input": held.sides["input"].take(torch.tensor([0, 0, 1, 2]))})
+    whole = ContrastiveViews(temperature=1.0, crops=(1.0, 1.0))(Means(), twice, Draws(0))["contrastive"]
+    wanted = (2 * (math.log(math.e + 2) - 1) + 2 * (math.log(math.e + 3) - 1)) / 4
+    assert whole.item() == pytest.approx(wanted, abs=1e-6), "the same item twice is no wrong answer"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"crops": (0.0, 1.0)}, {"crops": (0.7, 0.3)}, {"speed": 0.5}, {"noise": -1.0}, {"blank": 1.5}], ids=str
+)
+def test_views_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(BadInput, match=r"crops are two shares|A view.s speed"):
+        ContrastiveViews(**wrong)

@@ -1,11 +1,20 @@
 """Objectives: what a model is trained for. Each is one file that maps a batch to named losses."""
 
 from raw2vec.objectives.base import Objective
-from raw2vec.objectives.contrastive import Contrastive
+from raw2vec.objectives.contrastive import Contrastive, ContrastiveViews
 from raw2vec.objectives.masked import Masked
 from raw2vec.objectives.masked_patches import MaskedPatches
 from raw2vec.objectives.reconstruction import Reconstruction
 from raw2vec.objectives.supervised import Supervised
 from raw2vec.objectives.variational import Variational
 
-__all__ = ["Contrastive", "Masked", "MaskedPatches", "Objective", "Reconstruction", "Supervised", "Variational"]
+__all__ = [
+    "Contrastive",
+    "ContrastiveViews",
+    "Masked",
+    "MaskedPatches",
+    "Objective",
+    "Reconstruction",
+    "Supervised",
+    "Variational",
+]

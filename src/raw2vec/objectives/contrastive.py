@@ -1,56 +1,55 @@
 """Contrastive learning: the two sides of a pair find each other among the batch (InfoNCE; van den Oord et al. 2018)."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from raw2vec.augmentation import crop, drop
+from raw2vec.augmentation import add_noise, blank_spans, change_speed, crop, crop_span, drop, rescale
 from raw2vec.batch import Batch
+from raw2vec.errors import BadInput
 from raw2vec.models import AnyModel
 from raw2vec.objectives.base import Objective
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
 
 
-class Contrastive(Objective):
+class InfoNCE(Objective, ABC):
     """Mean cross-entropy, in nats, of finding one's own partner among the batch; and how far down the list it is.
 
-    temperature: where it starts; `learned` in log space and held at or above 0.01 (Radford et al. 2021, section 2.5),
-        or `fixed`.
-    direction: `both` sides look for each other, or only the input for its target (`forward`).
-    views: the two sides of an item that has no target: two random `crops` of it, or the same ids under different
-        `dropout` (SimCSE; Gao et al. 2021).
-    drop: chance that a token is left out of either side.
-    dimensions: the loss is also taken on these first numbers of the vector (Matryoshka; Kusupati et al. 2022).
-    chunk: items encoded at a time, their activations recomputed in the backward pass. Exact at any batch size in the
-        memory of one chunk (gradient caching; Gao et al. 2021). 0: all at once.
+    A concrete one tells what the two sides of an item are. temperature: where it starts; `learned` in log space and
+    held at or above 0.01 (Radford et al. 2021, section 2.5), or `fixed`. direction: `both` sides look for each other,
+    or only the input for its target (`forward`). dimensions: the loss is also taken on these first numbers of the
+    vector (Matryoshka; Kusupati et al. 2022). chunk: items encoded at a time, their activations recomputed in the
+    backward pass. Exact at any batch size in the memory of one chunk (gradient caching; Gao et al. 2021). 0: all at
+    once.
     """
 
     needs = "pair"
 
     def __init__(
         self,
-        ordinary: range,
-        temperature: float = 0.05,
-        scale: Literal["learned", "fixed"] = "learned",
-        direction: Literal["both", "forward"] = "both",
-        views: Literal["crops", "dropout"] = "crops",
-        crops: tuple[float, float] = (0.3, 0.7),
-        drop: float = 0.0,
-        dimensions: Sequence[int] = (),
-        chunk: int = 0,
+        temperature: float,
+        scale: Literal["learned", "fixed"],
+        direction: Literal["both", "forward"],
+        dimensions: Sequence[int],
+        chunk: int,
     ):
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(1 / temperature).log(), requires_grad=scale == "learned")
-        self.ordinary, self.direction, self.views, self.crops = ordinary, direction, views, crops
-        self.drop, self.dimensions, self.chunk = drop, tuple(dimensions), chunk
+        self.direction, self.dimensions, self.chunk = direction, tuple(dimensions), chunk
 
+    @abstractmethod
+    def sides(self, batch: Batch, draws: Draws) -> tuple[Ragged, Ragged]:
+        """What is to find each other: B items, and B items."""
+
+    @final  # type: ignore[misc]
     def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:
-        left, right = self._sides(batch, draws)
+        left, right = self.sides(batch, draws)
         negatives = batch.sides.get("negative")
         vectors = [self._vectors(model, ids) for ids in (left, right, negatives) if ids is not None]
         other = _twins(left) | _twins(right)
@@ -63,23 +62,6 @@ class Contrastive(Objective):
             return named
         # Cross-entropy goes on punishing confidence long after the ranking has stopped getting worse.
         return {**named, "missed": _missed(vectors[0], vectors[1], other)}
-
-    def _sides(self, batch: Batch, draws: Draws) -> tuple[Ragged, Ragged]:
-        left = batch.sides["input"]
-        right = batch.sides.get("target")
-        if right is None:
-            left, right = (self._view(left, batch.items, draws, name) for name in ("first view", "second view"))
-        if self.drop:
-            left, right = (
-                drop(ids, batch.items, draws, rate=self.drop, ordinary=self.ordinary, purpose=f"drop {side}")
-                for side, ids in (("left", left), ("right", right))
-            )
-        return left, right
-
-    def _view(self, ids: Ragged, items: Tensor, draws: Draws, name: str) -> Ragged:
-        if self.views == "dropout":
-            return ids
-        return crop(ids, items, draws, shares=self.crops, ordinary=self.ordinary, purpose=name)
 
     def _vectors(self, model: AnyModel, ids: Ragged) -> Tensor:
         if not self.chunk or len(ids) <= self.chunk:
@@ -96,6 +78,103 @@ class Contrastive(Objective):
         loss = F.cross_entropy(scores, own)
         back = scores[:, : len(left)].T
         return (loss + F.cross_entropy(back, own)) / 2 if self.direction == "both" else loss
+
+
+class Contrastive(InfoNCE):
+    """InfoNCE between the two sides of a pair of texts, or between two views of a text without a target.
+
+    views: two random `crops` of it, or the same ids under different `dropout` (SimCSE; Gao et al. 2021).
+    drop: chance that a token is left out of either side. The others are InfoNCE's.
+    """
+
+    def __init__(
+        self,
+        ordinary: range,
+        temperature: float = 0.05,
+        scale: Literal["learned", "fixed"] = "learned",
+        direction: Literal["both", "forward"] = "both",
+        views: Literal["crops", "dropout"] = "crops",
+        crops: tuple[float, float] = (0.3, 0.7),
+        drop: float = 0.0,
+        dimensions: Sequence[int] = (),
+        chunk: int = 0,
+    ):
+        super().__init__(temperature, scale, direction, dimensions, chunk)
+        self.ordinary, self.views, self.crops, self.drop = ordinary, views, crops, drop
+
+    def sides(self, batch: Batch, draws: Draws) -> tuple[Ragged, Ragged]:
+        left = batch.sides["input"]
+        right = batch.sides.get("target")
+        if right is None:
+            left, right = (self._view(left, batch.items, draws, name) for name in ("first view", "second view"))
+        if self.drop:
+            left, right = (
+                drop(ids, batch.items, draws, rate=self.drop, ordinary=self.ordinary, purpose=f"drop {side}")
+                for side, ids in (("left", left), ("right", right))
+            )
+        return left, right
+
+    def _view(self, ids: Ragged, items: Tensor, draws: Draws, name: str) -> Ragged:
+        if self.views == "dropout":
+            return ids
+        return crop(ids, items, draws, shares=self.crops, ordinary=self.ordinary, purpose=name)
+
+
+class ContrastiveViews(InfoNCE):
+    """InfoNCE between two views of a series or a sound (SimCLR; Chen et al. 2020), of which each loses something.
+
+    A view is, in this order: a span of its item in time, a share between `crops` of it (of one series: Franceschi et
+    al. 2019); up to `speed` times as fast or slow; its channels scaled and shifted by normal draws of deviation
+    `scaling` (of the factor's logarithm) and `shift`; with normal noise of deviation `noise`; and with a span of up to
+    a share `blank` of each axis at zero (SpecAugment; Park et al. 2019). Numbers are as the kind standardises them. 0,
+    or a speed of 1, leaves a change out. The other settings are InfoNCE's.
+
+    Pictures are not seen this way yet: their views (crops of both axes, flips, colours) are to be a class beside this.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 0.1,
+        scale: Literal["learned", "fixed"] = "fixed",
+        direction: Literal["both", "forward"] = "both",
+        crops: tuple[float, float] = (0.5, 1.0),
+        speed: float = 1.0,
+        scaling: float = 0.0,
+        shift: float = 0.0,
+        noise: float = 0.0,
+        blank: float = 0.0,
+        dimensions: Sequence[int] = (),
+        chunk: int = 0,
+    ):
+        super().__init__(temperature, scale, direction, dimensions, chunk)
+        _check(crops, speed, scaling, shift, noise, blank)
+        self.crops, self.speed, self.scaling, self.shift = crops, speed, scaling, shift
+        self.noise, self.blank = noise, blank
+
+    def sides(self, batch: Batch, draws: Draws) -> tuple[Ragged, Ragged]:
+        left = batch.sides["input"]
+        right = batch.sides.get("target", left)
+        return self._view(left, batch.items, draws, "first"), self._view(right, batch.items, draws, "second")
+
+    def _view(self, values: Ragged, items: Tensor, draws: Draws, name: str) -> Ragged:
+        view = crop_span(values, items, draws, shares=self.crops, purpose=f"{name} crop")
+        if self.speed > 1:
+            view = change_speed(view, items, draws, factor=self.speed, purpose=f"{name} speed")
+        if self.scaling or self.shift:
+            view = rescale(view, items, draws, scaling=self.scaling, shift=self.shift, purpose=f"{name} scale")
+        if self.noise:
+            view = add_noise(view, items, draws, deviation=self.noise, purpose=f"{name} noise")
+        return blank_spans(view, items, draws, rate=self.blank, purpose=f"{name} blank") if self.blank else view
+
+
+def _check(crops: tuple[float, float], speed: float, *amounts: float) -> None:
+    if not 0 < crops[0] <= crops[1] <= 1:
+        raise BadInput(f"crops are two shares of an item, the smaller first, above 0 and at most 1, not {crops}.")
+    if speed < 1 or min(amounts) < 0 or amounts[-1] > 1:
+        raise BadInput(
+            f"A view's speed is 1 or more, its blank a share, and scaling, shift and noise are 0 or more, not "
+            f"{speed:g}, {amounts[-1]:g} and {', '.join(f'{amount:g}' for amount in amounts[:-1])}."
+        )
 
 
 @torch.no_grad()
@@ -116,8 +195,13 @@ def _same(left: Ragged, right: Ragged) -> Tensor:
     return _hashes(left)[:, None] == _hashes(right)
 
 
-def _hashes(ids: Ragged) -> Tensor:
+def _hashes(items: Ragged) -> Tensor:
     """(B,) int64: a polynomial hash with wrap-around. Equal sequences share one; unequal ones one time in 2^64."""
-    terms = (ids.values + 0x1F3D) * (2 * ids.places + 1) * -0x61C8864680B583EB
+    values, places = items.values, items.places
+    if values.dim() == 2:  # numbers, not ids
+        places = (places[:, None] * values.shape[1] + torch.arange(values.shape[1], device=values.device)).flatten()
+        values = values.float().contiguous().view(torch.int32).flatten().long()
+    terms = (values + 0x1F3D) * (2 * places + 1) * -0x61C8864680B583EB
     terms = (terms ^ (terms >> 29)) * -0x40A7B892E31B1A47
-    return torch.zeros(len(ids), dtype=torch.long, device=terms.device).index_add(0, ids.owners, terms)
+    owners = items.owners.repeat_interleave(len(values) // max(len(items.owners), 1))
+    return torch.zeros(len(items), dtype=torch.long, device=terms.device).index_add(0, owners, terms)
