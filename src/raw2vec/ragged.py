@@ -200,6 +200,8 @@ class Ragged:
 
     def sum(self) -> Tensor:
         """The sum of each item's rows, (B, …), added up in float32 or wider."""
+        if self.length == 1:
+            return self.values
         wide = self.values.to(torch.promote_types(self.values.dtype, torch.float32))
         if self.length:  # thirty times as fast as adding row by row (torch 2.13)
             return wide.unflatten(0, (len(self), self.length)).sum(dim=1).to(self.values.dtype)
@@ -208,6 +210,8 @@ class Ragged:
 
     def mean(self) -> Tensor:
         """The mean of each item's rows, (B, D), for values (N, D). An item of no rows gives zeros."""
+        if self.length:
+            return self.values if self.length == 1 else self.sum() / self.length
         counts = self.lengths.clamp(min=1).to(self.values.device)[:, None]
         return self.sum() / counts.to(self.values.dtype)
 
