@@ -73,7 +73,7 @@ def main(
         "machine": heading(),
         "load": round(os.getloadavg()[0], 1),
         "command": {"encoder": encoder, "bound": bound, "minutes": minutes, "seed": seed, "set": settings},
-        "nats": judged(made, test[:items], samples, seed) | {"samples": samples, "items": items},
+        "nats": judged(made, test[:items], samples, seed) | {"samples": samples, "items": len(test[:items])},
         "training_seconds": made.report["seconds"],
         "judging_seconds": round(time.perf_counter() - began),
         "steps": made.report["steps"],
