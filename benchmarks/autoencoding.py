@@ -2,10 +2,10 @@
 
     python -m benchmarks.autoencoding --data FOLDER/mnist_static_binarized.npz
 
-Needs pythae (`pip install --no-deps pythae cloudpickle imageio tqdm`; the rest is here already). The net is pythae's own
-for MNIST: a hidden layer of 512 ReLU to either side of the code, Bernoulli pixels; Adam at one rate of 1e-3. Seconds are
-those from the first steps of a run to its last, loading and bookkeeping of both libraries included. Each round trains both
-from nothing; both are judged on the same pictures.
+Needs pythae: `pip install --no-deps pythae cloudpickle imageio tqdm`; the rest is here already. The net is pythae's own
+for MNIST: a hidden layer of 512 ReLU to either side of the code, Bernoulli pixels; Adam at one rate of 1e-3. Seconds
+are those from the first steps of a run to its last, loading and bookkeeping of both libraries included. Each round
+trains both from nothing; both are judged on the same pictures.
 """
 
 import json
