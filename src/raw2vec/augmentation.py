@@ -75,9 +75,8 @@ def crop_span(
     The other axes stay whole: of a spectrogram (frames, bands) some frames in a row with all of their bands.
     """
     low, high = shares
-    size, start = _span(values.shapes[:, 0], items, draws, low, high, purpose)
-    shapes = torch.cat([size[:, None], values.shapes[:, 1:]], dim=1)
-    return Ragged(values.values[_within(values, 0, size, start)], shapes)
+    size, start = span_of(values.shapes[:, 0], items, draws, low, high, purpose)
+    return span(values, size, start)
 
 
 def change_speed(values: Ragged, items: Tensor, draws: Draws, *, factor: float, purpose: str = "speed") -> Ragged:
@@ -120,7 +119,8 @@ def blank_spans(values: Ragged, items: Tensor, draws: Draws, *, rate: float, pur
     """
     hidden = torch.zeros(len(values.values), dtype=torch.bool, device=values.values.device)
     for axis in range(values.shapes.shape[1]):
-        size, start = _span(values.shapes[:, axis], items, draws, 0.0, rate, f"{purpose} along axis {axis}")
+        lengths, where = values.shapes[:, axis], f"{purpose} along axis {axis}"
+        size, start = span_of(lengths, items, draws, 0.0, rate, where, least=0)
         hidden |= _within(values, axis, size, start)
     return values.replace(values.values.masked_fill(hidden[:, None], 0.0))
 
@@ -162,17 +162,28 @@ def hidden_rows(rows: Ragged, items: Tensor, draws: Draws, *, rate: float, purpo
     return torch.empty_like(ranked).index_copy(0, order, ranked)
 
 
+def span_of(
+    lengths: Tensor, items: Tensor, draws: Draws, low: float, high: float, purpose: str, least: int = 1
+) -> tuple[Tensor, Tensor]:
+    """The size of a span, drawn between the shares `low` and `high` of each length (B,), and where it starts.
+
+    It has at least so many rows, where the item has. Both on the CPU, as lengths are.
+    """
+    luck, place = (draws.uniform(f"{purpose}: {what}", items).cpu() for what in ("size", "start"))
+    size = (lengths * (low + (high - low) * luck)).round().long().clamp(min=least).minimum(lengths)
+    return size, ((lengths - size + 1) * place).long()
+
+
+def span(values: Ragged, size: Tensor, start: Tensor) -> Ragged:
+    """The rows of each item from `start` (B,) on along its first axis, `size` (B,) of them, other axes whole."""
+    shapes = torch.cat([size[:, None], values.shapes[:, 1:]], dim=1)
+    return Ragged(values.values[_within(values, 0, size, start)], shapes)
+
+
 def keep(ids: Ragged, rows: Tensor) -> Ragged:
     """The sequences with only these rows, (N,) bool. No item may lose all of its rows."""
     counts = torch.zeros(len(ids), dtype=torch.long).index_add(0, ids.owners.cpu(), rows.long().cpu())
     return Ragged(ids.values[rows], counts[:, None])
-
-
-def _span(lengths: Tensor, items: Tensor, draws: Draws, low: float, high: float, purpose: str) -> tuple[Tensor, Tensor]:
-    """A size drawn between the shares `low` and `high` of each length (B,), and where it starts; 1 at least if low."""
-    luck, place = (draws.uniform(f"{purpose}: {what}", items).cpu() for what in ("size", "start"))
-    size = (lengths * (low + (high - low) * luck)).round().long().clamp(min=1 if low else 0).minimum(lengths)
-    return size, ((lengths - size + 1) * place).long()
 
 
 def _within(values: Ragged, axis: int, size: Tensor, start: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from raw2vec.objectives import (
     Objective,
     Reconstruction,
     Supervised,
+    Timestamps,
     Variational,
 )
 from raw2vec.raw import Audio, Form, Image, Raw, Series, Table, Text
@@ -72,7 +73,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
 }
 _UNLIKE: dict[str, dict[str, type[Objective]]] = {
     "masked": dict.fromkeys(("image", "audio", "series"), MaskedPatches),
-    "contrastive": dict.fromkeys(("audio", "series"), ContrastiveViews),
+    "contrastive": {"audio": ContrastiveViews, "series": Timestamps},
 }
 """What an objective is for kinds that have no tokens, where it is not one and the same for all."""
 

@@ -16,7 +16,8 @@ class Convolutional(Encoder):
     dimensions: 1 for sequences (depthwise blocks), 2 for pictures and spectrograms (full ones, kernel by kernel taps).
     kernel 0 and dilation 0: 5 and 2 along sequences, where with 4 layers a row sees 30 rows to either side; 3 and 1 on
     planes. halvings: how many times the grid is halved on the way, rounded up, at layers spread evenly; there
-    dilation begins anew. Where `inputs` is not `width`, a linear map stands at the entry.
+    dilation begins anew. Where `inputs` is not `width`, a linear map stands at the entry. outputs: where above 0, one
+    more at the exit, to states of so many numbers: a maximum over many tells more, while the blocks stay narrow.
     """
 
     def __init__(
@@ -31,8 +32,9 @@ class Convolutional(Encoder):
         normalization: str = "layer",
         dropout: float = 0.0,
         dimensions: int = 1,
+        outputs: int = 0,
     ):
-        super().__init__(inputs, width)
+        super().__init__(inputs, outputs or width)
         self.halves = halving(layers, halvings)
         self.project = nn.Linear(inputs, width) if inputs != width else nn.Identity()
         blocks = convolution_blocks(
@@ -41,6 +43,7 @@ class Convolutional(Encoder):
         self.layers = nn.ModuleList(blocks)
         self.halvings = nn.ModuleList(Halve(width, dimensions) if halve else nn.Identity() for halve in self.halves)
         self.normalization = normalization_called(normalization, width)
+        self.leave = nn.Linear(width, outputs) if outputs else nn.Identity()
         begin(self)
         soften([block.leave for block in blocks])
 
@@ -50,7 +53,7 @@ class Convolutional(Encoder):
         for halve, layer in zip(self.halvings, self.layers, strict=True):
             yield x
             x = layer(halve(x))
-        yield x.replace(self.normalization(x.values))
+        yield x.replace(self.leave(self.normalization(x.values)).to(x.values.dtype))
 
     def grids(self, shapes: Tensor) -> list[Tensor]:
         """The items' own, and from each halving on one half as fine."""

@@ -6,6 +6,7 @@ from raw2vec.objectives.masked import Masked
 from raw2vec.objectives.masked_patches import MaskedPatches
 from raw2vec.objectives.reconstruction import Reconstruction
 from raw2vec.objectives.supervised import Supervised
+from raw2vec.objectives.timestamps import Timestamps
 from raw2vec.objectives.variational import Variational
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "Objective",
     "Reconstruction",
     "Supervised",
+    "Timestamps",
     "Variational",
 ]

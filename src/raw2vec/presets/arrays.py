@@ -24,15 +24,16 @@ def tree(
 
     Without an encoder: a multilayer perceptron over the whole item where all are `alike` in size (a table's rows are),
     else convolutions, which take any size. To be told from a few of its patches a series goes through a transformer;
-    where there are two axes convolutions learn more in a few minutes (docs/log.md).
+    where there are two axes convolutions learn more in a few minutes (docs/log.md). To be known again by a part a sound
+    goes through a transformer.
     """
     objective = objective or ("supervised" if "label" in columns else "reconstruction")
-    asked, hiding = encoder or {}, objective == "masked"
-    part = sized(encoder or {"name": _encoder(kind, hiding, alike)}, size)
+    asked, cut = encoder or {}, objective in ("masked", "contrastive")
+    part = sized(encoder or {"name": _encoder(kind, objective, alike)}, size)
     made: dict[str, Any] = {
         "kind": kind,
         "raw": {"leave_out": [columns["label"]]} if kind == "table" and "label" in columns else {},
-        "embedding": _embedding(kind, part["name"] == "dense" and alike and not hiding),
+        "embedding": _embedding(kind, part["name"] == "dense" and alike and not cut),
         "encoder": {**part, **_DEPTH.get(part["name"], {}), **asked},
         "latent": {"name": "gaussian" if objective == "variational" else "point", "width": latent or _CODE},
         "stages": [{"objectives": [_OBJECTIVE.get(objective, {"name": objective})], "batch_items": 128}],
@@ -46,6 +47,8 @@ def tree(
             # A mean over the grid forgets what stood where, which a decoder has to know: on digits three times the
             # error of a recurrent encoder, twice that of a transformer. A sound has too many rows for it.
             made["latent"]["pooling"] = "all"
+    if objective == "contrastive":
+        _to_be_known_again(made, kind, asked, latent)
     return made
 
 
@@ -60,9 +63,11 @@ _OBJECTIVE = {"variational": {"name": "variational", "warmup": 0.2}}
 _DEPTH: dict[str, dict[str, Any]] = {"dense": {"layers": 1, "end": "activation"}, "convolutional": {"halvings": 1}}
 
 
-def _encoder(kind: str, hiding: bool, alike: bool) -> str:
-    if hiding:
+def _encoder(kind: str, objective: str, alike: bool) -> str:
+    if objective == "masked":
         return "transformer" if kind == "series" else "convolutional"
+    if objective == "contrastive":
+        return "transformer" if kind == "audio" else "convolutional"
     return "dense" if alike else "convolutional"
 
 
@@ -71,6 +76,23 @@ def _embedding(kind: str, whole: bool) -> dict[str, Any]:
     if kind == "table":
         return {}
     return {"patch": 0, "activation": "gelu"} if whole else {"patch": _PATCH[kind]}
+
+
+def _to_be_known_again(made: dict[str, Any], kind: str, asked: Mapping[str, Any], latent: int | None) -> None:
+    """Nothing has to come back: a sound is rows of a few frames with all their bands, a series the most of each number.
+
+    The encoder of series is TS2Vec's in size, its batches too (Yue et al. 2022).
+    """
+    made["training"]["warmup"] = 0.1
+    if kind == "audio":
+        made["embedding"], made["latent"]["width"] = {"patch": [4, 80]}, latent or 256
+        changes = {"crops": [0.6, 1.0], "speed": 1.2, "shift": 0.3, "noise": 0.2, "blank": 0.2}
+        made["stages"][0]["objectives"] = [{"name": "contrastive", **changes}]
+    if kind == "series":
+        made["latent"] = {"name": "point", "width": latent or 0, "pooling": "max"}
+        made["stages"][0]["batch_items"] = 8
+        if made["encoder"]["name"] == "convolutional":
+            made["encoder"] = {"name": "convolutional", "width": 64, "layers": 8, "kernel": 3, "outputs": 320, **asked}
 
 
 def _mirror(encoder: Mapping[str, Any]) -> dict[str, Any]:
