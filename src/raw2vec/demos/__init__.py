@@ -4,5 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from raw2vec.demos.code import code
+from raw2vec.demos.digits import digits
 
-DEMOS: dict[str, Callable[..., dict[str, Any]]] = {"code": code}
+DEMOS: dict[str, Callable[..., dict[str, Any]]] = {"code": code, "digits": digits}

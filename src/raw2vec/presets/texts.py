@@ -59,7 +59,7 @@ def _there_and_back(
         "latent": {"name": "gaussian" if objective == "variational" else "point", "width": latent or _CODE},
         "decoder": sized({"name": decoder or "recurrent", **_CELL.get(decoder or "recurrent", {})}, size),
         "stages": [{"objectives": [{"name": objective}], "batch_tokens": 512}],
-        "training": {"learning_rate": 2e-3, "warmup": 0.02, "decay": "cosine", "checks": 20},
+        "training": {"learning_rate": 3e-3, "warmup": 0.02, "decay": "cosine", "checks": 20},
     }
     return made
 
