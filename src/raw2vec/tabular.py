@@ -47,6 +47,13 @@ class Numbers:
     deviation: float
     zone: str | None = None
 
+    @property
+    def arrow(self) -> pa.DataType:
+        """The column's type in Arrow."""
+        if self.kind == "timestamp":
+            return pa.timestamp("us", self.zone)
+        return pa.date32() if self.kind == "date" else pa.float64()
+
     def encode(self, values: Sequence[Any]) -> Standard:
         """(n,) float32, NaN for what is missing. BadInput, with its row, for what is no finite number."""
         numbers = _numbers(_array(self.name, values, _TAKEN[self.kind], 0))
@@ -77,6 +84,11 @@ class Categories:
     name: str
     kind: Kind
     values: list[Any]
+
+    @property
+    def arrow(self) -> pa.DataType:
+        """The column's type in Arrow."""
+        return pa.bool_() if self.kind == "boolean" else pa.string()
 
     def encode(self, values: Sequence[Any]) -> Standard:
         """Codes (n,) as float32, 0 for a value that is not known, NaN for what is missing.

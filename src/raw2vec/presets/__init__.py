@@ -9,7 +9,7 @@ from raw2vec.errors import BadInput, nearest
 from raw2vec.presets import arrays, texts
 from raw2vec.presets.base import DECODING, SIZES
 from raw2vec.recipe import Recipe, Role
-from raw2vec.rows import Rows, guess_text_column, text_columns
+from raw2vec.rows import Rows, Typed, guess_text_column, text_columns
 from raw2vec.settings import known
 
 OBJECTIVES = ("contrastive", "masked", "supervised", "reconstruction", "variational")
@@ -52,7 +52,7 @@ def _kind(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, An
     if asked.get("input") or asked.get("target"):
         return None
     several = options["objective"] in DECODING and len(rows.columns) > 1
-    tabular = several or not text_columns(rows)
+    tabular = several or not text_columns(Typed(rows) if rows.written else rows)
     return "table" if tabular else None
 
 

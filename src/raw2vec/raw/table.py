@@ -20,6 +20,7 @@ from torch import Tensor
 from raw2vec.errors import BadFolder, BadInput, nearest
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows
+from raw2vec.rows import read_cells
 from raw2vec.tabular import Categories, Numbers, Tally
 
 WHOLE_ROW = "*"  # what to name where a column is asked for and the whole row is meant
@@ -102,12 +103,14 @@ class Table(Raw):
         return [dict(zip(self.columns, row, strict=True)) for row in zip(*restored, strict=True)]
 
     def column(self, batch: pa.RecordBatch | pa.Table, name: str) -> list[dict[str, Any]]:
-        """Rows of one column, or for "*" of all columns but those left out."""
+        """Rows of one column, or for "*" of all columns but those left out. Strings are read as what was learned."""
         names = batch.schema.names
         if name != WHOLE_ROW and name not in names:
             raise BadInput(f"There is no column '{name}' (there are: {', '.join(names)}).{nearest(name, names)}")
         chosen = [name] if name != WHOLE_ROW else [each for each in names if each not in self.settings["leave_out"]]
-        return _arrow_rows(batch.select(chosen))
+        known = {column.name: column for column in self._columns}
+        values = {each: _values_as(known.get(each), batch.column(each)) for each in chosen}
+        return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
     def items(self, inputs: Any) -> tuple[list[Any], bool]:
         """Rows of a data frame, an Arrow table, an array (n, columns) or a list.
@@ -196,6 +199,20 @@ def _values(rows: Sequence[Row], names: Sequence[str], start: int) -> dict[str, 
 def _arrow_rows(table: pa.Table | pa.RecordBatch) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
+
+
+def _values_as(known: Numbers | Categories | None, column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """A column's values; strings, as a csv has them, of the kind that was learned where they can be read as it."""
+    values: list[Any] = column.to_pylist()
+    if known is None or not pa.types.is_string(column.type) or "" in getattr(known, "values", ()):
+        return values
+    kind = known.arrow
+    read = read_cells(column, kind)
+    if read is None:  # a cell that cannot be read stays as it is written, for `windows` to refuse with its row
+        cells = [(value, read_cells(pa.array([value], pa.string()), kind)) for value in values]
+        return [value if found is None else found[0].as_py() for value, found in cells]
+    values = read.to_pylist()
+    return values
 
 
 def _frame_rows(frame: Any) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import numpy as np
 from raw2vec.errors import BadInput, nearest
 from raw2vec.rows.arrays import Arrays
 from raw2vec.rows.base import Joined, Rows, opened
+from raw2vec.rows.cells import Typed, read_cells
 from raw2vec.rows.columnar import Arrow, Parquet
 from raw2vec.rows.columns import Guess, guess_text, guess_text_column, text_column, text_columns
 from raw2vec.rows.delimited import Delimited
@@ -36,11 +37,13 @@ __all__ = [
     "Objects",
     "PythonFunctions",
     "Rows",
+    "Typed",
     "guess_text",
     "guess_text_column",
     "item_column",
     "open_rows",
     "python_functions",
+    "read_cells",
     "text_column",
     "text_columns",
 ]

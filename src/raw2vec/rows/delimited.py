@@ -37,6 +37,8 @@ class Delimited(FileRows):
     A tsv whose cells begin with quotes that do not enclose them is read with its quotes as they stand.
     """
 
+    written = True
+
     def __init__(self, path: str | Path, wanted: Sequence[str] = (), tabs: bool = False, name: str | None = None):
         super().__init__(path, name)
         lines = self._whole_lines()

@@ -20,7 +20,7 @@ from raw2vec.labels import Labels
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Raw, Text
 from raw2vec.recipe import SIDES, Recipe, Role
-from raw2vec.rows import Rows, text_column
+from raw2vec.rows import Rows, Typed, text_column
 from raw2vec.seeding import key
 from raw2vec.train.base import Listener, Phase
 
@@ -53,6 +53,8 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     for kept in (note, work / "checkpoint.safetensors"):  # of a run before: no longer true from here on
         kept.unlink(missing_ok=True)
     raw = build_raw(recipe)
+    if rows.written and recipe.kind == "table":
+        rows = Typed(rows, texts=[recipe.columns["label"]] if "label" in recipe.columns else [])
     listener(Phase("Learning the vocabulary" if isinstance(raw, Text) else "Learning the statistics"))
     raw.learn(_training_items(rows, recipe, raw))
     labels = _labels(rows, recipe, raw)
