@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from raw2vec.batch import Batch
+from raw2vec.encoders import Convolutional, Dense
 from raw2vec.errors import BadInput
 from raw2vec.objectives import Timestamps
 from raw2vec.objectives.timestamps import Looks, _loss
@@ -21,7 +22,9 @@ lengths = st.lists(st.integers(1, 9), min_size=1, max_size=5)
 class Plain(nn.Module):
     """A model whose states are the numbers themselves."""
 
-    embedding = encoder = nn.Identity()
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.encoder = nn.Identity(), nn.Identity()
 
 
 def series(lengths: list[int], width: int = 3) -> Batch:
@@ -116,3 +119,11 @@ def test_gradients_agree_with_finite_differences() -> None:
 def test_a_share_that_leaves_nothing_is_refused() -> None:
     with pytest.raises(BadInput, match="at least 0 and below 1, not 1"):
         Timestamps(hidden=1.0)
+
+
+@pytest.mark.parametrize("encoder", [Dense(3, 4), Convolutional(3, 4, layers=2, halvings=1)], ids=["bag", "halved"])
+def test_an_encoder_without_a_state_a_moment_is_refused(encoder: nn.Module) -> None:
+    model, held = Plain(), series([9, 5])
+    model.encoder = encoder
+    with pytest.raises(BadInput, match="no bag, and no halvings"):
+        Timestamps()(model, held, Draws(0))

@@ -121,15 +121,16 @@ class Contrastive(InfoNCE):
 
 
 class ContrastiveViews(InfoNCE):
-    """InfoNCE between two views of a series or a sound (SimCLR; Chen et al. 2020), of which each loses something.
+    """InfoNCE between two views of a sound (SimCLR; Chen et al. 2020), of which each loses something.
 
-    A view is, in this order: a span of its item in time, a share between `crops` of it (of one series: Franceschi et
-    al. 2019); up to `speed` times as fast or slow; its channels scaled and shifted by normal draws of deviation
-    `scaling` (of the factor's logarithm) and `shift`; with normal noise of deviation `noise`; and with a span of up to
-    a share `blank` of each axis at zero (SpecAugment; Park et al. 2019). Numbers are as the kind standardises them. 0,
-    or a speed of 1, leaves a change out. The other settings are InfoNCE's.
+    A view is, in this order: a span of its item in time, a share between `crops` of it; up to `speed` times as fast or
+    slow; its channels scaled and shifted by normal draws of deviation `scaling` (of the factor's logarithm) and
+    `shift`; with normal noise of deviation `noise`; and with a span of up to a share `blank` of each axis at zero
+    (SpecAugment; Park et al. 2019). Numbers are as the kind standardises them. 0, or a speed of 1, leaves a change out.
+    The other settings are InfoNCE's.
 
-    Pictures are not seen this way yet: their views (crops of both axes, flips, colours) are to be a class beside this.
+    Series agree moment by moment instead (Timestamps). Pictures are not seen this way yet: their views (crops of both
+    axes, flips, colours) are to be a class beside this.
     """
 
     def __init__(

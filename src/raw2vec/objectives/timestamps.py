@@ -58,6 +58,8 @@ class Timestamps(Objective):
             seen = span(rows, end - begin, begin)
             luck = draws.uniform(f"hidden from look {look} of {role}", numbers, seen.lengths)
             found = model.encoder(seen.replace(seen.values * (luck >= self.hidden)[:, None]))
+            if not found.shapes.equal(seen.shapes):
+                raise BadInput("Moments are told apart by an encoder with a state each: no bag, and no halvings.")
             states.append(span(found, size, start - begin))
         return Looks(torch.stack([each.padded() for each in states]), states[0].inside())
 
