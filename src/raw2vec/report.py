@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from raw2vec.evaluate import ARRAY_CLASSIFICATION, CLASSIFICATION, RETRIEVAL, Encode, Report, health
+from raw2vec.evaluate import CLASSIFICATION, RETRIEVAL, Encode, Report, health
 from raw2vec.fitting import Fitted
 from raw2vec.folder import Model
 from raw2vec.interchange import refusal
 from raw2vec.measure import masked_patches
-from raw2vec.measure.decoding import reconstruction
+from raw2vec.measure.decoding import classification, reconstruction
 from raw2vec.objectives import MaskedPatches
 from raw2vec.recipe import Role
 from raw2vec.use.detect import score_samples, threshold
@@ -50,8 +50,10 @@ def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
     if fitted.model.recipe.decoder is not None:
         return reconstruction(fitted.model, {"input": held["input"]}, seed, fitted.seen)
     if "label" in held:
-        probes = ARRAY_CLASSIFICATION if fitted.seen is not None else CLASSIFICATION
-        return probes.run(encode, {"input": held["input"], "label": held["label"]}, seed)
+        labelled = {"input": held["input"], "label": held["label"]}
+        if fitted.seen is not None:
+            return classification(fitted.model, encode, labelled, seed)
+        return CLASSIFICATION.run(encode, labelled, seed)
     if "target" in held:
         return RETRIEVAL.run(encode, {"input": held["input"], "target": held["target"]}, seed)
     if any(isinstance(objective, MaskedPatches) for objective in fitted.model.objectives.values()):

@@ -14,8 +14,8 @@ from rich.text import Text
 from sklearn.datasets import load_digits
 
 from raw2vec.errors import BadInput
-from raw2vec.evaluate import ARRAY_CLASSIFICATION, Report
-from raw2vec.measure.decoding import likelihood, reconstruction
+from raw2vec.evaluate import Report
+from raw2vec.measure.decoding import classification, likelihood, reconstruction
 from raw2vec.seeding import key
 from raw2vec.system import Raw2Vec
 from raw2vec.train.base import Listener, Phase
@@ -82,7 +82,7 @@ def measured(
     return {
         "reconstruction": reconstruction(model.parts_, columns, seed, seen),
         "likelihood": likelihood(model.parts_, columns, seed),
-        "classification": ARRAY_CLASSIFICATION.run(lambda items, role: model.encode(items), columns, seed),
+        "classification": classification(model.parts_, lambda items, role: model.encode(items), columns, seed),
     }
 
 

@@ -9,9 +9,9 @@ import torch
 
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
-from raw2vec.evaluate import ARRAY_CLASSIFICATION, MASKED_PATCHES, Encode, Guesses, Patches, Report, protocol
+from raw2vec.evaluate import MASKED_PATCHES, Encode, Guesses, Patches, Report, protocol
 from raw2vec.folder import Model
-from raw2vec.measure.decoding import DECODED
+from raw2vec.measure.decoding import DECODED, classification
 from raw2vec.objectives import Masked, MaskedPatches, Supervised
 from raw2vec.presets import roles
 from raw2vec.ragged import Ragged
@@ -41,7 +41,7 @@ def measure(
     if chosen.name == "masked":
         return chosen.run(lambda texts: Guesses(*fill(parts, texts, seed)), held, seed)
     if chosen.name == "classification" and parts.raw.form.channels:
-        return ARRAY_CLASSIFICATION.run(encode, held, seed)
+        return classification(parts, encode, held, seed)
     return chosen.run(encode, held, seed)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from raw2vec.evaluate import (
     ANOMALY,
+    ARRAY_CLASSIFICATION,
     BINARY_LIKELIHOOD,
     LEVELS_LIKELIHOOD,
     LIKELIHOOD,
@@ -19,6 +20,7 @@ from raw2vec.evaluate import (
     TEXT_ANOMALY,
     TEXT_LIKELIHOOD,
     Bounds,
+    Encode,
     Rebuilt,
     Report,
 )
@@ -82,6 +84,13 @@ def anomaly(parts: Model, held: Mapping[str, list[Any]], seed: int = 0) -> Repor
         return TEXT_ANOMALY.run(lambda _: scores, held, seed)
     windows = parts.raw.windows(held["input"]).ragged
     return ANOMALY.run(lambda _: scores, {**held, "input": numbers(parts, windows)}, seed)
+
+
+def classification(parts: Model, encode: Encode, held: Mapping[str, list[Any]], seed: int = 0) -> Report:
+    """Whether labels can be told from the codes, beside the numbers that the model reads and their components."""
+    codes = encode(held["input"], "input")
+    rows = numbers(parts, parts.raw.windows(held["input"]).ragged)
+    return ARRAY_CLASSIFICATION.run(lambda items, role: codes, {**held, "input": rows}, seed)
 
 
 def numbers(parts: Model, items: Ragged) -> list[NDArray[np.float32]]:
