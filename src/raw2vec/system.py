@@ -28,7 +28,7 @@ from raw2vec.recipe import Recipe, Role
 from raw2vec.report import judged
 from raw2vec.rows import open_rows
 from raw2vec.train.base import Listener
-from raw2vec.use.classify import predicted, supervised
+from raw2vec.use.classify import heads, predicted, supervised
 from raw2vec.use.detect import flags
 from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.encode import Encoded, encode, features
@@ -201,7 +201,7 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def predict(self, X: Sequence[str]) -> NDArray[Any]:
         """What the supervised head says of each item, or, of a decoder without one: 1 normal, -1 an anomaly."""
-        if self._parts().labels is None and self._parts().recipe.decoder is not None:
+        if self._parts().recipe.decoder is not None and not heads(self._parts()):
             return flags(self.decision_function(X))
         return predicted(self._parts(), self.transform(X)).labels
 

@@ -129,8 +129,9 @@ class Quantised(Latent):
         return torch.cdist(parts.transpose(0, 1), self.codebook, compute_mode=exact).argmin(dim=2).T
 
     def _through(self, parts: Tensor, vectors: Tensor) -> Tensor:
-        """The vectors, with the parts' gradient while training."""
-        return vectors + (parts.flatten(1) - parts.flatten(1).detach()) if self.training else vectors
+        """The vectors to the bit, not finite where the parts are not; with the parts' gradient while training."""
+        fixed = parts.flatten(1).detach()
+        return vectors + ((parts.flatten(1) if self.training else fixed) - fixed)
 
     @torch.no_grad()
     def _revive(self, parts: Tensor) -> None:

@@ -17,10 +17,15 @@ from raw2vec.readout import Labels as Several
 
 def supervised(parts: Model) -> tuple[Supervised, Labels]:
     """The model's last supervised objective and its labels; BadInput when it was trained without any."""
-    heads = [objective for objective in parts.objectives.values() if isinstance(objective, Supervised)]
-    if not heads or parts.labels is None:
+    found = heads(parts)
+    if not found or parts.labels is None:
         raise BadInput("This model was not trained on labels, so it cannot predict: fit it with --label COLUMN.")
-    return heads[-1], parts.labels
+    return found[-1], parts.labels
+
+
+def heads(parts: Model) -> list[Supervised]:
+    """The model's supervised objectives."""
+    return [objective for objective in parts.objectives.values() if isinstance(objective, Supervised)]
 
 
 @dataclass(frozen=True)
