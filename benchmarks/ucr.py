@@ -51,7 +51,7 @@ class Split(NamedTuple):
 def main(
     data: Annotated[Path, typer.Option(help="The folder of NAME/NAME_TRAIN.ts and NAME/NAME_TEST.ts.")],
     steps: int = 200,
-    seeds: list[int] = [0],  # noqa: B006
+    seeds: list[int] = [0, 1, 2],  # noqa: B006
     names: list[str] = list(PUBLISHED),  # noqa: B006
 ) -> None:
     """The accuracy on each set's test part, by our codes (the mean over the seeds) and by the baselines."""
