@@ -99,7 +99,7 @@ def tones() -> dict[str, list[Any]]:
     """Made, for no recording ships with a library: a tenth to a fifth of a second of a tone with its overtones."""
     generator = np.random.default_rng(0)
     sounds, pitches = [], []
-    for number in range(120):
+    for number in range(180):
         pitch = (200, 330, 500)[number % 3]
         time = np.arange(int(generator.integers(RATE // 10, RATE // 5))) / RATE
         wave = sum(np.sin(2 * np.pi * pitch * k * time + generator.uniform(0, 6)) / k for k in (1, 2, 3))

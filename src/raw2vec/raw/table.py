@@ -211,8 +211,7 @@ def _values_as(known: Numbers | Categories | None, column: pa.Array | pa.Chunked
     if read is None:  # a cell that cannot be read stays as it is written, for `windows` to refuse with its row
         cells = [(value, read_cells(pa.array([value], pa.string()), kind)) for value in values]
         return [value if found is None else found[0].as_py() for value, found in cells]
-    values = read.to_pylist()
-    return values
+    return read.to_pylist()
 
 
 def _frame_rows(frame: Any) -> list[dict[str, Any]]:
