@@ -24,9 +24,9 @@ BERT = {**MODERNBERT, "norm_order": "post", "positions": "learned", "activation"
 DENSE = {"name": "dense", "width": 32, "layers": 2, "activation": "tanh", "normalization": "layer"}
 
 
-def fitted(encoder: dict[str, Any], **settings: Any) -> Raw2Vec:
+def fitted(encoder: dict[str, Any], objective: str = "contrastive", **settings: Any) -> Raw2Vec:
     settings = {"embedding.width": 32, "training.hold_out": 0.0, "raw.vocabulary": 200, **settings}
-    return Raw2Vec("contrastive", encoder, steps=6, settings=settings).fit(TEXTS)
+    return Raw2Vec(objective, encoder, steps=6, settings=settings).fit(TEXTS)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,7 @@ def fitted(encoder: dict[str, Any], **settings: Any) -> Raw2Vec:
         (DENSE, {}),
         ({"name": "dense", "width": 32, "layers": 0}, {"latent.normalize": "none"}),
         ({"name": "dense", "width": 24, "layers": 1}, {"latent.width": 8, "raw.max_tokens": 20}),
+        (MODERNBERT, {"objective": "variational"}),
     ],
 )
 def test_the_same_folder_gives_the_same_vectors(
@@ -64,6 +65,7 @@ def test_the_same_folder_gives_the_same_vectors(
         (MODERNBERT, {"latent.pooling": "attention"}, "no attention pooling"),
         (MODERNBERT | {"positions": "sinusoidal"}, {}, "none of transformers' models"),
         (DENSE | {"activation": "relu_squared"}, {}, "no 'relu_squared' activation"),
+        (MODERNBERT, {"objective": "reconstruction", "latent.name": "quantised"}, "no quantised latent"),
     ],
 )
 def test_what_cannot_be_opened_says_why(

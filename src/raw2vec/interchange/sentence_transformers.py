@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from raw2vec.folder import Model
+from raw2vec.latents import Gaussian
 from raw2vec.recipe import Recipe
 
 _POOLING = {"mean": "mean", "first": "cls", "last": "lasttoken", "max": "max"}
@@ -24,6 +25,8 @@ _HOME = "sentence_transformers.models."
 def refusal(recipe: Recipe) -> str | None:
     """Why this recipe cannot be opened by sentence-transformers, or None when it can."""
     encoder = recipe.encoder.settings
+    if recipe.latent.name not in ("point", "gaussian"):
+        return f"sentence-transformers has no {recipe.latent.name} latent"
     if recipe.encoder.name not in ("dense", "transformer"):
         return f"sentence-transformers has no {recipe.encoder.name} encoder like this one"
     if recipe.encoder.name == "dense":
@@ -57,9 +60,10 @@ def write(folder: Path, parts: Model) -> None:
             save_file(weights, folder / path / "model.safetensors")
 
     (_dense if parts.recipe.encoder.name == "dense" else _transformer)(folder, parts, add)
-    if isinstance(parts.model.latent.project, nn.Linear):
-        add("Dense", _dense_config(parts.model.latent.project, nn.Identity()), parts.model.latent.project)
-    if parts.model.latent.normalize == "unit":
+    code = _code_of(parts.model.latent)
+    if isinstance(code, nn.Linear):
+        add("Dense", _dense_config(code, nn.Identity()), code)
+    if parts.recipe.latent.settings.get("normalize") == "unit":
         add("Normalize", {})
     modules = [{"idx": n, "name": str(n), "path": path, "type": _HOME + kind} for n, (path, kind) in enumerate(kinds)]
     _write_json(folder / "modules.json", modules)
@@ -87,6 +91,17 @@ def _transformer(folder: Path, parts: Model, add: Any) -> None:
     _write_json(folder / "sentence_bert_config.json", {"max_seq_length": limit, "do_lower_case": False})
     pooling = {"embedding_dimension": parts.model.encoder.width, "include_prompt": True}
     add("Pooling", {**pooling, "pooling_mode": _POOLING[parts.recipe.latent.settings["pooling"]]})
+
+
+def _code_of(latent: nn.Module) -> nn.Module:
+    """The map from pooled states to the code: a point's own, and of a Gaussian's the half that gives the mean."""
+    project = latent.project
+    if not isinstance(latent, Gaussian):
+        return cast(nn.Module, project)
+    assert isinstance(project, nn.Linear)
+    mean = nn.Linear(project.in_features, latent.width)
+    mean.load_state_dict({name: value[: latent.width] for name, value in project.state_dict().items()})
+    return mean
 
 
 def _dense_config(linear: nn.Module, activation: nn.Module) -> dict[str, Any]:
