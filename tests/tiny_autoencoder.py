@@ -30,7 +30,7 @@ class Arrays(Raw):
 
     @property
     def form(self) -> Form:
-        return Form(channels=1, dimensions=self.dimensions, shape=self.shape)
+        return Form(channels=1, dimensions=self.dimensions, shape=self.shape, usual=(3, 5)[: self.dimensions])
 
     def windows(self, items: Sequence[Any]) -> Windows:
         whole = [torch.as_tensor(np.asarray(item)) for item in items]

@@ -35,11 +35,13 @@ Features = Literal["waveform", "log-mel"]
 
 @dataclass(frozen=True)
 class _Learned:
-    """mean and deviation, one a mel bin, none of waveforms; length: frames or samples of every sound, or None."""
+    """mean and deviation, one a mel bin, none of waveforms; length: frames or samples of every sound, or None;
+    usual: of the middle one."""
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     length: int | None
+    usual: int
 
 
 @dataclass(frozen=True)
@@ -91,18 +93,17 @@ class Audio(Raw):
 
     @property
     def form(self) -> Form:
-        length = self._learned().length
-        if self.features == "waveform":
-            return Form(channels=1, shape=None if length is None else (length,))
-        return Form(channels=1, dimensions=2, shape=None if length is None else (length, self.mels))
+        known, bands = self._learned(), (self.mels,) if self.features == "log-mel" else ()
+        shape = None if known.length is None else (known.length, *bands)
+        return Form(channels=1, dimensions=1 + len(bands), shape=shape, usual=(known.usual, *bands))
 
     def learn(self, items: Iterable[Any]) -> None:
         """Each band's mean and deviation, and whether all sounds are of one length."""
-        lengths = set()
+        lengths: list[int] = []
         count, total, squares = (np.zeros(self.mels) for _ in range(3))
         for number, item in enumerate(items):
             frames = self._frames(_sound(item, number, self.rate, self.max_seconds)).numpy().astype(np.float64)
-            lengths.add(len(frames))
+            lengths.append(len(frames))
             if self.features == "log-mel":
                 count += (~np.isnan(frames)).sum(axis=0)
                 total += np.nansum(frames, axis=0)
@@ -112,9 +113,9 @@ class Audio(Raw):
         mean = total / np.maximum(count, 1)
         variance = squares / np.maximum(count, 1) - mean**2
         deviation = np.sqrt(np.where(variance < 1e-6, 1.0, variance))
-        length = lengths.pop() if len(lengths) == 1 else None
-        bands = self.mels if self.features == "log-mel" else 0
-        self._known = _Learned(tuple(mean[:bands].tolist()), tuple(deviation[:bands].tolist()), length)
+        length = lengths[0] if len(set(lengths)) == 1 else None
+        bands, usual = self.mels if self.features == "log-mel" else 0, int(np.median(lengths))
+        self._known = _Learned(tuple(mean[:bands].tolist()), tuple(deviation[:bands].tolist()), length, usual)
 
     def windows(self, items: Sequence[Any]) -> Windows:
         """Every sound as one window, cut after max_seconds. BadInput, by its number, for one that cannot be read."""
@@ -178,7 +179,7 @@ class Audio(Raw):
         path, made = Path(folder, _NOTE), cls(**settings)
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            made._known = _Learned(tuple(found["mean"]), tuple(found["deviation"]), found["length"])
+            made._known = _Learned(tuple(found.pop("mean")), tuple(found.pop("deviation")), **found)
         except FileNotFoundError:
             raise BadFolder(f"{folder} has no {_NOTE}.") from None
         except (ValueError, TypeError, KeyError) as error:

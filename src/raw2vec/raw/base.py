@@ -34,7 +34,8 @@ class Form:
     """What a kind's Ragged looks like, once learned: what the parts that take it and give it back need to know.
 
     vocabulary: how many ids there are; 0 where values are numbers. channels: numbers an element. dimensions: axes of an
-    item's grid. shape: the grid that every item has, or None where sizes differ. categories: of a table, how many
+    item's grid. shape: the grid that every item has, or None where sizes differ; usual: then, the middle one of those
+    learned from, which is what a code is decoded to where nobody says. categories: of a table, how many
     values each column knows, 0 for a column of numbers. ending: the id that ends an item, and longest: the most rows it
     can have, of items that tell themselves where they end; None and 0: their size has to be told beforehand.
     """
@@ -43,6 +44,7 @@ class Form:
     channels: int = 0
     dimensions: int = 1
     shape: tuple[int, ...] | None = None
+    usual: tuple[int, ...] | None = None
     categories: tuple[int, ...] = ()
     ending: int | None = None
     longest: int = 0

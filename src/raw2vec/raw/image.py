@@ -31,11 +31,13 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class _Learned:
-    """channels: 1 or 3. shape: (height, width) of every picture, or None. axes: of users' arrays, 2 or 3."""
+    """channels: 1 or 3. shape: (height, width) of every picture, or None. axes: of users' arrays, 2 or 3. usual: the
+    middle height and width."""
 
     channels: int
     shape: tuple[int, int] | None
     axes: int
+    usual: tuple[int, int]
 
 
 class Image(Raw):
@@ -64,22 +66,23 @@ class Image(Raw):
     @property
     def form(self) -> Form:
         known = self._learned()
-        return Form(channels=known.channels, dimensions=2, shape=known.shape)
+        return Form(channels=known.channels, dimensions=2, shape=known.shape, usual=known.usual)
 
     def learn(self, items: Iterable[Any]) -> None:
         """Whether there is colour, and whether all pictures are of one size. BadInput where there is no picture."""
-        shapes: set[tuple[int, int]] = set()
+        shapes: list[tuple[int, int]] = []
         coloured = with_channel = False
         for number, item in enumerate(items):
             pixels = _decoded(item, number)
             coloured |= pixels.shape[2] == 3
             with_channel |= isinstance(item, np.ndarray) and item.ndim == 3 and item.shape[2] == 1
-            shapes.add((pixels.shape[0], pixels.shape[1]))
+            shapes.append((pixels.shape[0], pixels.shape[1]))
         if not shapes:
             raise BadInput("There is no picture to learn from.")
         channels = 3 if self.colour == "rgb" or (self.colour == "auto" and coloured) else 1
-        shape = self.size or (shapes.pop() if len(shapes) == 1 else None)
-        self._known = _Learned(channels, shape, 3 if channels == 3 or with_channel else 2)
+        shape = self.size or (shapes[0] if len(set(shapes)) == 1 else None)
+        height, width = np.median(shapes, axis=0).astype(int).tolist()
+        self._known = _Learned(channels, shape, 3 if channels == 3 or with_channel else 2, shape or (height, width))
 
     def windows(self, items: Sequence[Any]) -> Windows:
         """Every picture as one window, nothing ever cut. BadInput, by its number, for one that cannot be read."""
@@ -135,8 +138,8 @@ class Image(Raw):
         path, made = Path(folder, _NOTE), cls(**settings)
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            shape = tuple(found.pop("shape") or ())
-            made._known = _Learned(shape=(shape[0], shape[1]) if shape else None, **found)
+            shape, (height, width) = found.pop("shape"), found.pop("usual")
+            made._known = _Learned(shape=(shape[0], shape[1]) if shape else None, usual=(height, width), **found)
         except FileNotFoundError:
             raise BadFolder(f"{folder} has no {_NOTE}.") from None
         except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:

@@ -29,12 +29,14 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Learned:
-    """mean and deviation, one a channel; length: of every series, or None; axes: of users' arrays, 1 or 2."""
+    """mean and deviation, one a channel; length: of every series, or None; axes: of users' arrays, 1 or 2;
+    usual: the middle length."""
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     length: int | None
     axes: int
+    usual: int
 
 
 class Series(Raw):
@@ -61,23 +63,26 @@ class Series(Raw):
     @property
     def form(self) -> Form:
         known = self._learned()
-        return Form(channels=len(known.mean), shape=None if known.length is None else (known.length,))
+        shape = None if known.length is None else (known.length,)
+        return Form(channels=len(known.mean), shape=shape, usual=(known.usual,))
 
     def learn(self, items: Iterable[Any]) -> None:
         """Channels, their means and deviations, and whether all series are of one length."""
         moments: _Moments | None = None
-        lengths, axes = set(), 1
+        lengths: list[int] = []
+        axes = 1
         for number, item in enumerate(items):
             array = _array(item, number)
             steps = self._steps(array, number, None if moments is None else len(moments.mean))
             moments = moments or _Moments(steps.shape[1])
             moments.add(steps)
-            lengths.add(len(steps))
+            lengths.append(len(steps))
             axes = max(axes, array.ndim)
         if moments is None:
             raise BadInput("There is no series to learn from.")
-        length = lengths.pop() if len(lengths) == 1 else None
-        self._known = _Learned(tuple(moments.mean.tolist()), tuple(moments.deviation.tolist()), length, axes)
+        length = lengths[0] if len(set(lengths)) == 1 else None
+        mean, deviation = tuple(moments.mean.tolist()), tuple(moments.deviation.tolist())
+        self._known = _Learned(mean, deviation, length, axes, int(np.median(lengths)))
 
     def windows(self, items: Sequence[Any]) -> Windows:
         """Every series as one window, nothing ever cut. BadInput, by its number, for what cannot be read."""

@@ -27,7 +27,7 @@ def decode(parts: Model, codes: ArrayLike, shapes: ArrayLike | None = None) -> l
     """The items that codes (n, L) stand for, as users have them.
 
     shapes: the grid of each item, (n, k), or one for all, (k,); of sequences also their lengths, (n,) or a number.
-    None: the grid that all items of this model have; where their sizes differ, it must be said. Raises BadInput for
+    None: the grid that all items of this model have, or, where their sizes differ, the middle one. Raises BadInput for
     codes or shapes that do not fit the model, NonFinite with the item's number for a code that leads nowhere.
     """
     model = autoencoder(parts)
@@ -192,10 +192,7 @@ def _grids(asked: ArrayLike | None, count: int, form: Form) -> Tensor:
     if asked is None:
         if form.longest:
             return torch.full((count, axes), form.longest)
-        if form.shape is None:
-            example = "a length" if axes == 1 else "(height, width)"
-            raise BadInput(f"The items of this model differ in size, so sizes are needed: {example} for each code.")
-        return torch.tensor(form.shape).expand(count, axes)
+        return torch.tensor(form.shape or form.usual).expand(count, axes)
     try:
         given = np.asarray(asked)
     except ValueError:  # rows of different lengths
