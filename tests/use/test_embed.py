@@ -126,6 +126,13 @@ def test_places_that_will_not_do(tmp_path: Path) -> None:
     assert (tmp_path / "v" / "letter.txt").read_text() == "dear"
 
 
+def test_a_folder_killed_before_its_first_manifest_was_whole_is_a_new_one(tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "manifest.json.partial").write_text('{"orig')
+    assert run(tmp_path / "v", resume=True).new == len(TEXTS)
+    assert not (tmp_path / "v" / "manifest.json.partial").exists()
+
+
 def test_no_rows(tmp_path: Path) -> None:
     empty = open_rows({"text": ["a"]}, [])
     empty.batches = lambda rows=1, columns=None: iter(())  # type: ignore[method-assign]

@@ -97,7 +97,7 @@ class _Manifest:
             if other:
                 raise BadInput(f"{folder} was begun with another {' and '.join(other)}; give another --out.")
             return cls(folder, origin, shards, finished)
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and {file.name for file in folder.iterdir()} - {"manifest.json.partial"}:
             if not path.exists():
                 raise BadInput(f"{folder} holds other files; give a new or empty --out.")
             if not folder.name.endswith(".partial"):
