@@ -1,36 +1,59 @@
-"""The README is run: its Python as it stands, its commands on small files of the shapes that it names."""
+"""What the pages for users say is run: the Python as it stands, the commands on small files of the shapes they name."""
 
 import csv
 import json
 import re
 import shlex
 import sys
-import warnings
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
+from PIL import Image
+from sklearn.datasets import load_digits, load_wine
 
 from raw2vec.cli import main
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+PAGES = {
+    "README.md": {
+        "fit",
+        "embed",
+        "index",
+        "search",
+        "predict",
+        "evaluate",
+        "inspect",
+        "reconstruct",
+        "sample",
+        "score",
+    },
+    "docs/autoencoders.md": {"fit", "reconstruct", "sample", "interpolate", "score", "evaluate"},
+}
 WORDS = (
     *("printer", "fire", "refund", "late", "broken", "screen", "password", "door"),
     *("key", "order", "lost", "paper", "slow", "noise", "light"),
 )
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
 
 
-def commands() -> list[list[str]]:
-    lines = [line for block in blocks("") for line in block.splitlines() if line.startswith("raw2vec ")]
-    return [shlex.split(line, comments=True)[1:] for line in lines]
+def commands(page: str) -> list[list[str]]:
+    """The page's commands; the demos have tests of their own."""
+    lines = [line for block in blocks(page, "") for line in block.splitlines() if line.startswith("raw2vec ")]
+    found = [shlex.split(line, comments=True)[1:] for line in lines]
+    return [command for command in found if command[0] != "demo"]
 
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the README's commands read, sixty rows each."""
+    """What the pages' commands read, sixty rows each."""
     monkeypatch.chdir(tmp_path)
     texts = [" ".join(WORDS[(i * k) % len(WORDS)] for k in range(1, 9)) for i in range(60)]
     table("tickets.csv", ["body", "year"], [[text, 2023 + i % 2] for i, text in enumerate(texts)])
@@ -44,7 +67,25 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f'def f{i}(x):\n    """Give the {text}."""\n    return x + {i}  # {text}\n' for i, text in enumerate(texts)
     ]
     Path("my/src/things.py").write_text("\n\n".join(source))
+    _real_things(texts)
     return tmp_path
+
+
+def _real_things(texts: list[str]) -> None:
+    """Pictures, readings, curves, clips and lines."""
+    digits = (load_digits().images[:60] * 15).astype(np.uint8)
+    np.save("digits.npy", digits)
+    np.save("test.npy", digits[:20])
+    wine = load_wine()
+    readings = [[*row[:4], wine.target_names[kind]] for row, kind in zip(wine.data, wine.target, strict=True)]
+    table("readings.csv", [*wine.feature_names[:4], "cultivar"], readings)
+    np.save("curves.npy", digits.reshape(60, 32, 2).astype(np.float32))
+    for folder in ("photos", "clips"):
+        Path(folder).mkdir()
+    for number, digit in enumerate(digits):
+        Image.fromarray(digit).save(f"photos/{number}.png")
+        soundfile.write(f"clips/{number}.wav", digit.repeat(20).astype(np.float32) / 256 - 0.5, 8000)
+    Path("lines.txt").write_text("\n".join(texts) + "\n")
 
 
 def table(name: str, heading: list[str], rows: list[list[object]]) -> None:
@@ -52,24 +93,33 @@ def table(name: str, heading: list[str], rows: list[list[object]]) -> None:
         csv.writer(file).writerows([heading, *rows])
 
 
-def test_the_python_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_runs_as_it_stands(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (block,) = blocks("python")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        names: dict[str, object] = {}
-        exec(compile(block, "README.md", "exec"), names)
-    assert names["vectors"].shape == (40, names["one"].shape[0])
-    assert (names["again"].encode("open") == names["model"].encode("open")).all()
+    names: dict[str, Any] = {}
+    for block in blocks(page, "python"):
+        exec(compile(block, page, "exec"), names)
+    shapes = {name: tuple(map(int, re.findall(r"\d+", shape))) for name, shape in _told(page)}
+    assert shapes, "the page tells no shape"
+    assert {name: np.shape(names[name]) for name in shapes} == shapes
+    if "again" in names:
+        assert (names["again"].encode("open") == names["model"].encode("open")).all()
+
+
+def _told(page: str) -> list[tuple[str, str]]:
+    """The names that the page's Python gives a shape in whole numbers, `name = …  # (3, 4)`, and that shape."""
+    return re.findall(r"^(\w+) = .*# \((\d[\d, ]*)\)", "\n".join(blocks(page, "python")), re.MULTILINE)
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("page", PAGES)
 def test_the_commands_run_in_their_order(
-    files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    page: str, files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("lancedb", reason="needs the extra 'store'")
-    found = commands()
-    assert {command[0] for command in found} >= {"fit", "embed", "index", "search", "predict", "evaluate", "inspect"}
+    found = commands(page)
+    assert {command[0] for command in found} >= PAGES[page]
     for command in found:
         if command[0] == "fit":
             if "--minutes" in command:

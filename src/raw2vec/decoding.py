@@ -36,7 +36,7 @@ class Decoding(ABC):
         """The items that codes (n, L) stand for; a single code (L,) gives a single item.
 
         sizes: how large the items are to be, where the model was trained on several sizes: (height, width) of pictures,
-        the length of sequences, one for all or one for each.
+        the length of sequences, one for all or one for each; none: of the middle size of those trained on.
         """
         codes = Z if isinstance(Z, torch.Tensor) else np.asarray(Z)
         single = codes.ndim == 1 and len(codes) > 0
@@ -59,7 +59,7 @@ class Decoding(ABC):
 
         Codes are drawn from the latent's prior, or, with `like`, from a mixture of Gaussians fitted to the codes of
         these items; a latent without a prior needs it. sizes: as in `decode`; none: where sizes differ, those of items
-        of `like`, drawn as well.
+        of `like`, drawn as well, or the middle one.
         """
         parts = self._placed()
         if like is None:

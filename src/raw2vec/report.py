@@ -88,6 +88,7 @@ def report(fitted: Fitted, found: Report | None, encode: Encode, data: str) -> d
     items = [item for item in fitted.held.get("input", []) if _there(item)]
     space = health(encode(items, "input")).as_dict() if len(items) > 1 else {}
     made: dict[str, Any] = {
+        "kind": fitted.model.recipe.kind,
         "metrics": found.metrics if found else {},
         "baselines": found.baselines if found else {},
         "protocol": found.protocol if found else None,

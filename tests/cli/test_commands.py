@@ -92,6 +92,15 @@ def test_fit_sets_the_model_beside_its_baselines(run):
     assert lines[-1] == "next: raw2vec index m tickets.csv --input body --store m.store"
 
 
+@pytest.mark.parametrize(
+    ("kind", "suffix"), [("image", ".png"), ("audio", ".wav"), ("table", ".csv"), ("text", ".txt")]
+)
+def test_after_a_fit_with_a_way_back_the_next_thing_is_to_go_it(run, monkeypatch, kind, suffix):
+    monkeypatch.setattr(facade_double, "REPORT", {**facade_double.REPORT, "kind": kind, "threshold": -1.5})
+    lines = run("fit", "tickets.csv", "--input", "body", "--out", "m/").stdout.splitlines()
+    assert lines[-1] == f"next: raw2vec reconstruct m/ tickets.csv --input body --out m-back{suffix}"
+
+
 def test_the_json_of_a_fit_is_one_object_whatever_a_library_prints(run):
     result = run("fit", "tickets.csv", "--out", "m", "--json")
     found = answer(result)

@@ -150,7 +150,17 @@ def _answer(report: dict[str, Any], heard: Training, out: str, reading: list[str
         shown.append(Text(f"{report['truncated']:,} texts were longer than the model takes and were cut"))
     then: list[str] = []
     if reading:
-        labelled = str(report.get("protocol")).startswith("classification")
-        store = f"{out.rstrip('/')}.store"
-        then = ["predict", *reading] if labelled else ["index", *reading, "--store", store]
+        then = _next(report, out.rstrip("/"), reading)
     return Answer({**values, "items_per_s": speed, "out": out}, [*shown, Text(""), *scores(report)], then)
+
+
+def _next(report: dict[str, Any], out: str, reading: list[str]) -> list[str]:
+    """The command that shows what such a model is for: `reading` are its arguments."""
+    if str(report.get("protocol")).startswith("classification"):
+        return ["predict", *reading]
+    if report.get("threshold") is not None:  # there is a way back
+        return ["reconstruct", *reading, "--out", f"{out}-back{_SHOWN.get(report['kind'], '.txt')}"]
+    return ["index", *reading, "--store", f"{out}.store"]
+
+
+_SHOWN = {"image": ".png", "audio": ".wav", "series": ".npy", "table": ".csv"}
