@@ -59,32 +59,6 @@ def test_coordinates_along_one_axis_are_places(lengths) -> None:
     assert torch.equal(ragged.coordinates, ragged.places[:, None])
 
 
-@given(grids)
-def test_tiles_hold_every_item_that_has_rows_once(shapes) -> None:
-    ragged = Ragged.of([torch.randn(*shape, 2) for shape in shapes], dimensions=2)
-    found: dict[int, Tensor] = {}
-    for tile in ragged.tiles:
-        for item, rows in zip(tile.items.tolist(), tile.rows, strict=True):
-            assert item not in found
-            found[item] = ragged.values[rows]
-    full = [place for place, item in enumerate(ragged.items()) if item.numel()]
-    assert same([found[place] for place in full], [ragged.items()[place] for place in full])
-    assert sorted(found) == full
-    assert len({tile.rows.shape[1:] for tile in ragged.tiles}) == len(ragged.tiles)
-    assert ragged.replace(ragged.values).tiles is ragged.tiles
-
-
-@given(st.one_of(grids, st.tuples(st.integers(1, 3), st.integers(1, 3)).map(lambda shape: [shape] * 3)))
-def test_over_tiles_is_each_item_by_itself(shapes) -> None:
-    """Whether all items have one shape or many; what is applied mixes rows, so that a wrong order would show."""
-    ragged = Ragged.of([torch.randn(*shape, 2) for shape in shapes], dimensions=2)
-    flipped = ragged.over_tiles(lambda tile: tile.flip(1).cumsum(2))
-    assert flipped.shapes is ragged.shapes
-    wanted = [item.flip(0).cumsum(1) for item in ragged.items()]
-    for found, item in zip(flipped.items(), wanted, strict=True):
-        torch.testing.assert_close(found, item)
-
-
 @given(sizes, st.data())
 def test_take(lengths, data) -> None:
     items = items_of(lengths)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -15,10 +14,7 @@ from torch.nn.functional import embedding_bag
 
 
 class Group(NamedTuple):
-    """The items of one length T: `items` (b,) their places in the batch, `rows` (b, T) their rows among the values.
-
-    Of one shape: `rows` (b, *shape).
-    """
+    """The items of one length T: `items` (b,) their places in the batch, `rows` (b, T) their rows among the values."""
 
     items: Tensor
     rows: Tensor
@@ -104,35 +100,10 @@ class Ragged:
             groups.append(Group(items.to(self.values.device), rows.to(self.values.device)))
         return groups
 
-    @cached_property
-    def tiles(self) -> list[Group]:
-        """The items gathered by shape: what lets a convolution run on rectangles. Items of no rows are left out."""
-        full = self.lengths.nonzero().squeeze(1)
-        if not len(full):
-            return []
-        shapes, found = self.shapes[full].unique(dim=0, return_inverse=True)
-        tiles = []
-        for place, shape in enumerate(shapes.tolist()):
-            items = full[found == place]
-            rows = self.offsets[items, None] + torch.arange(math.prod(shape))
-            tiles.append(Group(items.to(self.values.device), rows.to(self.values.device).unflatten(1, shape)))
-        return tiles
-
-    def over_tiles(self, apply: Callable[[Tensor], Tensor]) -> Ragged:
-        """`apply` on the items of each shape at once, (b, *shape, D) to (b, *shape, D), laid back into their places."""
-        if not len(self.values):
-            return self
-        if bool((self.shapes == self.shapes[0]).all()):
-            tile = self.values.unflatten(0, (len(self), *self.shapes[0].tolist()))
-            return self.replace(apply(tile).flatten(0, self.shapes.shape[1]))
-        applied = torch.cat([apply(self.values[tile.rows]).flatten(0, tile.rows.dim() - 1) for tile in self.tiles])
-        rows = torch.cat([tile.rows.flatten() for tile in self.tiles])
-        return self.replace(torch.empty_like(applied).index_copy(0, rows, applied))
-
     def replace(self, values: Tensor) -> Ragged:
         """Other values (N, …) over the same items; what was worked out about the shapes is kept."""
         other = Ragged(values, self.shapes)
-        for known in ("lengths", "length", "offsets", "owners", "places", "coordinates", "groups", "tiles"):
+        for known in ("lengths", "length", "offsets", "owners", "places", "coordinates", "groups"):
             if known in self.__dict__:
                 other.__dict__[known] = self.__dict__[known]
         return other

@@ -3,14 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec.errors import BadInput
-from raw2vec.layers import (
-    ConvolutionBlock,
-    DepthwiseConvolution,
-    PlaneBlock,
-    PlaneConvolution,
-    activation,
-    normalization,
-)
+from raw2vec.layers import ConvolutionBlock, DepthwiseConvolution, activation, normalization
 from raw2vec.ragged import Ragged
 
 LENGTHS = [4, 0, 1, 19, 4, 2]
@@ -68,51 +61,3 @@ def test_nothing_to_filter_and_even_kernels() -> None:
     assert DepthwiseConvolution(3).double()(batch([0, 0])).values.shape == (0, 3)
     with pytest.raises(BadInput, match="odd number of rows"):
         DepthwiseConvolution(3, kernel=4)
-
-
-def planes(*shapes: tuple[int, int], width: int = 3) -> Ragged:
-    torch.manual_seed(0)
-    return Ragged.of([torch.randn(*shape, width, dtype=torch.float64) for shape in shapes], dimensions=2)
-
-
-def plane_block(width: int = 3, kernel: int = 3) -> PlaneBlock:
-    torch.manual_seed(1)
-    norms = normalization("layer", width), normalization("layer", width)
-    return PlaneBlock(width, kernel, 1, activation("gelu"), norms).double()
-
-
-@pytest.mark.parametrize("dilation", [1, 2])
-def test_a_plane_convolution_is_the_sum_over_taps(dilation: int) -> None:
-    layer, plane = PlaneConvolution(2, 3, dilation).double(), planes((5, 4), width=2).items()[0]
-    by_hand = torch.zeros_like(plane) + layer.bias
-    for row in range(5):
-        for column in range(4):
-            for down in (-1, 0, 1):
-                for right in (-1, 0, 1):
-                    y, x = row + down * dilation, column + right * dilation
-                    if 0 <= y < 5 and 0 <= x < 4:
-                        by_hand[row, column] += layer.weight[:, :, down + 1, right + 1] @ plane[y, x]
-    torch.testing.assert_close(layer(plane[None])[0], by_hand)
-
-
-def test_a_plane_block_sees_each_plane_alone_whatever_their_shapes() -> None:
-    x, block = planes((4, 3), (1, 1), (0, 2), (1, 7), (4, 3)), plane_block()
-    for item, alone in zip(block(x).items(), x.items(), strict=True):
-        if len(alone):
-            torch.testing.assert_close(item, block(Ragged.of([alone], dimensions=2)).items()[0])
-
-
-def test_gradients_on_planes() -> None:
-    x, block = planes((2, 3), (1, 1), (2, 3)), plane_block()
-
-    def apply(values: Tensor, *_: Tensor) -> Tensor:
-        return block(x.replace(values)).values
-
-    assert torch.autograd.gradcheck(apply, (x.values.requires_grad_(), *block.parameters()), fast_mode=True)
-
-
-def test_planes_are_wanted_and_odd_kernels() -> None:
-    with pytest.raises(BadInput, match="take grids of 2 axes, but the items have 1"):
-        plane_block()(batch())
-    with pytest.raises(BadInput, match="odd number of rows"):
-        plane_block(kernel=2)

@@ -186,6 +186,7 @@ def test_missing_numbers_stay_missing() -> None:
 def test_form() -> None:
     assert learned([tone(1), tone(2)]).form.shape == (51, 20)
     assert learned([tone(1), tone(2, 0.1)]).form.shape is None
+    assert learned([tone(1), tone(2, 0.1), tone(2)]).form.usual == (51, 20)
     assert (learned([tone(1)]).form.dimensions, learned([tone(1)]).form.channels) == (2, 1)
     form = learned([tone(1)], features="waveform").form
     assert (form.dimensions, form.channels, form.shape) == (1, 1, (4000,))

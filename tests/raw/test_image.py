@@ -98,6 +98,12 @@ def test_size() -> None:
     assert learned([ramp(3, 4), ramp(4, 3)]).form.shape is None
 
 
+def test_the_middle_size_is_the_usual_one() -> None:
+    some = [ramp(3, 9), ramp(8, 2), ramp(4, 4)]
+    assert (learned(some).form.shape, learned(some).form.usual) == (None, (4, 4))
+    assert learned([ramp(3, 9), ramp(3, 9)]).form.usual == (3, 9)
+
+
 def test_turned_as_exif_says() -> None:
     exif = Pillow.Exif()
     exif[274] = 6  # stored lying on its left side

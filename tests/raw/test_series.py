@@ -105,6 +105,7 @@ def test_lists_integers_and_none() -> None:
 def test_form() -> None:
     assert learned([np.zeros((4, 2)), np.ones((4, 2))]).form.shape == (4,)
     assert learned([np.zeros((4, 2)), np.ones((5, 2))]).form.shape is None
+    assert learned([np.zeros((n, 2)) for n in (9, 4, 5)]).form.usual == (5,)
     assert learned([np.zeros((4, 2))]).form.channels == 2
     assert len(learned([np.zeros(4)]).windows([]).ragged) == 0
 

@@ -3,10 +3,11 @@
 from raw2vec.layers.activations import ACTIVATIONS, GATES, activation
 from raw2vec.layers.attention import Layout, SelfAttention
 from raw2vec.layers.blocks import TransformerBlock, convolution_blocks, hidden_features, stack_norm, transformer_blocks
-from raw2vec.layers.convolution import ConvolutionBlock, DepthwiseConvolution, PlaneBlock, PlaneConvolution
+from raw2vec.layers.convolution import ConvolutionBlock, DepthwiseConvolution
 from raw2vec.layers.feed_forward import FeedForward, GatedFeedForward
 from raw2vec.layers.initialization import begin, soften
 from raw2vec.layers.normalization import NORMALIZATIONS, normalization
+from raw2vec.layers.plane import Canvas, PlaneBlock, PlaneConvolution
 from raw2vec.layers.positions import Learned, Rotary, Rotation, Sinusoidal
 from raw2vec.layers.recurrent import CELLS, Recurrent
 from raw2vec.layers.scales import Double, Halve, halved, halving, trace
@@ -17,6 +18,7 @@ __all__ = [
     "CELLS",
     "GATES",
     "NORMALIZATIONS",
+    "Canvas",
     "ConvolutionBlock",
     "DepthwiseConvolution",
     "Double",

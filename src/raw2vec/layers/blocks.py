@@ -10,9 +10,10 @@ from raw2vec.errors import BadInput
 from raw2vec.layers.activations import GATES
 from raw2vec.layers.activations import activation as activation_called
 from raw2vec.layers.attention import Layout, SelfAttention
-from raw2vec.layers.convolution import ConvolutionBlock, PlaneBlock
+from raw2vec.layers.convolution import ConvolutionBlock
 from raw2vec.layers.feed_forward import FeedForward, GatedFeedForward
 from raw2vec.layers.normalization import normalization as normalization_called
+from raw2vec.layers.plane import PlaneBlock
 from raw2vec.layers.positions import Rotation
 
 

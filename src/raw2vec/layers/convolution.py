@@ -1,8 +1,4 @@
-"""Convolutions over Ragged items that never see past an item's edges, and the residual blocks made of them.
-
-Along sequences neighbours are kept apart by zero rows; on planes (pictures, spectrograms) items of one shape go
-together.
-"""
+"""Convolutions along sequences that never see past an item's edges, and the residual blocks made of them."""
 
 import torch
 from torch import Tensor, nn
@@ -75,50 +71,3 @@ class ConvolutionBlock(nn.Module):
     def forward(self, x: Ragged) -> Ragged:
         mixed = self.filter(x.replace(self.normalization(x.values))).values
         return x.replace(x.values + self.dropout(self.leave(self.activation(self.enter(mixed)))))
-
-
-class PlaneConvolution(nn.Conv2d):
-    """A square `kernel` over grids of two axes, channels last, zeros beyond the edges: (b, H, W, D) to (b, H, W, D)."""
-
-    def __init__(self, width: int, kernel: int = 3, dilation: int = 1):
-        if kernel < 1 or kernel % 2 == 0:
-            raise BadInput(f"A convolution's kernel must be an odd number of rows, centred on its own, not {kernel}.")
-        super().__init__(width, width, kernel, padding=dilation * (kernel // 2), dilation=dilation)
-
-    def forward(self, planes: Tensor) -> Tensor:
-        # Moving the axes, not the numbers: this is the layout that kernels call channels_last.
-        return super().forward(planes.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-
-
-class PlaneBlock(nn.Module):
-    """A residual block on planes: x + leave(activation(norm(enter(activation(norm(x)))))), (N, D) to (N, D).
-
-    Two full convolutions in pre-activation order (He et al. 2016, "Identity mappings"), each normalised row by row, so
-    that an item hears of no other. At equal weights twice as fast on a CPU as depthwise ones with wide linear layers.
-    """
-
-    def __init__(
-        self,
-        width: int,
-        kernel: int,
-        dilation: int,
-        activation: nn.Module,
-        normalizations: tuple[nn.Module, nn.Module],
-        dropout: float = 0.0,
-    ):
-        super().__init__()
-        self.enter_norm, self.leave_norm = normalizations
-        self.enter = PlaneConvolution(width, kernel, dilation)
-        self.leave = PlaneConvolution(width, kernel, dilation)
-        self.activation = activation
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Ragged) -> Ragged:
-        """BadInput when the grids have not two axes."""
-        if x.shapes.shape[1] != 2:
-            raise BadInput(f"Convolutions on planes take grids of 2 axes, but the items have {x.shapes.shape[1]}.")
-        return x.over_tiles(self._on_planes)
-
-    def _on_planes(self, planes: Tensor) -> Tensor:
-        mixed = self.enter(self.activation(self.enter_norm(planes)))
-        return planes + self.dropout(self.leave(self.activation(self.leave_norm(mixed))))
