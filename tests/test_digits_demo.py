@@ -1,5 +1,6 @@
 """The demo of digits: short, from beginning to end, and what it leaves behind."""
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,11 @@ def test_the_digits_are_whole_and_split_by_the_seed() -> None:
     assert len(labels) == len(held)
 
 
-def test_from_beginning_to_end(tmp_path: Path) -> None:
+def test_from_beginning_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("raw2vec.demos.digits"), "STEPS", 60)
     console = Console(record=True, width=120)
     out = tmp_path / "demo"
-    found = DEMOS["digits"](out, 0.02, 0, console, lambda event: None)
+    found = DEMOS["digits"](out, None, 0, console, lambda event: None)
     assert found["metrics"]["mse"] < found["baselines"]["mean item"]["mse"]
     assert {"nats", "bits_per_dim", "accuracy", "elbo", "kl"} <= set(found["metrics"])
     assert 0 < found["metrics"]["active_units"] <= LATENT
@@ -35,4 +37,4 @@ def test_from_beginning_to_end(tmp_path: Path) -> None:
     assert raw2vec.load(out / "model").encode(np.zeros((8, 8), np.uint8)).shape == (LATENT,)
     assert "PCA" in console.export_text()
     with pytest.raises(BadInput, match="already"):
-        DEMOS["digits"](out, 0.02, 0, console, lambda event: None)
+        DEMOS["digits"](out, None, 0, console, lambda event: None)

@@ -1,10 +1,13 @@
 """Seeded views and corruptions of a batch, item by item: no crop, drop, mask or noise depends on batch mates."""
 
+import itertools
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from raw2vec.errors import BadInput
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws, as_normal
 
@@ -145,6 +148,55 @@ def move(values: Ragged, items: Tensor, draws: Draws, *, reach: int, purpose: st
     for axis in range(axes):
         place = place + source[:, axis] * (largest[:, axis + 1 :] + 1).prod(dim=1)
     return values.replace(values.values[place])
+
+
+def bend(values: Ragged, items: Tensor, draws: Draws, *, by: float, purpose: str = "bend") -> Ragged:
+    """Each item seen through a smooth distortion of its grid: every row moved by about `by` rows along every axis.
+
+    How far, a deviation, is a sum of the three slowest cosines of each axis, so that whole parts shift, turn, grow and
+    lean a little (elastic distortions; Simard et al. 2003, in the field's slowest waves). What is read between rows is
+    interpolated, and edges are drawn out. Pixels, uint8, stay uint8. BadInput for tokens, between which nothing is.
+    """
+    if values.values.dtype != torch.uint8 and not values.values.is_floating_point():
+        raise BadInput("Only pixels and numbers can be bent; these are tokens: set bend to 0.")
+    if not len(values.values):
+        return values
+    axes = range(values.shapes.shape[1])
+    heights = torch.stack([draws.normal(f"{purpose} along axis {axis}", items, 3 ** len(axes)) for axis in axes])
+    largest = values.spread(values.shapes.to(heights.device)) - 1
+    places = (values.coordinates + by * _slow_waves(values, heights)).clamp(min=0).minimum(largest)
+    return values.replace(_between_rows(values, places, largest))
+
+
+def _slow_waves(values: Ragged, heights: Tensor) -> Tensor:
+    """Sums (N, k) of the products of the three slowest cosines along each axis, of `heights` (k, B, 3 ** k) each.
+
+    Heights of deviation one give sums of mean square one.
+    """
+    alike = bool((values.shapes == values.shapes[0]).all())
+    grid = Ragged.bare(values.shapes[:1], heights.device) if alike else values
+    shares = (grid.coordinates + 0.5) / grid.spread(grid.shapes.to(heights.device))
+    each = (math.pi * shares[:, :, None] * torch.arange(3, device=heights.device)).cos()
+    each[:, :, 1:] *= math.sqrt(2)
+    waves = each[:, 0]
+    for axis in range(1, each.shape[1]):
+        waves = (waves[:, :, None] * each[:, axis, None]).flatten(1)
+    waves = waves / math.sqrt(waves.shape[1])
+    if alike:
+        return (heights @ waves.T).flatten(1).T
+    return torch.stack([(waves * values.spread(height)).sum(dim=1) for height in heights], dim=1)
+
+
+def _between_rows(values: Ragged, places: Tensor, largest: Tensor) -> Tensor:
+    """What stands at places (N, k) between the rows of each row's own item, linearly from the 2 ** k around."""
+    before = places.long()
+    beyond = places - before
+    numbers, total = values.values, torch.zeros(values.values.shape, device=places.device)
+    for corner in itertools.product((0, 1), repeat=places.shape[1]):
+        weight = torch.stack([beyond[:, axis] if far else 1 - beyond[:, axis] for axis, far in enumerate(corner)])
+        at = (before + torch.tensor(corner, device=places.device)).minimum(largest)
+        total.addcmul_(weight.prod(dim=0)[:, None], numbers.index_select(0, values.rows_at(values.owners, at)))
+    return total.round().to(torch.uint8) if numbers.dtype == torch.uint8 else total.to(numbers.dtype)
 
 
 def hidden_rows(rows: Ragged, items: Tensor, draws: Draws, *, rate: float, purpose: str = "hidden rows") -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from raw2vec.augmentation import add_noise, hide, move
+from raw2vec.augmentation import add_noise, bend, hide, move
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
 from raw2vec.latents import Posterior
@@ -26,6 +26,8 @@ class Reconstruction(Objective):
     sparse: how much the code's absolute sum counts, "sparsity".
     reach: in training, items are moved by up to so many rows along every axis of their grid, which makes more of them;
         held-out items stay where they are.
+    bend: in training, items are seen through a smooth distortion of their grid that moves rows by about so many; pixels
+        and numbers only. See augmentation.bend.
     contractive: how much the squared norm of the code's Jacobian by the item's numbers counts, "contraction" (Rifai et
         al. 2011), by Hutchinson's estimate (1990) from one seeded direction an item. For items of numbers only.
     """
@@ -39,16 +41,17 @@ class Reconstruction(Objective):
         sparse: float = 0.0,
         contractive: float = 0.0,
         reach: int = 0,
+        bend: float = 0.0,
     ):
         super().__init__()
-        if reach < 0:
-            raise BadInput(f"Items cannot be moved by up to {reach} rows: give a reach of 0 or more.")
+        if min(reach, bend) < 0:
+            raise BadInput(f"Items cannot be moved by {min(reach, bend):g} rows: give a reach or a bend of 0 or more.")
         if rate < 0 or (corruption == "mask" and rate >= 1):
             raise BadInput(f"A corruption's rate of {rate:g} is out of range: noise takes 0 or more, a mask below 1.")
         if sparse < 0 or contractive < 0:
             raise BadInput(f"sparse is {sparse:g} and contractive is {contractive:g}, but neither may be below zero.")
         self.corruption, self.rate, self.sparse, self.contractive = corruption, rate, sparse, contractive
-        self.reach = reach
+        self.reach, self.bend = reach, bend
 
     def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         sides = [self._costs(model, items, batch.items, draws, role) for role, items in batch.sides.items()]
@@ -58,8 +61,8 @@ class Reconstruction(Objective):
     def _costs(self, model: AnyModel, items: Ragged, numbers: Tensor, draws: Draws, role: str) -> dict[str, Tensor]:
         """What each item costs, by the losses' names, (B,) each."""
         model = autoencoder(model, "Reconstruction")
-        if self.reach and self.training:
-            items = move(items, numbers, draws, reach=self.reach, purpose=f"move of {role}")
+        if self.training:
+            items = self._moved(items, numbers, draws, role)
         seen = self._corrupted(items, numbers, draws, role)
         costs = {}
         if self.contractive:
@@ -71,6 +74,11 @@ class Reconstruction(Objective):
         if self.sparse:
             costs["sparsity"] = self.sparse * posterior.mean.abs().sum(dim=1)
         return {**costs, "penalty": posterior.penalty(), "reconstruction": -model.log_prob(posterior.mean, items)}
+
+    def _moved(self, items: Ragged, numbers: Tensor, draws: Draws, role: str) -> Ragged:
+        if self.reach:
+            items = move(items, numbers, draws, reach=self.reach, purpose=f"move of {role}")
+        return bend(items, numbers, draws, by=self.bend, purpose=f"bend of {role}") if self.bend else items
 
     def _corrupted(self, items: Ragged, numbers: Tensor, draws: Draws, role: str) -> Ragged:
         if self.corruption == "none":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from raw2vec.presets.base import DECODING, sized
+from raw2vec.presets.base import DECODING, PLANES, sized
 
 _CODE = 32  # numbers in a vector, where nobody says
 
@@ -29,19 +29,22 @@ def tree(
     """
     objective = objective or ("supervised" if "label" in columns else "reconstruction")
     asked, cut = encoder or {}, objective in ("masked", "contrastive")
-    part = sized(encoder or {"name": _encoder(kind, objective, alike)}, size)
+    there_and_back = objective in DECODING
+    planes = PLANES[size] if there_and_back and kind in ("image", "audio") else {}
+    part = _part(encoder or {"name": _encoder(kind, objective, alike)}, size, planes)
+    whole = part["name"] == "dense" and alike and not cut
     made: dict[str, Any] = {
         "kind": kind,
         "raw": {"leave_out": [columns["label"]]} if kind == "table" and "label" in columns else {},
-        "embedding": _embedding(kind, part["name"] == "dense" and alike and not cut),
-        "encoder": {**part, **_DEPTH.get(part["name"], {}), **asked},
+        "embedding": _embedding(kind, whole, bool(planes) and part["name"] == "convolutional"),
+        "encoder": {**_DEPTH.get(part["name"], {}), **part},
         "latent": {"name": "gaussian" if objective == "variational" else "point", "width": latent or _CODE},
         "stages": [{"objectives": [_OBJECTIVE.get(objective, {"name": objective})], "batch_items": 128}],
         "training": {"learning_rate": 1e-3, "warmup": 0.02, "decay": "cosine", "checks": 20},
     }
-    if objective in DECODING:
+    if there_and_back:
         mirror = _mirror(made["encoder"])
-        made["decoder"] = mirror if decoder in (None, mirror["name"]) else sized({"name": decoder}, size)
+        made["decoder"] = mirror if decoder in (None, mirror["name"]) else _part({"name": decoder}, size, planes)
         made["likelihood"] = _LIKELIHOOD[objective]
         if alike and kind != "audio" and part["name"] != "dense":
             # A mean over the grid forgets what stood where, which a decoder has to know: on digits three times the
@@ -59,8 +62,16 @@ _LIKELIHOOD = {
 }
 # Elements along every axis that make a row of the encoder's grid.
 _PATCH = {"image": 2, "audio": 2, "series": 1}
+_PATCH_THERE_AND_BACK = {"image": 2, "audio": 4}
 _OBJECTIVE = {"variational": {"name": "variational", "warmup": 0.2}}
-_DEPTH: dict[str, dict[str, Any]] = {"dense": {"layers": 1, "end": "activation"}, "convolutional": {"halvings": 1}}
+_DEPTH: dict[str, dict[str, Any]] = {"dense": {"end": "activation"}, "convolutional": {"halvings": 1}}
+
+
+def _part(part: dict[str, Any], size: str, planes: Mapping[str, int]) -> dict[str, Any]:
+    """An encoder or decoder as asked for, what was left open filled in by the size and by what it runs over."""
+    if planes and part["name"] == "convolutional":
+        return {**planes, **part}
+    return sized({"layers": 1, **part} if part["name"] == "dense" else part, size)
 
 
 def _encoder(kind: str, objective: str, alike: bool) -> str:
@@ -71,11 +82,13 @@ def _encoder(kind: str, objective: str, alike: bool) -> str:
     return "dense" if alike else "convolutional"
 
 
-def _embedding(kind: str, whole: bool) -> dict[str, Any]:
+def _embedding(kind: str, whole: bool, planes: bool) -> dict[str, Any]:
     """A perceptron takes a whole item as its first layer does; other encoders take it by patches."""
     if kind == "table":
         return {}
-    return {"patch": 0, "activation": "gelu"} if whole else {"patch": _PATCH[kind]}
+    if whole:
+        return {"patch": 0, "activation": "gelu"}
+    return {"patch": (_PATCH_THERE_AND_BACK if planes else _PATCH)[kind]}
 
 
 def _to_be_known_again(made: dict[str, Any], kind: str, asked: Mapping[str, Any], latent: int | None) -> None:

@@ -32,3 +32,11 @@ SIZES: dict[str, dict[str, dict[str, int]]] = {
 def sized(part: dict[str, Any], size: str) -> dict[str, Any]:
     """An encoder or decoder as asked for, what was left open filled in by the size."""
     return {**SIZES[size].get(str(part.get("name")), {}), **part}
+
+
+PLANES: dict[str, dict[str, int]] = {
+    "tiny": {"width": 32, "layers": 4, "halvings": 2},
+    "small": {"width": 64, "layers": 4, "halvings": 2},
+    "base": {"width": 128, "layers": 4, "halvings": 2},
+}
+"""Convolutions there and back over grids of two axes: each row costs the square of the width nine times."""
