@@ -159,7 +159,10 @@ def one_line(text: str) -> str:
 def _figure(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    small = 0 < abs(value) < 0.1  # of a squared error of 0.00662, too, three digits are to be seen
+    return f"{value:.{min(2 - math.floor(math.log10(abs(value))), 6) if small else 3}f}"
 
 
 # -- progress -----------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ def evaluate(
         typer.Option(
             "--protocol",
             metavar="NAME",
-            help="retrieval, sts, classification, masked, space, reconstruction, likelihood, anomaly.",
+            help="retrieval, sts, classification, masked, space, reconstruction, rate-distortion, likelihood, anomaly.",
         ),
     ] = None,
     input: Input = None,

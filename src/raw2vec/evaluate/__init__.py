@@ -25,7 +25,7 @@ from raw2vec.evaluate.likelihood import Bounds, Likelihood
 from raw2vec.evaluate.masked import Guesses, Masked
 from raw2vec.evaluate.masked_patches import MaskedPatches, Patches
 from raw2vec.evaluate.probes import Classes, Numbers, Several
-from raw2vec.evaluate.rate import Point, curve
+from raw2vec.evaluate.rate import RateDistortion
 from raw2vec.evaluate.reconstruction import Rebuilt, Reconstruction
 from raw2vec.evaluate.retrieval import Retrieval
 from raw2vec.evaluate.rewriting import Rewriting, nearest_text
@@ -40,6 +40,7 @@ MASKED = Masked({}, compare)
 MASKED_PATCHES = MaskedPatches({}, compare)
 SPACE = Space({}, compare)
 RECONSTRUCTION = Reconstruction({"PCA": pca_reconstruction, "mean item": mean_item}, compare)
+RATE_DISTORTION = RateDistortion({"PCA": pca_reconstruction}, compare)
 REWRITING = Rewriting({"nearest text by TF-IDF+SVD": partial(nearest_text, tfidf_svd)}, compare)
 ANOMALY = Anomaly({"isolation forest": isolation_forest, "PCA error": pca_error}, compare)
 TEXT_ANOMALY = Anomaly({}, compare)
@@ -51,10 +52,19 @@ LEVELS_LIKELIHOOD = Likelihood({"a histogram an element": histogram}, compare)
 TEXT_LIKELIHOOD = Likelihood({}, compare)
 
 PROTOCOLS: dict[str, Protocol] = {
-    each.name: each for each in (RETRIEVAL, STS, CLASSIFICATION, MASKED, SPACE, RECONSTRUCTION, LIKELIHOOD, ANOMALY)
+    each.name: each
+    for each in (
+        RETRIEVAL,
+        STS,
+        CLASSIFICATION,
+        MASKED,
+        SPACE,
+        RECONSTRUCTION,
+        RATE_DISTORTION,
+        LIKELIHOOD,
+        ANOMALY,
+    )
 }
-
-rate_distortion = partial(curve, pca_reconstruction)
 
 
 def protocol(name: str) -> Protocol:
@@ -75,6 +85,7 @@ __all__ = [
     "MASKED",
     "MASKED_PATCHES",
     "PROTOCOLS",
+    "RATE_DISTORTION",
     "RECONSTRUCTION",
     "RETRIEVAL",
     "REWRITING",
@@ -88,12 +99,10 @@ __all__ = [
     "Guesses",
     "Health",
     "Patches",
-    "Point",
     "Protocol",
     "Rebuilt",
     "Report",
     "health",
     "protocol",
-    "rate_distortion",
     "table",
 ]

@@ -22,8 +22,14 @@ Baseline = Callable[[Sequence[Any], int], Callable[..., Any]]
 
 Values = dict[str, np.ndarray]
 
-LOWER_IS_BETTER = frozenset({"mae", "mse", "sse", "nats", "bits_per_dim", "perplexity", "word_error_rate"})
+_LOWER_IS_BETTER = frozenset({"mae", "mse", "sse", "nats", "bits_per_dim", "perplexity", "word_error_rate"})
 """The metrics in which less is more; in every other one, more is."""
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether less is more in this metric, whatever it is taken at (mse@16)."""
+    return metric.split("@")[0] in _LOWER_IS_BETTER
+
 
 MODEL = "model"
 """The model's name among the contestants, whose other names are the baselines'."""
@@ -159,7 +165,7 @@ def verdicts(
         ours, theirs, share = model[headline], metrics[headline], ahead[name][headline]
         digits = max(_digits(ours), _digits(theirs))
         figures = f"{headline} {ours:.{digits}f} against {theirs:.{digits}f}"
-        if not (ours < theirs if headline in LOWER_IS_BETTER else ours > theirs):
+        if not (ours < theirs if lower_is_better(headline) else ours > theirs):
             sentences.append(f"the encoder does not beat {name} ({figures})")
         elif share < 0.975:
             sentences.append(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from raw2vec.evaluate.base import LOWER_IS_BETTER, MODEL, Comparison, Measured, Values
+from raw2vec.evaluate.base import MODEL, Comparison, Measured, Values, lower_is_better
 from raw2vec.seeding import key
 
 RESAMPLES = 1000
@@ -17,7 +17,7 @@ def compare(contestants: Mapping[str, Measured], seed: int) -> Comparison:
     drawn = resample(contestants, seed)
     model = drawn.pop(MODEL)
     ahead = {
-        name: {metric: superiority(model[metric], values[metric], metric in LOWER_IS_BETTER) for metric in values}
+        name: {metric: superiority(model[metric], values[metric], lower_is_better(metric)) for metric in values}
         for name, values in drawn.items()
     }
     return Comparison({metric: interval(values) for metric, values in model.items()}, ahead)

@@ -1,46 +1,46 @@
-"""The rate-distortion curve: what each width of code costs in squared error, a model's beside PCA's."""
+"""Rate-distortion: what a code keeps with fewer and fewer numbers, beside PCA at the same widths."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from raw2vec.errors import BadInput
-from raw2vec.evaluate.base import Baseline, numbers
+from raw2vec.evaluate.base import MODEL, Columns, Measured, Protocol, Report, numbers
+
+Brief = Callable[[Sequence[Any], int], Sequence[Any]]
+"""Items and a width to the items as so many numbers of each code bring them back, in the items' order and shapes."""
 
 
-class Point(NamedTuple):
-    """The mean squared error of an element at one `width` of code: `pca`'s, and the `model`'s where one has it."""
+class RateDistortion(Protocol):
+    """Items of numbers, of one shape, by the squared error of an element at each width of code: `mse@1`, `mse@2`…
 
-    width: int
-    pca: float
-    model: float | None
-
-
-def curve(
-    learn: Baseline, items: Sequence[Any], achieved: Mapping[int, float], known: Sequence[Any] | None = None
-) -> list[Point]:
-    """PCA's error on `items` (n, D) at widths 1, 2, 4, …, and at those of the models: a table's rows, by width.
-
-    achieved: width → the mse of a model of that width, on the same items ("reconstruction"'s). The powers of two go up
-    to the first at or beyond the widest of them, and stop where PCA has no components more. `learn` is what PCA is
-    learnt by, from `known`, or else from the items themselves, which no linear map of that width can better.
+    The widths double up to the model's own. Narrower than that, a code is what the leading directions of all codes keep
+    of it, so that one model draws the whole curve; a model fitted at that width does better. A missing number (NaN) is
+    not counted. The baseline is fitted at every width, to `train`, or else to the measured items themselves.
     """
-    if not achieved or min(achieved) < 1:
-        raise BadInput(f"A rate-distortion curve needs a model's error at a width of 1 or more, not {dict(achieved)}.")
-    rows = numbers(items)
-    sizes = {len(row) for row in rows}
-    if len(sizes) != 1:
-        raise BadInput("A rate-distortion curve needs items of one shape, one at least: PCA has no other.")
-    known = items if known is None else known
-    truth, points = np.stack(rows), []
-    for width in _widths(max(achieved), min(len(known), *sizes)) | set(achieved):
-        error = float(np.nanmean((truth - learn(known, width)(items)) ** 2))
-        points.append(Point(width, error, achieved.get(width)))
-    return sorted(points)
+
+    name = "rate-distortion"
+    roles = ("input",)
+
+    def run(
+        self, model: Brief, columns: Columns, seed: int = 0, train: Columns | None = None, width: int = 1
+    ) -> Report:
+        started = perf_counter()
+        (items,) = self.read(columns)
+        (known,) = (items,) if train is None else self.read(train)
+        if len({np.shape(item) for each in (known, items) for item in each}) > 1:
+            raise BadInput("A rate-distortion curve needs items of one shape, since PCA, beside it, has no other.")
+        truth = np.stack(numbers(items)).astype(np.float64)
+        widths = [*(2**power for power in range(width.bit_length()) if 2**power < width), width]
+        contestants = {MODEL: _measured(truth, {each: model(items, each) for each in widths})}
+        for name, learn in self.baselines.items():
+            contestants[name] = _measured(truth, {each: learn(known, each)(items) for each in widths})
+        note = "the baselines learnt from the measured items themselves, the best that they could do"
+        return self.report(contestants, f"mse@{width}", started, seed, [note] if train is None else [])
 
 
-def _widths(widest: int, components: int) -> set[int]:
-    """Powers of two up to the first that is `widest` or more, none above the number of components."""
-    doublings = (widest - 1).bit_length()
-    return {2**power for power in range(doublings + 1) if 2**power <= components}
+def _measured(truth: np.ndarray, rebuilt: dict[int, Sequence[Any]]) -> Measured:
+    errors = {width: np.stack(numbers(items)) - truth for width, items in rebuilt.items()}
+    return Measured.means({f"mse@{width}": np.nanmean(error**2, axis=1) for width, error in errors.items()})

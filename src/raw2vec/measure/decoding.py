@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from raw2vec.errors import BadInput
 from raw2vec.evaluate import (
     ANOMALY,
     ARRAY_CLASSIFICATION,
     BINARY_LIKELIHOOD,
     LEVELS_LIKELIHOOD,
     LIKELIHOOD,
+    RATE_DISTORTION,
     RECONSTRUCTION,
     REWRITING,
     TEXT_ANOMALY,
@@ -28,7 +30,7 @@ from raw2vec.folder import Model
 from raw2vec.ragged import Ragged
 from raw2vec.use.detect import score_samples
 from raw2vec.use.encode import evaluation
-from raw2vec.use.generate import autoencoder, device_of, reconstruct, there_and_back
+from raw2vec.use.generate import autoencoder, decoded, device_of, encoded, reconstruct, there_and_back
 from raw2vec.use.likelihood import code_cost, elbo, marginal_log_likelihood
 
 SAMPLES = 100  # codes drawn an item for the importance-weighted bound
@@ -49,6 +51,25 @@ def reconstruction(parts: Model, held: Mapping[str, list[Any]], seed: int = 0, s
     train = None if seen is None else {"input": numbers(parts, seen)}
     peak = 1.0 if parts.recipe.kind == "image" else None
     return RECONSTRUCTION.run(lambda _: answer, {"input": numbers(parts, windows)}, seed, train, peak)
+
+
+def rate_distortion(parts: Model, held: Mapping[str, list[Any]], seed: int = 0) -> Report:
+    """What fewer and fewer numbers of the codes keep: those along the leading directions of all these codes."""
+    model = autoencoder(parts)
+    if parts.raw.form.longest:
+        raise BadInput("A rate-distortion curve is drawn of items of numbers; for texts there is 'reconstruction'.")
+    windows = parts.raw.windows(held["input"]).ragged
+    codes = encoded(model, windows)
+    centre = codes.mean(dim=0)
+    directions = torch.linalg.svd(codes - centre, full_matrices=False).Vh
+
+    def brief(_: Sequence[Any], width: int) -> list[NDArray[np.float32]]:
+        leading = directions[:width]
+        kept = codes if width == model.latent.width else centre + (codes - centre) @ leading.T @ leading
+        return numbers(parts, decoded(model, kept, windows.shapes))
+
+    items = {"input": numbers(parts, windows)}
+    return RATE_DISTORTION.run(brief, items, seed, width=model.latent.width)
 
 
 def likelihood(parts: Model, held: Mapping[str, list[Any]], seed: int = 0) -> Report:
@@ -104,6 +125,7 @@ def numbers(parts: Model, items: Ragged) -> list[NDArray[np.float32]]:
 
 DECODED: dict[str, Callable[[Model, Mapping[str, list[Any]], int], Report]] = {
     "reconstruction": reconstruction,
+    "rate-distortion": rate_distortion,
     "likelihood": likelihood,
     "anomaly": anomaly,
 }

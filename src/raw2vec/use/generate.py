@@ -33,7 +33,7 @@ def decode(parts: Model, codes: ArrayLike, shapes: ArrayLike | None = None) -> l
     model = autoencoder(parts)
     points = _checked_codes(codes, model.latent.width)
     grids = _grids(shapes, len(points), parts.raw.form)
-    return parts.raw.restore(_decoded(model, points, grids)) if len(points) else []
+    return parts.raw.restore(decoded(model, points, grids)) if len(points) else []
 
 
 def reconstruct(parts: Model, items: Sequence[Any]) -> list[Any]:
@@ -113,7 +113,7 @@ def interpolate(parts: Model, a: Any, b: Any, steps: int = 8) -> list[Any]:
         share = torch.linspace(0, 1, steps, device=device)[:, None, None]
         codes = model.latent.normalized(torch.lerp(begin, end, share).flatten(0, 1))
     grids = torch.full_like(left.shapes, parts.raw.form.longest) if free else left.shapes
-    made = _decoded(model, codes, grids.repeat(steps, 1))
+    made = decoded(model, codes, grids.repeat(steps, 1))
     return parts.raw.restore(_joined(made, torch.arange(steps).repeat_interleave(len(left)), steps))
 
 
@@ -135,7 +135,16 @@ def portions(model: Autoencoder, shapes: Tensor) -> Iterator[Tensor]:
     return batches(torch.maximum(rows, shapes.prod(dim=1) // _ELEMENTS_A_ROW), BATCH_TOKENS)
 
 
-def _decoded(model: Autoencoder, codes: Tensor, shapes: Tensor) -> Ragged:
+def encoded(model: Autoencoder, windows: Ragged) -> Tensor:
+    """The codes (n, L) float32 of windows as the kind's Ragged has them, on the CPU."""
+    order = list(portions(model, windows.shapes))
+    with evaluation(model):
+        codes = [model(windows.take(part).to(device_of(model))).float().cpu() for part in order]
+    return torch.cat(codes)[torch.cat(order).argsort()]
+
+
+def decoded(model: Autoencoder, codes: Tensor, shapes: Tensor) -> Ragged:
+    """What codes (n, L) stand for on grids (n, k), in the units of the kind's Ragged, on the CPU."""
     codes = codes.to(device_of(model))
     return _in_batches(model, shapes, lambda part: model.mode(codes[part.to(codes.device)], shapes[part]))
 
