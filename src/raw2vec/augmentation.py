@@ -1,6 +1,5 @@
 """Seeded views and corruptions of a batch, item by item: no crop, drop, mask or noise depends on batch mates."""
 
-import itertools
 import math
 from typing import NamedTuple
 
@@ -190,13 +189,18 @@ def _slow_waves(values: Ragged, heights: Tensor) -> Tensor:
 def _between_rows(values: Ragged, places: Tensor, largest: Tensor) -> Tensor:
     """What stands at places (N, k) between the rows of each row's own item, linearly from the 2 ** k around."""
     before = places.long()
-    beyond = places - before
-    numbers, total = values.values, torch.zeros(values.values.shape, device=places.device)
-    for corner in itertools.product((0, 1), repeat=places.shape[1]):
-        weight = torch.stack([beyond[:, axis] if far else 1 - beyond[:, axis] for axis, far in enumerate(corner)])
-        at = (before + torch.tensor(corner, device=places.device)).minimum(largest)
-        total.addcmul_(weight.prod(dim=0)[:, None], numbers.index_select(0, values.rows_at(values.owners, at)))
-    return total.round().to(torch.uint8) if numbers.dtype == torch.uint8 else total.to(numbers.dtype)
+    beyond = (places - before)[:, :, None]
+    rows_an_axis = [(largest[:, axis + 1 :] + 1).prod(dim=1) for axis in range(places.shape[1])]
+    steps = torch.stack(rows_an_axis, dim=1) * (before < largest)
+
+    def between(rows: Tensor, axis: int) -> Tensor:
+        if axis == places.shape[1]:
+            return values.values.index_select(0, rows).float()
+        near, far = between(rows, axis + 1), between(rows + steps[:, axis], axis + 1)
+        return torch.lerp(near, far, beyond[:, axis])
+
+    found = between(values.rows_at(values.owners, before), 0)
+    return found.round().to(torch.uint8) if values.values.dtype == torch.uint8 else found.to(values.values.dtype)
 
 
 def hidden_rows(rows: Ragged, items: Tensor, draws: Draws, *, rate: float, purpose: str = "hidden rows") -> Tensor:
