@@ -58,6 +58,8 @@ def test_what_is_linear_tells_how_far_it_was_bent() -> None:
     batch = Ragged(planes.flatten(0, 1).repeat(count, 1), torch.full((count, 2), 101))
     bent = bend(batch, torch.arange(count), Draws(0), by=1.5).values.view(count, 101, 101, 2)
     away = bent - planes
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(bend(batch, torch.arange(count), Draws(0), by=1.5).values.view_as(bent), bent)
     assert float(away.square().mean().sqrt()) == pytest.approx(1.5, rel=0.1)
     slopes = away[:, 20:-20, 20:-20].diff(dim=1).abs().max()
     assert slopes < 0.35, "neighbours move together"

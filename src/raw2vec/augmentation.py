@@ -182,7 +182,8 @@ def _slow_waves(values: Ragged, heights: Tensor) -> Tensor:
         waves = (waves[:, :, None] * each[:, axis, None]).flatten(1)
     waves = waves / math.sqrt(waves.shape[1])
     if alike:
-        return (heights @ waves.T).flatten(1).T
+        with torch.autocast(heights.device.type, enabled=False):  # places on a large grid need all their digits
+            return (heights @ waves.T).flatten(1).T
     return torch.stack([(waves * values.spread(height)).sum(dim=1) for height in heights], dim=1)
 
 
