@@ -1,9 +1,14 @@
 """The default recipes: their budget is the one that is asked for, and five minutes otherwise."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from raw2vec.errors import BadInput
-from raw2vec.presets import recipe
+from raw2vec.presets import chosen, recipe
+from raw2vec.rows import open_rows
 from raw2vec.system import Raw2Vec
 from small import texts
 
@@ -34,3 +39,25 @@ def test_a_budget_asked_for_takes_the_place_of_the_recipe_s() -> None:
     own = Raw2Vec(size="tiny", steps=3).fit(texts(20)).parts_.recipe
     assert Raw2Vec(recipe=own).fit(texts(20)).report["steps"] == 3
     assert Raw2Vec(recipe=own, steps=2).fit(texts(20)).report["steps"] == 2
+
+
+def test_drawings_are_told_by_cross_entropy_and_photographs_by_squares(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    photographs = rng.integers(1, 255, (40, 6, 6), dtype=np.uint8)
+    drawings = np.where(rng.random((40, 6, 6)) < 0.6, 0, photographs).astype(np.uint8)
+    for place, picture in enumerate(drawings):
+        Image.fromarray(picture).save(tmp_path / f"{place}.png")
+    (tmp_path / "bad.png").write_text("no picture")
+
+    def likelihood(data: object, objective: str) -> str:
+        rows = open_rows(data)
+        asked = Raw2Vec(objective, kind="image", encoder="dense", steps=1).get_params()
+        part = chosen(rows, {}, asked).likelihood
+        return part.name if part else ""
+
+    assert likelihood(drawings, "reconstruction") == "bernoulli"
+    assert likelihood(photographs, "reconstruction") == "gaussian"
+    assert likelihood(drawings, "variational") == "gaussian", "greys have no probability of being ones"
+    assert likelihood(str(tmp_path), "reconstruction") == "gaussian", "a bad picture is refused in its turn"
+    (tmp_path / "bad.png").unlink()
+    assert likelihood(str(tmp_path), "reconstruction") == "bernoulli"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raw2vec.errors import BadInput, nearest
 from raw2vec.presets import arrays, texts
 from raw2vec.presets.base import DECODING, SIZES
+from raw2vec.raw import Image, are_drawings
 from raw2vec.recipe import Recipe, Role
 from raw2vec.rows import Rows, Typed, guess_text_column, text_columns
 from raw2vec.settings import known
@@ -35,11 +37,21 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
             kind or ("pairs" if "target" in columns else "text"),
             columns,
             alike=kind == "table" or rows.alike,
+            drawn=kind == "image" and _drawn(rows, columns["input"]),
             views=source_views(rows, columns),
             encoder=dict(encoder) if isinstance(encoder, Mapping) else encoder,
             **{name: options[name] for name in ("objective", "decoder", "latent", "size", "minutes", "steps", "seed")},
         )
     return made.changed(options["settings"]) if options["settings"] else made
+
+
+def _drawn(rows: Rows, column: str) -> bool:
+    """Whether the first pictures are drawings; pictures that cannot be read are refused in their turn."""
+    first = next(iter(rows.batches(64, [column])), None)
+    pictures = [item for item in Image().column(first, column) if item is not None] if first is not None else []
+    with contextlib.suppress(BadInput):
+        return bool(pictures) and are_drawings(pictures)
+    return False
 
 
 def _kind(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, Any]) -> str | None:
@@ -70,8 +82,12 @@ def recipe(
     steps: int | None = None,
     seed: int = 0,
     alike: bool = True,
+    drawn: bool = False,
 ) -> Recipe:
-    """The default recipe for the kind; see `texts.tree` and `arrays.tree`. alike: all items are of one size."""
+    """The default recipe for the kind; see `texts.tree` and `arrays.tree`.
+
+    alike: all items are of one size. drawn: pictures are drawings or writing, mostly black or white.
+    """
     known(SIZES, size, "size")
     known(dict.fromkeys(KINDS), kind, "kind of data")
     if objective is not None and objective not in OBJECTIVES:
@@ -83,7 +99,7 @@ def recipe(
     if kind in ("text", "pairs"):
         tree = texts.tree(kind, named, objective, part, decoder, latent, size, views)
     else:
-        tree = arrays.tree(kind, named, objective, part, decoder, latent, size, alike)
+        tree = arrays.tree(kind, named, objective, part, decoder, latent, size, alike, drawn)
     budget = {"minutes": 5.0 if minutes is None and steps is None else minutes, "steps": steps}
     return Recipe.read({**tree, "columns": columns, "training": {**budget, **tree["training"]}, "seed": seed})
 

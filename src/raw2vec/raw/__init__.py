@@ -2,9 +2,9 @@
 
 from raw2vec.raw.audio import Audio
 from raw2vec.raw.base import Form, Raw, Windows
-from raw2vec.raw.image import Image
+from raw2vec.raw.image import Image, are_drawings
 from raw2vec.raw.series import Series
 from raw2vec.raw.table import Table
 from raw2vec.raw.text import Text
 
-__all__ = ["Audio", "Form", "Image", "Raw", "Series", "Table", "Text", "Windows"]
+__all__ = ["Audio", "Form", "Image", "Raw", "Series", "Table", "Text", "Windows", "are_drawings"]

@@ -167,6 +167,14 @@ class Image(Raw):
         return pixels
 
 
+def are_drawings(items: Sequence[Any]) -> bool:
+    """Whether these pictures are drawings or writing: half of their pixels or more are black or white to the end."""
+    kind = Image()
+    kind.learn(items)
+    pixels = kind.windows(items).ragged.values
+    return bool(((pixels == 0) | (pixels == 255)).float().mean() >= 0.5)
+
+
 def _decoded(item: Any, number: int) -> Pixels:
     """Any item as uint8 pixels (H, W, C), C being 1 or 3."""
     if isinstance(item, np.ndarray):
