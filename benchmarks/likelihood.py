@@ -29,6 +29,7 @@ ELBO: dict[str, Any] = {
     "decoder": {"name": "dense", "width": 400, "layers": 1, "activation": "relu"},
     "latent.width": 40,
     "stages.0.objectives": [{"name": "variational"}],
+    "training.learning_rate": 1e-3,
 }
 IMPORTANCE: dict[str, Any] = {
     "encoder": {"name": "dense", "width": 200, "layers": 1, "activation": "tanh", "end": "activation"},

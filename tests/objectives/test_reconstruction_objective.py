@@ -132,6 +132,8 @@ def test_a_quantised_latent_is_committed_and_learns_its_codes_once_a_call() -> N
     torch.testing.assert_close(
         losses["regularized"], losses["penalty"] + losses["reconstruction"] + losses["contraction"]
     )
+    torch.testing.assert_close(losses["codes_in_use"], model.latent.perplexity.mean())
+    assert list(losses)[-1] == "reconstruction", "by which held-out items are judged"
 
 
 def test_attention_can_be_differentiated_twice() -> None:

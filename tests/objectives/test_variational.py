@@ -129,6 +129,7 @@ def test_a_quantised_code_pays_for_its_name_and_is_committed() -> None:
     torch.testing.assert_close(losses["variational"], losses["negative_elbo"] + posterior.penalty().mean())
     told = -model.log_prob(posterior.mean, items.sides["input"]).mean()
     torch.testing.assert_close(losses["reconstruction"], told)
+    torch.testing.assert_close(losses["codes_in_use"], latent.perplexity.mean())
 
 
 def test_what_is_refused() -> None:

@@ -60,6 +60,10 @@ class Latent(nn.Module, ABC):
         BadInput for a latent that expects nothing beforehand.
         """
 
+    def watched(self) -> dict[str, Tensor]:
+        """What is worth following while it learns, by name, scalars: noted down beside the losses, never minimised."""
+        return {}
+
     def normalized(self, vectors: Tensor) -> Tensor:
         """Vectors (B, L) as this space has them, for means over windows: as they are, unless the latent says so."""
         return vectors

@@ -117,6 +117,9 @@ class Quantised(Latent):
         """How many codes are in use, (groups,): the exponential of the usage's entropy, between 1 and `codes`."""
         return torch.special.entr(self.usage).sum(dim=1).exp()
 
+    def watched(self) -> dict[str, Tensor]:
+        return {"codes_in_use": self.perplexity.mean()}
+
     def _parts(self, states: Ragged) -> Tensor:
         """(B, groups, width / groups)."""
         projected = self.project(self.pool(states))

@@ -20,7 +20,7 @@ class Objective(nn.Module, ABC):
     @abstractmethod
     def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         """Named losses, each a scalar with the unit that the class states. The first is minimised; held-out
-        items are judged by the last."""
+        items are judged by the last; those between are noted down."""
 
 
 def autoencoder(model: AnyModel, who: str) -> Autoencoder:

@@ -56,7 +56,8 @@ class Reconstruction(Objective):
     def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         sides = [self._costs(model, items, batch.items, draws, role) for role, items in batch.sides.items()]
         losses = {name: torch.cat([costs[name] for costs in sides]).mean() for name in sides[0]}
-        return {"regularized": torch.stack(list(losses.values())).sum(), **losses}
+        watched = autoencoder(model, "Reconstruction").latent.watched()
+        return {"regularized": torch.stack(list(losses.values())).sum(), **watched, **losses}
 
     def _costs(self, model: AnyModel, items: Ragged, numbers: Tensor, draws: Draws, role: str) -> dict[str, Tensor]:
         """What each item costs, by the losses' names, (B,) each."""

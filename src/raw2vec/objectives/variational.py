@@ -75,6 +75,7 @@ class Variational(Objective):
             minimised = reconstruction + beta * told.kl.mean(dim=0).clamp(min=self.free_bits).sum()
         return {
             "variational": minimised + told.penalties.mean(),
+            **autoencoder(model, "A variational objective").latent.watched(),
             "kl": kl,
             "reconstruction": reconstruction,
             "negative_elbo": reconstruction + kl,

@@ -44,6 +44,7 @@ def tree(
         "training": {"learning_rate": 1e-3, "warmup": 0.02, "decay": "cosine", "checks": 20},
     }
     if there_and_back:
+        made["training"]["learning_rate"] = 2e-3
         mirror = _mirror(made["encoder"])
         made["decoder"] = mirror if decoder in (None, mirror["name"]) else _part({"name": decoder}, size, planes)
         made["likelihood"] = _DRAWN if drawn and objective == "reconstruction" else _LIKELIHOOD[objective]
