@@ -90,6 +90,14 @@ def test_changes_by_dotted_key() -> None:
     assert made.changed({}) == made
 
 
+def test_a_likelihood_of_another_name_begins_anew() -> None:
+    made = recipe(likelihood={"name": "gaussian", "scale": "learned"})
+    other = made.changed({"likelihood.levels": 16, "likelihood.name": "categorical"}).likelihood
+    assert (other.name, other.settings) == ("categorical", {"levels": 16})
+    kept = made.changed({"likelihood.name": "gaussian", "likelihood.deviation": 0.5}).likelihood
+    assert kept.settings == {"scale": "learned", "deviation": 0.5}
+
+
 def test_a_budget_takes_the_place_of_the_other() -> None:
     made = recipe(training__steps=12)
     timed = made.changed({"training.minutes": 3})

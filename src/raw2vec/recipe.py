@@ -145,11 +145,14 @@ class Recipe(_Strict):
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """The recipe with these changes, by dotted key: {"encoder.layers": 6, "stages.0.share": 0.5}.
 
-        A budget takes the place of the one that was there, be it in minutes or in steps.
+        A budget takes the place of the one that was there, be it in minutes or in steps; a likelihood of another name,
+        to which the settings of the one before mean nothing, that of the whole part.
         """
         if any(changes.get(key) is not None for key in _BUDGETS):
             changes = {**dict.fromkeys(_BUDGETS), **changes}
         tree = self.model_dump(mode="json")
+        if self.likelihood and changes.get("likelihood.name", self.likelihood.name) != self.likelihood.name:
+            tree["likelihood"] = {}
         for key, value in changes.items():
             *path, last = key.split(".")
             place: Any = tree
