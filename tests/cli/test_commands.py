@@ -279,7 +279,7 @@ def test_predict(run, asked):
         ["row", "text", "prediction", "probability"],
         ["0", "fine", "good", "0.750"],
         ["1", "–", "–", "–"],
-        ["1", "rows", "have", "no", "text", "and", "got", "no", "prediction"],
+        ["1", "rows", "are", "empty", "and", "got", "no", "prediction"],
     ]
     found = answer(run("predict", "stars", "new.tsv", "--json"))
     assert (found["items"], found["empty"], len(found["predictions"])) == (2, 1, 2)

@@ -166,6 +166,24 @@ def test_scores_stand_beside_the_rows(data, suffix):
     assert table.column("anomaly").to_pylist() == [*(wanted < line).tolist(), None]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_the_cells_of_a_csv_are_carried_as_what_they_stand_for(data, suffix):
+    class Strips(Arrays):
+        def column(self, batch, name):
+            return [np.array(cell.split(), np.float32) for cell in batch.column(name).to_pylist()]
+
+    Path("strips.csv").write_text("strip,size,code,day\n1 2,14.23,007,2024-01-02\n3 4,,008,2024-01-03\n")
+    model = Facade(raw=Strips(dimensions=1), kind="series")
+    scored(model, "strips.csv", "strip", 0.5, f"s{suffix}", lambda items: None)
+    if suffix == ".parquet":
+        kinds = [pa.string(), pa.float64(), pa.string(), pa.date32(), pa.float64(), pa.bool_()]
+        assert pq.read_table("s.parquet").schema.types == kinds
+    else:
+        first, second = Path("s.csv").read_text().splitlines()[1:]
+        assert first.startswith('"1 2",14.23,"007",2024-01-02,')
+        assert second.startswith('"3 4",,"008",2024-01-03,')
+
+
 def test_scores_alone_are_an_array(data):
     scored(Facade(), data, "image", None, "s.npy", lambda items: None)
     found = np.load("s.npy")

@@ -7,12 +7,15 @@ import shlex
 import signal
 import subprocess
 import sys
+from io import BytesIO
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from raw2vec.cli import app
@@ -97,6 +100,51 @@ def test_predicting_numbers(place):
     found = call("predict", str(place / "numbers"), str(place / "rows.csv"))["predictions"]
     assert found[0].keys() == {"row", "body", "prediction"}
     assert all(isinstance(row["prediction"], float) for row in found if row["row"] != 7)
+
+
+def test_predicting_classes_of_pictures(tmp_path):
+    """The last picture is missing; a file's bytes are carried along where there is room for them."""
+    draw = np.random.default_rng(0)
+    bright = [bool(row % 2) for row in range(80)]
+    pixels = [draw.integers(128 * light, 128 + 128 * light, (8, 8), np.uint8) for light in bright]
+    files = [{"bytes": png(picture), "path": None} for picture in pixels]
+    data, model = str(tmp_path / "pictures.parquet"), str(tmp_path / "m")
+    pq.write_table(pa.table({"picture": [*files[:-1], None], "bright": bright, "tags": [["a", "b"]] * 80}), data)
+    words = ["--input", "picture", "--label", "bright", "--kind", "image", "--size", "tiny", "--steps", "60"]
+    call("fit", data, *words, "--out", model)
+    carried = {".csv": ["bright", "tags"], ".jsonl": ["bright", "tags"], ".parquet": ["picture", "bright", "tags"]}
+    for suffix, read in ((".csv", pa_csv.read_csv), (".jsonl", pa_json.read_json), (".parquet", pq.read_table)):
+        out = str(tmp_path / f"predicted{suffix}")
+        found = call("predict", model, data, "--input", "picture", "--out", out)
+        assert (found["items"], found["empty"]) == (80, 1)
+        table = read(out)
+        assert table.column_names == [*carried[suffix], "prediction", "probability"]
+        assert table["prediction"].to_pylist()[:79] == bright[:79]
+        assert table["probability"][79].as_py() is None
+    assert call("predict", model, data)["predictions"][3].keys() == {"row", "prediction", "probability"}
+
+
+def test_predicting_classes_of_a_table_s_rows(tmp_path):
+    """The columns of a csv are carried along as the numbers and dates that they are."""
+    data, model, out = (str(tmp_path / name) for name in ("rows.csv", "m", "out.parquet"))
+    with open(data, "w") as file:
+        file.write("size,code,day,class\n")
+        file.writelines(f"{row % 7 + 100 * (row % 2)}.50,00{row},2024-01-02,{'ab'[row % 2]}\n" for row in range(80))
+    words = ["--kind", "table", "--label", "class", "--size", "tiny", "--steps", "60"]
+    call("fit", data, *words, "--out", model)
+    call("predict", model, data, "--out", out)
+    table = pq.read_table(out)
+    assert table["prediction"].to_pylist() == table["class"].to_pylist() == list("ab") * 40
+    kinds = [pa.float64(), pa.string(), pa.date32(), pa.string(), pa.string(), pa.float64()]
+    assert table.schema.types == kinds
+    call("predict", model, data, "--out", str(tmp_path / "out.csv"))
+    assert (tmp_path / "out.csv").read_text().splitlines()[1].startswith('0.5,"000",2024-01-02,"a","a",')
+
+
+def png(pixels) -> bytes:
+    to = BytesIO()
+    Image.fromarray(pixels).save(to, "PNG")
+    return to.getvalue()
 
 
 def test_embedding_indexing_searching_measuring_and_looking_inside(place):

@@ -28,8 +28,8 @@ def predict(
 ) -> Answer:
     """Say the class, labels or number of every row of DATA.
 
-    For classes it adds the probability of the one it says. A row without
-    text gets no prediction.
+    For classes it adds the probability of the one it says. A row that is
+    empty gets no prediction.
 
     raw2vec predict stars new.tsv --input text
     raw2vec predict stars new.tsv --input text --out predicted.csv
@@ -61,9 +61,9 @@ def _shown(run: Any, rows: list[dict[str, Any]], out: str | None) -> list[Render
         if len(rows) > SHOWN:
             told.append(Text(f"… and {len(rows) - SHOWN:,} more: add --out FILE", style="dim"))
     if run.truncated:
-        told.append(Text(f"{run.truncated:,} texts were longer than the model takes and were cut"))
+        told.append(Text(f"{run.truncated:,} items were longer than the model takes and were cut"))
     if run.empty:
-        told.append(Text(f"{run.empty:,} rows have no text and got no prediction"))
+        told.append(Text(f"{run.empty:,} rows are empty and got no prediction"))
     return told
 
 

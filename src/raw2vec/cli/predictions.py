@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from raw2vec.errors import BadInput
 from raw2vec.measure import columns_of
-from raw2vec.rows import text_column
+from raw2vec.rows import Rows, Typed, one_value
 from raw2vec.system import Raw2Vec
+from raw2vec.use.base import present
 from raw2vec.use.classify import predicted, supervised
 
 ROWS = 4096  # at a time
@@ -34,14 +35,19 @@ class Predictions:
         self.items = self.truncated = self.empty = 0
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Each row's number, its text, its prediction and, for classes, the probability of that."""
-        for _, texts, said in self._batches():
-            start = self.items - len(texts)
-            for place, text in enumerate(texts):
-                yield {"row": start + place, self.column: text} | {name: values[place] for name, values in said.items()}
+        """Each row's number, its text or path if it is one, its prediction and, for classes, that one's probability."""
+        for _, items, said in self._batches(self.source):
+            start = self.items - len(items)
+            told = {self.column: items} if all(item is None or isinstance(item, str) for item in items) else {}
+            columns = {"row": range(start, self.items), **told, **said}
+            for values in zip(*columns.values(), strict=True):
+                yield dict(zip(columns, values, strict=True))
 
     def write(self, out: str) -> None:
-        """All rows with all their columns and the predictions, in a file that appears whole or not at all."""
+        """All rows with their columns and the predictions, in a file that appears whole or not at all.
+
+        The cells of a csv are written as what they stand for; a csv or jsonl goes without what it has no room for.
+        """
         partial = Path(out + ".partial")
         try:
             with open(partial, "wb") as file:
@@ -52,7 +58,8 @@ class Predictions:
 
     def _write(self, file: IO[bytes], suffix: str) -> None:
         writer: _Writer | None = None
-        for batch, _, said in self._batches():
+        carried = Typed(self.source, texts=[self.column]) if self.source.written else self.source
+        for batch, _, said in self._batches(carried):
             table = self._beside(batch, said)
             writer = writer or _WRITERS[suffix](file, table.schema)
             writer.write_table(table.cast(writer.schema))
@@ -60,20 +67,25 @@ class Predictions:
             raise BadInput(f"{self.source.name} has no rows to predict.")
         writer.close()
 
-    def _batches(self) -> Iterator[tuple[pa.RecordBatch, list[str | None], dict[str, list[Any]]]]:
-        for batch in self.source.batches(ROWS):
-            texts = text_column(batch, self.column)
-            found = self.model.encoded(texts)
-            said = self._say(found.vectors)
-            missing = [place for place, text in enumerate(texts) if not text]
-            for values in said.values():
-                for place in missing:
-                    values[place] = None
-            self.items += len(texts)
-            self.empty += len(missing)
-            self.truncated += int((found.truncated > 0).sum())
-            self.progress(len(texts))
-            yield batch, texts, said
+    def _batches(self, carried: Rows) -> Iterator[tuple[pa.RecordBatch, list[Any], dict[str, list[Any]]]]:
+        """The rows' batches as `carried` has them, their items, and what is said of those: None where nothing is."""
+        for batch, own in zip(carried.batches(ROWS), self.source.batches(ROWS), strict=True):
+            items = self.model.parts_.raw.column(own, self.column)
+            there = present(items)
+            said: dict[str, list[Any]] = {name: [None] * len(items) for name in self._names()}
+            if there:
+                found = self.model.encoded([items[place] for place in there])
+                for name, values in self._say(found.vectors).items():
+                    for place, value in zip(there, values, strict=True):
+                        said[name][place] = value
+                self.truncated += int((found.truncated > 0).sum())
+            self.items += len(items)
+            self.empty += len(items) - len(there)
+            self.progress(len(items))
+            yield batch, items, said
+
+    def _names(self) -> list[str]:
+        return ["prediction", "probability"] if self.labels.task == "classes" else ["prediction"]
 
     def _say(self, vectors: NDArray[np.float32]) -> dict[str, list[Any]]:
         found = predicted(self.model.parts_, vectors)
@@ -109,14 +121,15 @@ class _Writer(Protocol):
 
 
 class _Csv:
-    """Lists become names with '|' between them, as labels are read."""
+    """Lists of names become names with '|' between them, as labels are read; other lists and arrays are left out."""
 
     def __init__(self, file: IO[bytes], schema: pa.Schema):
         self.schema, self.file, self.first = schema, file, True
 
     def write_table(self, table: pa.Table) -> None:
+        table = table.select([column.name for column in table.schema if one_value(column.type) or _names(column.type)])
         for place, column in enumerate(table.schema):
-            if pa.types.is_list(column.type):
+            if _names(column.type):
                 joined = ["|".join(map(str, names or [])) for names in table.column(place).to_pylist()]
                 table = table.set_column(place, column.name, pa.array(joined, pa.string()))
         pa_csv.write_csv(table, self.file, pa_csv.WriteOptions(include_header=self.first))
@@ -127,15 +140,22 @@ class _Csv:
 
 
 class _Jsonl:
+    """Lists stay lists; arrays, structures and files' bytes are left out."""
+
     def __init__(self, file: IO[bytes], schema: pa.Schema):
         self.schema, self.file = schema, file
 
     def write_table(self, table: pa.Table) -> None:
-        for row in table.to_pylist():
+        kept = [column.name for column in table.schema if one_value(column.type) or pa.types.is_list(column.type)]
+        for row in table.select(kept).to_pylist():
             self.file.write(json.dumps(row, default=str, ensure_ascii=False).encode() + b"\n")
 
     def close(self) -> None:
         pass
+
+
+def _names(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) and pa.types.is_string(kind.value_type)
 
 
 _WRITERS: dict[str, Callable[[IO[bytes], pa.Schema], _Writer]] = {

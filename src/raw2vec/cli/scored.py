@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
 from raw2vec.measure import columns_of
-from raw2vec.rows import Rows
+from raw2vec.rows import Rows, Typed, one_value
 from raw2vec.system import Raw2Vec
 from raw2vec.use.detect import threshold
 from raw2vec.use.show import replacing
@@ -51,7 +51,8 @@ def scored(
         raise BadInput(f"{rows.name} has nothing to score in '{columns['input']}'.")
     line = _line(model.parts_, there, contamination)
     with replacing(Path(out)) as partial:
-        _write(partial, Path(out).suffix, rows, scores, line)
+        carried = Typed(rows, texts=[columns["input"]]) if rows.written else rows
+        _write(partial, Path(out).suffix, carried, scores, line)
     cut = sum(cut for _, cut in parts)
     return Scored(len(scores), int((there < line).sum()), line, cut, len(scores) - len(there))
 
@@ -105,7 +106,7 @@ def _beside(rows: Rows, scores: NDArray[np.float64], line: float, plain: bool) -
         kept = [
             field.name
             for field in table.schema
-            if field.name not in ("score", "anomaly") and not (plain and _many(field.type))
+            if field.name not in ("score", "anomaly") and (one_value(field.type) or not plain)
         ]
         nothing = np.isnan(held)
         yield (
@@ -113,7 +114,3 @@ def _beside(rows: Rows, scores: NDArray[np.float64], line: float, plain: bool) -
             .append_column("score", pa.array(held, mask=nothing))
             .append_column("anomaly", pa.array(held < line, mask=nothing))
         )
-
-
-def _many(kind: pa.DataType) -> bool:
-    return pa.types.is_nested(kind) or pa.types.is_binary(kind) or isinstance(kind, pa.BaseExtensionType)

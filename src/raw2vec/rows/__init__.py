@@ -17,7 +17,7 @@ from raw2vec.rows.arrays import Arrays
 from raw2vec.rows.base import Joined, Rows, opened
 from raw2vec.rows.cells import Typed, read_cells
 from raw2vec.rows.columnar import Arrow, Parquet
-from raw2vec.rows.columns import Guess, guess_text, guess_text_column, text_column, text_columns
+from raw2vec.rows.columns import Guess, guess_text, guess_text_column, one_value, text_column, text_columns
 from raw2vec.rows.delimited import Delimited
 from raw2vec.rows.files import MEDIA, Files, media_kind
 from raw2vec.rows.items import item_column
@@ -41,6 +41,7 @@ __all__ = [
     "guess_text",
     "guess_text_column",
     "item_column",
+    "one_value",
     "open_rows",
     "python_functions",
     "read_cells",

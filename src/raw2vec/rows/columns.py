@@ -41,6 +41,13 @@ def text_column(batch: pa.RecordBatch | pa.Table, name: str) -> list[str | None]
     return texts
 
 
+def one_value(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds one plain value a row: no list, array, structure or file's bytes."""
+    files = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
+    many = pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType)
+    return not (many or any(test(kind) for test in files))
+
+
 def guess_text(rows: Rows, sample: int = 256) -> Guess:
     """The column with the longest texts on average, judged by the first rows. Only columns of strings are in question.
 

@@ -47,6 +47,11 @@ def texts(table: pa.Table, column: str) -> list[str]:
     return [text or "" for text in text_column(table, column)]
 
 
+def present(items: list[Any]) -> list[int]:
+    """The places of the items that are there: neither None nor a text without a character."""
+    return [place for place, item in enumerate(items) if item is not None and not (isinstance(item, str) and not item)]
+
+
 def empty(items: list[Any]) -> int:
     """How many of the items are texts without a character."""
     return sum(isinstance(item, str) and not item for item in items)
