@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -28,7 +31,7 @@ from raw2vec.train.budget import Budget
 from raw2vec.train.loop import Trainer
 from raw2vec.train.metrics import Metrics
 from raw2vec.train.optimizers import optimizer
-from raw2vec.train.prepare import prepare
+from raw2vec.train.prepare import CHECKPOINT, PREPARED, prepare
 from raw2vec.train.start import begin
 
 SEEN = 5000  # training items that baselines learn from
@@ -55,6 +58,25 @@ def fit_model(
     """Trains the recipe on the rows. `work` is a folder of its own that a killed run is resumed from."""
     began = monotonic()
     recipe = resolve(recipe)
+    with _begun(work, resume):
+        return _fitted(rows, recipe, work, resume, listener, device, began)
+
+
+@contextmanager
+def _begun(work: Path, resume: bool) -> Iterator[None]:
+    """Work in a folder, which is removed where it fails before the first checkpoint, unless it was there to resume."""
+    older = resume and (work / PREPARED).exists()
+    try:
+        yield
+    except Exception:
+        if not older and not (work / CHECKPOINT).exists():
+            shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+def _fitted(
+    rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: Listener, device: torch.device, began: float
+) -> Fitted:
     data = prepare(rows, recipe, work, resume, listener)
     model = build_model(recipe, data.raw)
     task, outcomes = (data.labels.task, data.labels.outcomes) if data.labels else (None, 0)
@@ -75,7 +97,7 @@ def fit_model(
         recipe.training,
         Budget(recipe.training, monotonic() - began, _reserve(recipe)),
         recipe.seed,
-        checkpoints=_Checkpoints(work / "checkpoint.safetensors"),
+        checkpoints=_Checkpoints(work / CHECKPOINT),
         listener=heard,
         precision=precision,
     )

@@ -116,6 +116,29 @@ def test_without_resume_a_single_file_begins_anew(tmp_path: Path) -> None:
     assert np.array_equal(read(tmp_path / "v.npy"), vectors_of(TEXTS[:30]))
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("resume", [False, True])
+def test_refused_before_the_first_shard_it_leaves_nothing(tmp_path: Path, form: str, resume: bool) -> None:
+    def refuse(table: pa.Table, column: str) -> list[str]:
+        raise BadInput("Text 7 is none.")
+
+    with pytest.raises(BadInput, match="Text 7"):
+        run(tmp_path / form, read=refuse, resume=resume)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_killed_before_its_first_shard_is_a_new_one_whatever_it_was_begun_with(
+    tmp_path: Path, resume: bool
+) -> None:
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "shard-00000.parquet.partial").write_bytes(b"half")
+    held = {"origin": {"model": "other"}, "rows": 0, "finished": False, "shards": []}
+    (tmp_path / "v" / "manifest.json").write_text(json.dumps(held))
+    assert run(tmp_path / "v", resume=resume).new == len(TEXTS)
+    assert np.array_equal(read(tmp_path / "v"), vectors_of(TEXTS))
+
+
 def test_places_that_will_not_do(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"a folder, a \.npy or a \.parquet file, not to '\.csv'"):
         run(tmp_path / "v.csv")

@@ -24,6 +24,8 @@ from raw2vec.rows import Rows, Typed, text_column
 from raw2vec.seeding import key
 from raw2vec.train.base import Listener, Phase
 
+PREPARED = "prepared.json"  # in a run's folder: all that `prepare` did is there
+CHECKPOINT = "checkpoint.safetensors"  # in a run's folder: training has begun
 SHOWN = 1000  # held-out rows kept as they are, for the report at the end
 
 
@@ -40,7 +42,7 @@ class Data:
 
 def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: Listener) -> Data:
     """Learns statistics and labels and writes the corpus, or takes those of the run that is resumed."""
-    note = work / "prepared.json"
+    note = work / PREPARED
     origin = {"recipe": json.loads(recipe.json_text()), "data": rows.fingerprint()}
     if resume and note.exists():
         held = json.loads(note.read_text())
@@ -50,7 +52,7 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
         labels = Labels(**held["labels"]) if held["labels"] else None
         return Data(raw, Corpus.open(work / "corpus"), labels, _held(work, held["held"], raw), held["truncated"])
     work.mkdir(parents=True, exist_ok=True)
-    for kept in (note, work / "checkpoint.safetensors"):  # of a run before: no longer true from here on
+    for kept in (note, work / CHECKPOINT):  # of a run before: no longer true from here on
         kept.unlink(missing_ok=True)
     raw = build_raw(recipe)
     if rows.written and recipe.kind == "table":

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,8 @@ def embed(
 
     A row without text gets the empty text's vector and is counted. A shard counts once the manifest names it; the
     manifest belongs to one model (`fingerprint`) and one input, and another's is refused. A single file is put together
-    from the shards at the end and then takes its name in one step.
+    from the shards at the end and then takes its name in one step. A run that ends before its first shard leaves
+    nothing.
     """
     single = out.suffix in (".npy", ".parquet")
     if out.suffix and not single:
@@ -56,14 +56,14 @@ def embed(
     with _writing(out):
         manifest = _Manifest.open(folder, origin, resume)
         done = manifest.rows
-        for start, items, block in blocks(rows, column, read, done):
-            vectors, cut = encode(items)
-            counts = {"truncated": int((cut > 0).sum()), "empty": empty(items)}
-            manifest.add(start, vectors, counts, None if out.suffix == ".npy" else block)
-            progress(len(items))
-        if not manifest.rows:
-            manifest.discard()
-            raise BadInput(f"{rows.name} has no rows to embed.")
+        with manifest.begun():
+            for start, items, block in blocks(rows, column, read, done):
+                vectors, cut = encode(items)
+                counts = {"truncated": int((cut > 0).sum()), "empty": empty(items)}
+                manifest.add(start, vectors, counts, None if out.suffix == ".npy" else block)
+                progress(len(items))
+            if not manifest.rows:
+                raise BadInput(f"{rows.name} has no rows to embed.")
         if single and not (manifest.finished and out.exists()):
             manifest.gather(out)
         manifest.finish()
@@ -94,13 +94,14 @@ class _Manifest:
         if path.exists() and resume:
             began, shards, finished = _read(path)
             other = [name for name in origin if began.get(name) != origin[name]]
-            if other:
+            if other and shards:
                 raise BadInput(f"{folder} was begun with another {' and '.join(other)}; give another --out.")
-            return cls(folder, origin, shards, finished)
+            if shards:
+                return cls(folder, origin, shards, finished)
         if folder.exists() and {file.name for file in folder.iterdir()} - {"manifest.json.partial"}:
             if not path.exists():
                 raise BadInput(f"{folder} holds other files; give a new or empty --out.")
-            if not folder.name.endswith(".partial"):
+            if not folder.name.endswith(".partial") and _read(path)[1]:
                 raise BadInput(f"{folder} holds vectors already; add --resume to go on, or give another --out.")
         folder.mkdir(parents=True, exist_ok=True)
         manifest = cls(folder, origin, [])
@@ -129,6 +130,16 @@ class _Manifest:
         self.shards.append({"name": name, "start": start, "rows": len(vectors), **counts})
         self._write()
 
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Work that adds shards: where it ends before the first, nothing is left to go on with, or to be in the way."""
+        try:
+            yield
+        except BaseException:
+            if not self.shards:
+                self.discard()
+            raise
+
     def finish(self) -> None:
         self.finished = True
         self._write()
@@ -136,11 +147,13 @@ class _Manifest:
     def discard(self) -> None:
         """Removes the folder, the manifest last: what a kill leaves of it still says what it is."""
         self._sweep()
-        shutil.rmtree(self.folder)
+        (self.folder / "manifest.json").unlink()
+        with suppress(OSError):  # it holds something that was never ours
+            self.folder.rmdir()
 
     def _sweep(self) -> None:
         for path in self.folder.iterdir():
-            if path.name != "manifest.json":
+            if path.name.startswith("shard-") or path.name == "manifest.json.partial":
                 path.unlink()
 
     def gather(self, out: Path) -> None:
