@@ -1,7 +1,8 @@
 """What goes wrong, in sentences: every error says what, where and what to do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from typing import Any
 
 
 class Raw2VecError(Exception):
@@ -33,6 +34,21 @@ class NonFinite(Raw2VecError, ArithmeticError):
 
 class TruncationWarning(UserWarning):
     """Some texts were longer than the model takes and were cut."""
+
+
+class Numbered:
+    """Items with the numbers that an error is to name them by, as rows have them when some are left out."""
+
+    def __init__(self, pairs: Iterable[tuple[int, Any]]):
+        self.pairs = pairs
+
+    def __iter__(self) -> Iterator[Any]:
+        return (item for _, item in self.pairs)
+
+
+def numbered(items: Iterable[Any]) -> Iterable[tuple[int, Any]]:
+    """Every item after its number: its own where it is Numbered, else its place."""
+    return items.pairs if isinstance(items, Numbered) else enumerate(items)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from raw2vec.errors import BadInput
+from raw2vec.errors import BadInput, numbered
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # Between the words of an identifier: getHTTPResponse2 → get HTTP Response 2; underscores go.
@@ -45,7 +45,7 @@ class _Learnable:
         self.texts, self.some = texts, False
 
     def __iter__(self) -> Iterator[str]:
-        for number, text in enumerate(self.texts):
+        for number, text in numbered(self.texts):
             check_text(number, text)
             self.some = self.some or bool(text.strip())
             yield _RUN.sub(r"\g<0> ", text) if len(text) > 100 else text

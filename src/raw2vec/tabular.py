@@ -54,13 +54,13 @@ class Numbers:
             return pa.timestamp("us", self.zone)
         return pa.date32() if self.kind == "date" else pa.float64()
 
-    def encode(self, values: Sequence[Any]) -> Standard:
+    def encode(self, values: Sequence[Any], rows: Sequence[int]) -> Standard:
         """(n,) float32, NaN for what is missing. BadInput, with its row, for what is no finite number."""
-        numbers = _numbers(_array(self.name, values, _TAKEN[self.kind], 0))
+        numbers = _numbers(_array(self.name, values, _TAKEN[self.kind], rows))
         # Too far out for float32, a number is infinite: said below.
         with np.errstate(over="ignore"):
             standard = ((numbers - self.mean) / self.deviation).astype(np.float32)
-        _check_finite(self.name, standard, values, 0)
+        _check_finite(self.name, standard, values, rows)
         return standard
 
     def restore(self, standard: Standard) -> list[Any]:
@@ -90,14 +90,14 @@ class Categories:
         """The column's type in Arrow."""
         return pa.bool_() if self.kind == "boolean" else pa.string()
 
-    def encode(self, values: Sequence[Any]) -> Standard:
+    def encode(self, values: Sequence[Any], rows: Sequence[int]) -> Standard:
         """Codes (n,) as float32, 0 for a value that is not known, NaN for what is missing.
 
         Numbers among texts are written out, as readers of files do. BadInput, with its row, for one of another kind.
         """
         if self.kind == "text":
             values = [_written(value) for value in values]
-        array = _array(self.name, values, _TAKEN[self.kind], 0)
+        array = _array(self.name, values, _TAKEN[self.kind], rows)
         missing = array.is_null().to_numpy(zero_copy_only=False)
         if missing.all():
             return np.full(len(values), np.nan, np.float32)
@@ -123,9 +123,9 @@ class Tally:
     squares: float = 0.0
     values: Counter[Any] = field(default_factory=Counter)
 
-    def add(self, values: Sequence[Any], start: int) -> None:
-        """More values, those of rows from `start`. BadInput, with its row, for one of another kind or infinite."""
-        array = _array(self.name, values, None if self.kind is None else _TAKEN[self.kind], start)
+    def add(self, values: Sequence[Any], rows: Sequence[int]) -> None:
+        """More values, those of these rows. BadInput, with its row, for one of another kind or infinite."""
+        array = _array(self.name, values, None if self.kind is None else _TAKEN[self.kind], rows)
         kind = _kind(array.type)
         if kind is None:
             return
@@ -135,7 +135,7 @@ class Tally:
             return
         self.zone = self.zone or getattr(array.type, "tz", None)
         numbers = _numbers(array)
-        _check_finite(self.name, numbers, values, start)
+        _check_finite(self.name, numbers, values, rows)
         self._merge(numbers[~np.isnan(numbers)])
 
     def learned(self, most: int, least: int) -> Numbers | Categories:
@@ -166,7 +166,7 @@ class Tally:
         self.count = total
 
 
-def _array(name: str, values: Sequence[Any], taken: Sequence[Kind] | None, start: int) -> pa.Array:
+def _array(name: str, values: Sequence[Any], taken: Sequence[Kind] | None, rows: Sequence[int]) -> pa.Array:
     """Values as Arrow has them, null for None and NaN, all of a kind that is taken; None takes any one."""
     array = _read(values)
     # Among times a date is its midnight: Arrow refuses it, or drops the time of day where a date comes first.
@@ -174,14 +174,14 @@ def _array(name: str, values: Sequence[Any], taken: Sequence[Kind] | None, start
     if doubtful and any(isinstance(value, datetime) for value in values):
         array = _read([_timed(value) for value in values])
     if array is None:
-        _refuse(name, values, taken, start)
+        _refuse(name, values, taken, rows)
     if _is_empty(array):
         return pa.nulls(len(array))
     kind = _kind(array.type)
     # Arrow takes a number among dates for days, and among times for microseconds.
     mixed = kind in ("date", "timestamp") and any(_is_number(value) for value in values)
     if mixed or kind is None or (taken is not None and kind not in taken):
-        _refuse(name, values, taken, start)
+        _refuse(name, values, taken, rows)
     return array
 
 
@@ -213,9 +213,9 @@ def _timed(value: Any) -> Any:
     return datetime(value.year, value.month, value.day) if type(value) is date else value
 
 
-def _refuse(name: str, values: Sequence[Any], taken: Sequence[Kind] | None, start: int) -> NoReturn:
+def _refuse(name: str, values: Sequence[Any], taken: Sequence[Kind] | None, rows: Sequence[int]) -> NoReturn:
     """Which value it is that cannot stand here, found one by one: only a mistake is that slow."""
-    for row, value in enumerate(values, start):
+    for row, value in zip(rows, values, strict=True):
         array = _read([value])
         if array is not None and _is_empty(array):
             continue
@@ -247,11 +247,11 @@ def _numbers(array: pa.Array) -> NDArray[np.float64]:
     return np.asarray(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
 
 
-def _check_finite(name: str, numbers: NDArray[Any], values: Sequence[Any], start: int) -> None:
+def _check_finite(name: str, numbers: NDArray[Any], values: Sequence[Any], rows: Sequence[int]) -> None:
     if np.isinf(numbers).any():
         place = int(np.isinf(numbers).argmax())
         raise BadInput(
-            f"Row {start + place}, column '{name}' holds {_said(values[place])}, which is infinite or too far from "
+            f"Row {rows[place]}, column '{name}' holds {_said(values[place])}, which is infinite or too far from "
             f"what the column holds: correct it, or write None for what is missing"
         )
 

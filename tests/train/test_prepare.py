@@ -1,6 +1,7 @@
 """Preparing: the corpus and its vocabulary, kept for a run that resumes, refused to a run of something else."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from raw2vec.build import resolve
 from raw2vec.errors import BadInput
+from raw2vec.presets import recipe as preset
 from raw2vec.recipe import Recipe
 from raw2vec.rows import open_rows
 from raw2vec.train.prepare import Data, prepare
@@ -134,6 +136,34 @@ def test_a_run_begun_anew_forgets_the_old_one_at_once(tmp_path: Path, monkeypatc
             prepared(tmp_path)
     again = prepared(tmp_path, resume=True)
     assert np.array_equal(again.corpus.values, whole.corpus.values)
+
+
+def arrays_with(row: int, kind: str, bad: object) -> list[object]:
+    """1,500 items of a kind, one of them bad: more than are read at once."""
+    draw = np.random.default_rng(0)
+    if kind == "table":
+        return [{"size": bad if number == row else float(draw.normal())} for number in range(1500)]
+    dtype = np.uint8 if kind == "image" else np.float32
+    found = [draw.integers(0, 9, (4, 4)).astype(dtype) for _ in range(1500)]
+    return [*found[:row], bad, *found[row + 1 :]]
+
+
+@pytest.mark.parametrize("row", [3, 4, 5, 1200, 1201, 1202])
+@pytest.mark.parametrize(
+    ("kind", "bad", "said"),
+    [
+        ("table", float("inf"), "Row {}, column 'size' holds inf"),
+        ("image", np.zeros((0, 4), np.uint8), "Picture {} is empty"),
+        ("series", np.zeros((0, 4), np.float32), "Series {} is empty"),
+        ("series", np.zeros((4, 3), np.float32), "Series {} has 3 channels"),
+    ],
+)
+def test_a_bad_item_is_named_by_its_own_row(tmp_path: Path, row: int, kind: str, bad: object, said: str) -> None:
+    """Whether it is held out or not, and in whichever batch of rows."""
+    columns = {"input": "*" if kind == "table" else kind}
+    made = preset(kind, columns, objective="reconstruction", steps=1).changed({"training.hold_out": 0.5})
+    with pytest.raises(BadInput, match=re.escape(said.format(row))):
+        prepared(tmp_path, data=arrays_with(row, kind, bad), made=made)
 
 
 def test_no_text_at_all_is_said_with_the_columns(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from raw2vec.errors import BadFolder, BadInput, nearest
+from raw2vec.errors import BadFolder, BadInput, nearest, numbered
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows
 from raw2vec.rows import item_column
@@ -101,7 +101,7 @@ class Audio(Raw):
         """Each band's mean and deviation, and whether all sounds are of one length."""
         lengths: list[int] = []
         count, total, squares = (np.zeros(self.mels) for _ in range(3))
-        for number, item in enumerate(items):
+        for number, item in numbered(items):
             frames = self._frames(_sound(item, number, self.rate, self.max_seconds)).numpy().astype(np.float64)
             lengths.append(len(frames))
             if self.features == "log-mel":
@@ -117,11 +117,11 @@ class Audio(Raw):
         bands, usual = self.mels if self.features == "log-mel" else 0, int(np.median(lengths))
         self._known = _Learned(tuple(mean[:bands].tolist()), tuple(deviation[:bands].tolist()), length, usual)
 
-    def windows(self, items: Sequence[Any]) -> Windows:
+    def windows(self, items: Iterable[Any]) -> Windows:
         """Every sound as one window, cut after max_seconds. BadInput, by its number, for one that cannot be read."""
-        sounds = (_sound(item, number, self.rate, self.max_seconds) for number, item in enumerate(items))
         known, grids, whole = self._learned(), [], []
-        for number, sound in enumerate(sounds):
+        for number, item in numbered(items):
+            sound = _sound(item, number, self.rate, self.max_seconds)
             frames = self._frames(sound)
             if known.length not in (None, len(frames)):
                 raise BadInput(
@@ -158,11 +158,11 @@ class Audio(Raw):
             single = isinstance(inputs, str | os.PathLike | bytes | Mapping) or _with_rate(inputs)
         return ([inputs], True) if single else (list(inputs), False)
 
-    def freeze(self, item: Any) -> Tensor:
+    def freeze(self, item: Any, number: int | None = None) -> Tensor:
         """The file's bytes, uint8, or an array's samples at `rate`, float32."""
-        if (content := _file(item, None)) is not None:
+        if (content := _file(item, number)) is not None:
             return torch.frombuffer(bytearray(content), dtype=torch.uint8)
-        return torch.tensor(_sound(item, None, self.rate, math.inf).samples)
+        return torch.tensor(_sound(item, number, self.rate, math.inf).samples)
 
     def thaw(self, tensor: Tensor) -> Any:
         return tensor.numpy().tobytes() if tensor.dtype == torch.uint8 else tensor.numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, final
@@ -55,6 +55,7 @@ class Raw(ABC):
 
     `settings` are the constructor's. What `learn` finds (a vocabulary, sizes, means) is written by `save` to files of
     the model folder and brought back by `load`. A missing number is NaN all the way; an infinite one is BadInput.
+    An item's number in an error is its place, or its own where items are `errors.Numbered`.
     """
 
     settings: dict[str, Any]
@@ -71,7 +72,7 @@ class Raw(ABC):
         """Statistics of items that stream by. BadInput, by its number, for one that is not of this kind."""
 
     @abstractmethod
-    def windows(self, items: Sequence[Any]) -> Windows:
+    def windows(self, items: Iterable[Any]) -> Windows:
         """Every item as one window or more, in order. BadInput, by its number, for one that is not of this kind."""
 
     @abstractmethod
@@ -92,8 +93,8 @@ class Raw(ABC):
         """What `encode` was handed as a list of items, and whether it was a single one."""
 
     @abstractmethod
-    def freeze(self, item: Any) -> Tensor:
-        """An item as one tensor, for a safetensors file; `thaw` gives it back."""
+    def freeze(self, item: Any, number: int | None = None) -> Tensor:
+        """An item as one tensor, for a safetensors file; `thaw` gives it back. BadInput, by its number if told."""
 
     @abstractmethod
     def thaw(self, tensor: Tensor) -> Any:

@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from raw2vec.errors import BadFolder, BadInput, nearest
+from raw2vec.errors import BadFolder, BadInput, nearest, numbered
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows
 from raw2vec.rows import item_column
@@ -72,7 +72,7 @@ class Image(Raw):
         """Whether there is colour, and whether all pictures are of one size. BadInput where there is no picture."""
         shapes: list[tuple[int, int]] = []
         coloured = with_channel = False
-        for number, item in enumerate(items):
+        for number, item in numbered(items):
             pixels = _decoded(item, number)
             coloured |= pixels.shape[2] == 3
             with_channel |= isinstance(item, np.ndarray) and item.ndim == 3 and item.shape[2] == 1
@@ -84,10 +84,10 @@ class Image(Raw):
         height, width = np.median(shapes, axis=0).astype(int).tolist()
         self._known = _Learned(channels, shape, 3 if channels == 3 or with_channel else 2, shape or (height, width))
 
-    def windows(self, items: Sequence[Any]) -> Windows:
+    def windows(self, items: Iterable[Any]) -> Windows:
         """Every picture as one window, nothing ever cut. BadInput, by its number, for one that cannot be read."""
         known = self._learned()
-        pictures = [self._fitted(item, number) for number, item in enumerate(items)]
+        pictures = [self._fitted(item, number) for number, item in numbered(items)]
         shapes = torch.tensor([picture.shape[:2] for picture in pictures], dtype=torch.long).reshape(-1, 2)
         flat = [picture.reshape(-1, known.channels) for picture in pictures]
         values = np.concatenate(flat) if flat else np.empty((0, known.channels), np.uint8)
@@ -116,12 +116,12 @@ class Image(Raw):
             single = isinstance(inputs, str | os.PathLike | bytes | Mapping | Pillow.Image)
         return ([inputs], True) if single else (list(inputs), False)
 
-    def freeze(self, item: Any) -> Tensor:
+    def freeze(self, item: Any, number: int | None = None) -> Tensor:
         """Pixels (H, W) or (H, W, C) of arrays and PIL images, else the file's bytes (n,)."""
-        content = _encoded(item, 0) if not isinstance(item, np.ndarray | Pillow.Image) else None
+        content = _encoded(item, number or 0) if not isinstance(item, np.ndarray | Pillow.Image) else None
         if content is not None:
             return torch.frombuffer(bytearray(content), dtype=torch.uint8)
-        return torch.tensor(_decoded(item, 0) if isinstance(item, Pillow.Image) else item)
+        return torch.tensor(_decoded(item, number or 0) if isinstance(item, Pillow.Image) else item)
 
     def thaw(self, tensor: Tensor) -> Any:
         return tensor.numpy() if tensor.ndim > 1 else tensor.numpy().tobytes()

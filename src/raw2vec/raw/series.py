@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raw2vec.errors import BadFolder, BadInput, nearest
+from raw2vec.errors import BadFolder, BadInput, nearest, numbered
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows
 from raw2vec.rows import item_column
@@ -71,7 +71,7 @@ class Series(Raw):
         moments: _Moments | None = None
         lengths: list[int] = []
         axes = 1
-        for number, item in enumerate(items):
+        for number, item in numbered(items):
             array = _array(item, number)
             steps = self._steps(array, number, None if moments is None else len(moments.mean))
             moments = moments or _Moments(steps.shape[1])
@@ -84,11 +84,14 @@ class Series(Raw):
         mean, deviation = tuple(moments.mean.tolist()), tuple(moments.deviation.tolist())
         self._known = _Learned(mean, deviation, length, axes, int(np.median(lengths)))
 
-    def windows(self, items: Sequence[Any]) -> Windows:
+    def windows(self, items: Iterable[Any]) -> Windows:
         """Every series as one window, nothing ever cut. BadInput, by its number, for what cannot be read."""
         channels = len(self._learned().mean)
-        parts = [self._scaled(self._steps(_array(item, number), number, channels)) for number, item in enumerate(items)]
-        self._check_lengths([len(part) for part in parts])
+        parts = []
+        for number, item in numbered(items):
+            steps = self._steps(_array(item, number), number, channels)
+            self._check_length(number, len(steps))
+            parts.append(self._scaled(steps))
         values = np.concatenate([np.empty((0, channels)), *parts]).astype(np.float32)
         lengths = torch.tensor([len(part) for part in parts], dtype=torch.long)
         ragged = Ragged(torch.from_numpy(values), lengths[:, None])
@@ -114,8 +117,8 @@ class Series(Raw):
         axes = 2 if self._known is None else self._known.axes
         return ([inputs], True) if 0 < _axes(inputs) <= axes else (list(inputs), False)
 
-    def freeze(self, item: Any) -> Tensor:
-        return torch.tensor(_array(item, None), dtype=torch.float32)
+    def freeze(self, item: Any, number: int | None = None) -> Tensor:
+        return torch.tensor(_array(item, number), dtype=torch.float32)
 
     def thaw(self, tensor: Tensor) -> Any:
         return tensor.numpy()
@@ -154,12 +157,11 @@ class Series(Raw):
             raise BadInput(f"Series {number} has {steps.shape[1]} channels, and those before it have {channels}.{hint}")
         return steps
 
-    def _check_lengths(self, lengths: Sequence[int]) -> None:
+    def _check_length(self, number: int, steps: int) -> None:
         length = self._learned().length
-        odd = next((number for number, own in enumerate(lengths) if length not in (None, own)), None)
-        if odd is not None:
+        if length not in (None, steps):
             raise BadInput(
-                f"Series {odd} has {lengths[odd]} steps, and all that were learned from have {length}: cut or fill it "
+                f"Series {number} has {steps} steps, and all that were learned from have {length}: cut or fill it "
                 "up, or fit with series of several lengths."
             )
 

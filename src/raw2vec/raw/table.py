@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from raw2vec.errors import BadFolder, BadInput, nearest
+from raw2vec.errors import BadFolder, BadInput, nearest, numbered
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows
 from raw2vec.rows import read_cells
@@ -68,29 +68,29 @@ class Table(Raw):
         for a column that not all rows have; and where there is nothing to learn from.
         """
         tallies: dict[str, Tally] = {}
-        stream, start = iter(items), 0
+        stream = iter(numbered(items))
         while block := list(islice(stream, _BLOCK)):
-            rows = [_row(number, item) for number, item in enumerate(block, start)]
+            rows, numbers = [_row(number, item) for number, item in block], [number for number, _ in block]
             tallies = tallies or {name: Tally(name) for name in rows[0] if name not in self.settings["leave_out"]}
-            self._check_none_is_late(rows, tallies, start)
-            for name, values in _values(rows, list(tallies), start).items():
-                tallies[name].add(values, start)
-            start += len(rows)
+            self._check_none_is_late(rows, tallies, numbers)
+            for name, values in _values(rows, list(tallies), numbers).items():
+                tallies[name].add(values, numbers)
         if not tallies:
             raise BadInput("There are no rows with a column to learn from")
         self._columns = [tally.learned(self.settings["most"], self.settings["least"]) for tally in tallies.values()]
 
-    def windows(self, items: Sequence[Any]) -> Windows:
+    def windows(self, items: Iterable[Any]) -> Windows:
         """Every row as one window, nothing ever cut.
 
         Raises BadInput, with its row and column, for a column that a row has not, a value of another kind than learned,
         and a number that is infinite or too far out for float32.
         """
-        columns, count = self._learned(), len(items)
-        rows = [_row(number, item) for number, item in enumerate(items)]
+        columns, pairs = self._learned(), list(numbered(items))
+        count, numbers = len(pairs), [number for number, _ in pairs]
+        given = _values([_row(number, item) for number, item in pairs], self.columns, numbers)
         values = np.empty((count, len(columns)), np.float32)
-        for place, (column, given) in enumerate(zip(columns, _values(rows, self.columns, 0).values(), strict=True)):
-            values[:, place] = column.encode(given)
+        for place, column in enumerate(columns):
+            values[:, place] = column.encode(given[column.name], numbers)
         elements = torch.full((count,), len(columns), dtype=torch.long)
         ragged = Ragged(torch.from_numpy(values).view(-1, 1), elements[:, None])
         return Windows(ragged, torch.arange(count), elements, torch.zeros_like(elements))
@@ -124,9 +124,9 @@ class Table(Raw):
         single = isinstance(inputs, Mapping | tuple) or (isinstance(inputs, np.ndarray) and inputs.ndim == 1)
         return ([inputs], True) if single else (list(inputs), False)
 
-    def freeze(self, item: Any) -> Tensor:
+    def freeze(self, item: Any, number: int | None = None) -> Tensor:
         """The row as JSON, in which a date or time is told by its kind: bytes (n,)."""
-        content = json.dumps(dict(_row(0, item)), default=_frozen).encode()
+        content = json.dumps(dict(_row(number or 0, item)), default=_frozen).encode()
         return torch.frombuffer(bytearray(content), dtype=torch.uint8)
 
     def thaw(self, tensor: Tensor) -> dict[str, Any]:
@@ -157,10 +157,10 @@ class Table(Raw):
             raise BadInput("This Table has learned no columns yet: call learn(rows) or load(folder, settings) first")
         return self._columns
 
-    def _check_none_is_late(self, rows: Sequence[Row], names: Iterable[str], start: int) -> None:
+    def _check_none_is_late(self, rows: Sequence[Row], names: Iterable[str], numbers: Sequence[int]) -> None:
         """A column that the first row has not would be lost without a word."""
         known = {*names, *self.settings["leave_out"]}
-        for number, row in enumerate(rows, start):
+        for number, row in zip(numbers, rows, strict=True):
             if not row.keys() <= known:
                 late = next(name for name in row if name not in known)
                 raise BadInput(
@@ -185,12 +185,12 @@ def _numbered(columns: int) -> tuple[str, ...]:
     return tuple(map(str, range(columns)))
 
 
-def _values(rows: Sequence[Row], names: Sequence[str], start: int) -> dict[str, list[Any]]:
+def _values(rows: Sequence[Row], names: Sequence[str], numbers: Sequence[int]) -> dict[str, list[Any]]:
     """The rows' values, column by column."""
     try:
         return {name: [row[name] for row in rows] for name in names}
     except KeyError:
-        number, row = next(pair for pair in enumerate(rows, start) if not pair[1].keys() >= set(names))
+        number, row = next(pair for pair in zip(numbers, rows, strict=True) if not pair[1].keys() >= set(names))
         name = next(name for name in names if name not in row)
         has = ", ".join(f"'{each}'" for each in row)
         raise BadInput(f"Row {number} has no column '{name}' (it has: {has or 'none'}).{nearest(name, row)}") from None

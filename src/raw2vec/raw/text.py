@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from raw2vec.errors import BadFolder, BadInput, nearest
+from raw2vec.errors import BadFolder, BadInput, nearest, numbered
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows
 from raw2vec.rows import text_column
@@ -79,7 +79,7 @@ class Text(Raw):
         """
         self._adopt(learned(texts, self.settings))
 
-    def windows(self, texts: Sequence[str | None]) -> Windows:
+    def windows(self, texts: Iterable[str | None]) -> Windows:
         """Every text as one window, or several when long texts are chunked: N in, N out, in order.
 
         Raises BadInput, by its number, for a text that is None or no string, and for one too long when long="error".
@@ -89,13 +89,13 @@ class Text(Raw):
         room = self.max_tokens - len(edges[0]) - len(edges[1])
         pieces: list[Sequence[int]] = []
         owners, tokens, kept = [], [], []
-        for number, ids in enumerate(self._ids(texts)):
+        for place, (number, ids) in enumerate(self._ids(texts)):
             tokens.append(len(ids))
             spans = [(0, len(ids))] if len(ids) <= room else self._spans(ids, room, number)
             kept.append(spans[-1][1])
             for start, stop in spans:
                 pieces.append([*edges[0], *ids[start:stop], *edges[1]] or [self.unknown])
-                owners.append(number)
+                owners.append(place)
         lengths = torch.tensor([len(piece) for piece in pieces], dtype=torch.long)
         values = np.fromiter(chain.from_iterable(pieces), np.int64, int(lengths.sum()))
         full, used = torch.tensor(tokens, dtype=torch.long), torch.tensor(kept, dtype=torch.long)
@@ -114,7 +114,7 @@ class Text(Raw):
     def items(self, inputs: Any) -> tuple[list[Any], bool]:
         return ([inputs], True) if isinstance(inputs, str) else (list(inputs), False)
 
-    def freeze(self, item: str) -> Tensor:
+    def freeze(self, item: str, number: int | None = None) -> Tensor:
         return torch.tensor(list(item.encode()), dtype=torch.uint8)
 
     def thaw(self, tensor: Tensor) -> str:
@@ -186,14 +186,14 @@ class Text(Raw):
             raise BadInput("This Text has no vocabulary yet: call learn(texts) or load(folder, settings) first")
         return self._tokenizer
 
-    def _ids(self, texts: Sequence[str | None]) -> Iterator[list[int]]:
-        tokenizer = self._learned()
-        for start in range(0, len(texts), _BLOCK):
-            block = list(texts[start : start + _BLOCK])
-            for number, text in enumerate(block, start):
+    def _ids(self, texts: Iterable[str | None]) -> Iterator[tuple[int, list[int]]]:
+        tokenizer, stream = self._learned(), iter(numbered(texts))
+        while block := list(islice(stream, _BLOCK)):
+            for number, text in block:
                 check_text(number, text)
-            for encoding in tokenizer.encode_batch_fast(block, add_special_tokens=False):
-                yield encoding.ids
+            found = tokenizer.encode_batch_fast([text for _, text in block], add_special_tokens=False)
+            for (number, _), encoding in zip(block, found, strict=True):
+                yield number, encoding.ids
 
     def _spans(self, ids: list[int], room: int, number: int) -> list[tuple[int, int]]:
         """Which parts of a text too long for one window become windows."""

@@ -6,16 +6,17 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from raw2vec.build import build_raw
 from raw2vec.corpus import Corpus, Writer
-from raw2vec.errors import BadInput
+from raw2vec.errors import BadInput, Numbered
 from raw2vec.labels import Labels
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Raw, Text
@@ -58,7 +59,7 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     if rows.written and recipe.kind == "table":
         rows = Typed(rows, texts=[recipe.columns["label"]] if "label" in recipe.columns else [])
     listener(Phase("Learning the vocabulary" if isinstance(raw, Text) else "Learning the statistics"))
-    raw.learn(_training_items(rows, recipe, raw))
+    raw.learn(Numbered(_training_items(rows, recipe, raw)))
     labels = _labels(rows, recipe, raw)
     listener(Phase("Tokenizing" if isinstance(raw, Text) else "Reading"))
     data = _write_corpus(rows, recipe, raw, labels, work)
@@ -110,32 +111,44 @@ def _held(work: Path, note: dict[Role, Any], raw: Raw) -> dict[Role, list[Any]]:
     return found
 
 
-def _blocks(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[tuple[Any, dict[str, list[Any]], NDArray[np.bool_]]]:
-    """Record batches with their columns as items, and which rows are held out: whole groups of rows together."""
+class _Block(NamedTuple):
+    """A record batch, its columns as items, which of its rows are held out, and the rows' numbers."""
+
+    batch: pa.RecordBatch
+    items: dict[str, list[Any]]
+    held: NDArray[np.bool_]
+    numbers: range
+
+
+def _blocks(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[_Block]:
+    """All rows. Whole groups of them are held out together."""
     columns = columns_of(recipe)
     seed, share = recipe.seed, recipe.training.hold_out
+    start = 0
     for batch in rows.batches():
-        items = {name: raw.column(batch, name) for name in columns}
-        groups: list[Any] = [_group(item, raw) for item in items[columns[0]]]
+        items, numbers = {name: raw.column(batch, name) for name in columns}, range(start, start + len(batch))
+        start = numbers.stop
+        groups: list[Any] = [_group(item, number, raw) for number, item in zip(numbers, items[columns[0]], strict=True)]
         if rows.group is not None:
             groups = text_column(batch, rows.group)
         held = np.array([key(seed, "held out", group) < share * 2**63 for group in groups], np.bool_)
-        yield batch, items, held
+        yield _Block(batch, items, held, numbers)
 
 
-def _group(item: Any, raw: Raw) -> Any:
+def _group(item: Any, number: int, raw: Raw) -> Any:
     """What makes two rows the same: equal ones are held out together."""
-    return item if item is None or isinstance(item, str) else raw.freeze(item).numpy().tobytes()
+    return item if item is None or isinstance(item, str) else raw.freeze(item, number).numpy().tobytes()
 
 
-def _training_items(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[Any]:
+def _training_items(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[tuple[int, Any]]:
+    """Every item to learn from, after its row's number."""
     found = False
-    for _, items, held in _blocks(rows, recipe, raw):
-        for column in items.values():
-            for item, out in zip(column, held, strict=True):
+    for block in _blocks(rows, recipe, raw):
+        for column in block.items.values():
+            for number, item, out in zip(block.numbers, column, block.held, strict=True):
                 if _there(item) and not out:
                     found = True
-                    yield item
+                    yield number, item
     if not found:
         what = "text" if isinstance(raw, Text) else "item"
         raise BadInput(f"{rows.name} has no {what} to learn from in {' or '.join(map(repr, columns_of(recipe)))}.")
@@ -153,7 +166,7 @@ def _labels(rows: Rows, recipe: Recipe, raw: Raw) -> Labels | None:
     values = [value for batch in rows.batches() for value in batch.column(column).to_pylist()]
     labels = Labels.learn(values, column)
     if labels.task == "numbers":
-        held = np.concatenate([held for *_, held in _blocks(rows, recipe, raw)])
+        held = np.concatenate([block.held for block in _blocks(rows, recipe, raw)])
         labels = labels.scaled((value for value, out in zip(values, held, strict=True) if not out), column)
     return labels
 
@@ -162,10 +175,10 @@ def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, w
     writer = Writer(work / "corpus", columns_of(recipe), raw.form.vocabulary)
     shown: dict[Role, list[Any]] = {role: [] for role in recipe.columns}
     truncated = 0
-    for batch, items, held in _blocks(rows, recipe, raw):
+    for batch, items, held, numbers in _blocks(rows, recipe, raw):
         sides = []
         for column in items.values():
-            side, cut = _windows(raw, column)
+            side, cut = _windows(raw, column, numbers)
             truncated += cut
             sides.append(side)
         label = recipe.columns.get("label")
@@ -177,10 +190,10 @@ def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, w
     return Data(raw, writer.close(), labels, shown, truncated)
 
 
-def _windows(raw: Raw, column: Sequence[Any]) -> tuple[Ragged, int]:
+def _windows(raw: Raw, column: Sequence[Any], numbers: range) -> tuple[Ragged, int]:
     """The first window of each item, a grid of zeros where there is none; and how many items were cut."""
     present = np.array([_there(item) for item in column], np.bool_)
-    windows = raw.windows([item for item in column if _there(item)])
+    windows = raw.windows(Numbered([pair for pair in zip(numbers, column, strict=True) if _there(pair[1])]))
     first = np.unique(windows.owners.numpy(), return_index=True)[1]
     found = windows.ragged if len(first) == len(windows.owners) else windows.ragged.take(torch.from_numpy(first))
     shapes = torch.zeros(len(column), raw.form.dimensions, dtype=torch.long)
