@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -41,6 +42,32 @@ def test_a_budget_asked_for_takes_the_place_of_the_recipe_s() -> None:
     assert Raw2Vec(recipe=own, steps=2).fit(texts(20)).report["steps"] == 2
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "image"),
+        (b"\xff\xd8\xff\xe0", "image"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "image"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "audio"),
+        (b"fLaC\0", "audio"),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_files_in_a_column_are_known_by_how_they_begin(content: bytes, kind: str, wrapped: bool) -> None:
+    column = pa.array([None, *[{"bytes": content, "path": None} if wrapped else content] * 3])
+    rows = open_rows(pa.table({"file": column, "name": ["a", "b", "c", "d"]}))
+    asked = Raw2Vec("reconstruction", size="tiny", steps=1).get_params()
+    for roles in ({"input": "file"}, {"label": "name"}):
+        made = chosen(rows, roles, asked)
+        assert (made.kind, made.columns["input"]) == (kind, "file")
+    assert chosen(rows, {"input": "name"}, asked).kind == "text"
+
+
+def test_bytes_that_are_texts_stay_texts() -> None:
+    rows = open_rows(pa.table({"file": pa.array([b"a text", b"another"]), "name": ["a", "b"]}))
+    assert chosen(rows, {"input": "file"}, Raw2Vec(steps=1).get_params()).kind == "text"
+
+
 def test_drawings_are_told_by_cross_entropy_and_photographs_by_squares(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     photographs = rng.integers(1, 255, (40, 6, 6), dtype=np.uint8)
@@ -56,6 +83,8 @@ def test_drawings_are_told_by_cross_entropy_and_photographs_by_squares(tmp_path:
         return part.name if part else ""
 
     assert likelihood(drawings, "reconstruction") == "bernoulli"
+    whole = chosen(open_rows(drawings), {}, Raw2Vec("reconstruction", kind="image", steps=1).get_params())
+    assert whole.stages[0].objectives[0].settings == {"bend": 0.5}
     assert likelihood(photographs, "reconstruction") == "gaussian"
     assert likelihood(drawings, "variational") == "gaussian", "greys have no probability of being ones"
     assert likelihood(str(tmp_path), "reconstruction") == "gaussian", "a bad picture is refused in its turn"

@@ -137,6 +137,9 @@ def test_predicting_classes_of_a_table_s_rows(tmp_path):
     assert table["prediction"].to_pylist() == table["class"].to_pylist() == list("ab") * 40
     kinds = [pa.float64(), pa.string(), pa.date32(), pa.string(), pa.string(), pa.float64()]
     assert table.schema.types == kinds
+    with open(data) as file:
+        found = CliRunner().invoke(app, ["predict", model, "-", "--json"], input=file.read())
+    assert [row["prediction"] for row in json.loads(found.stdout)["predictions"]] == list("ab") * 40
     call("predict", model, data, "--out", str(tmp_path / "out.csv"))
     assert (tmp_path / "out.csv").read_text().splitlines()[1].startswith('0.5,"000",2024-01-02,"a","a",')
 

@@ -192,6 +192,25 @@ def test_standard_input(
         assert rows.name == "standard input"
 
 
+@pytest.mark.parametrize(
+    ("text", "likely", "columns"),
+    [
+        ("size,day\n1,2\n", ["day", "size", "gone"], ["size", "day"]),
+        ('"size"\t"day"\n1\t2\n', ["day"], ["size", "day"]),
+        ("size;day\r\n1;2\r\n", ["day"], ["size", "day"]),
+        ("2,0\n1,2\n", ["0", "1"], ["0", "1"]),
+        ("Every day, size matters\nA day\n", ["day", "size"], ["text"]),
+        ("day\nnight\n", ["day"], ["text"]),
+        ('{"day": 1}\n', ["day"], ["day"]),
+    ],
+)
+def test_standard_input_that_begins_with_likely_names_is_a_table(
+    monkeypatch: pytest.MonkeyPatch, text: str, likely: list[str], columns: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert open_rows("-", likely=likely).columns == columns
+
+
 def test_where_tells_the_line(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text('id,text\n1,"two\nlines"\n\n2,b\n')
     rows = open_rows(tmp_path / "x.csv", ["text"])

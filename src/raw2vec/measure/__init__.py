@@ -15,7 +15,7 @@ from raw2vec.measure.decoding import DECODED, classification
 from raw2vec.objectives import Masked, MaskedPatches, Supervised
 from raw2vec.presets import roles
 from raw2vec.ragged import Ragged
-from raw2vec.raw import Raw
+from raw2vec.raw import Raw, Table
 from raw2vec.recipe import Role
 from raw2vec.rows import Rows, open_rows
 from raw2vec.seeding import Draws
@@ -76,9 +76,10 @@ def _whole(raw: Raw, items: list[Any]) -> list[Any]:
 
 def columns_of(parts: Model, data: Any, **asked: str | None) -> tuple[Rows, dict[Role, str]]:
     """The data's rows, and their columns by role: those asked for, else those of the model's recipe that are there."""
-    rows = open_rows(data, [name for name in asked.values() if name is not None])
+    known = parts.recipe.columns
+    likely = parts.raw.columns if isinstance(parts.raw, Table) else list(known.values())
+    rows = open_rows(data, [name for name in asked.values() if name is not None], likely)
     if not any(asked.values()):
-        known = parts.recipe.columns
         asked = {role: known.get(role) if known.get(role) in rows.columns else None for role in asked}  # type: ignore[call-overload]
     kind = "text" if len(asked) == 1 or len(rows.columns) == 1 else None
     kind = kind if parts.recipe.kind in ("text", "pairs") else parts.recipe.kind

@@ -11,7 +11,7 @@ from raw2vec.presets import arrays, texts
 from raw2vec.presets.base import DECODING, SIZES
 from raw2vec.raw import Image, are_drawings
 from raw2vec.recipe import Recipe, Role
-from raw2vec.rows import Rows, Typed, guess_text_column, text_columns
+from raw2vec.rows import Rows, Typed, content_kind, guess_text_column, one_value, text_columns
 from raw2vec.settings import known
 
 OBJECTIVES = ("contrastive", "masked", "supervised", "reconstruction", "variational")
@@ -57,15 +57,27 @@ def _drawn(rows: Rows, column: str) -> bool:
 def _kind(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, Any]) -> str | None:
     """What the data are, where nobody says: as their source knows, else texts, or a table where there are none.
 
-    Several columns that are to come back are a table, too.
+    Several columns that are to come back are a table, too, and files' bytes are what they begin as.
     """
     if options["kind"] or rows.kind:
         return str(options["kind"] or rows.kind)
+    if not asked.get("target") and (files := _files(rows, roles(rows, "image", asked)["input"])):
+        return files
     if asked.get("input") or asked.get("target"):
         return None
     several = options["objective"] in DECODING and len(rows.columns) > 1
     tabular = several or not text_columns(Typed(rows) if rows.written else rows)
     return "table" if tabular else None
+
+
+def _files(rows: Rows, column: str) -> str | None:
+    """'image' or 'audio' for a column of files' bytes, or of structures that hold them, by the first that is there."""
+    if column == WHOLE_ROW:
+        return None
+    values = next(rows.batches(64, [column])).column(0).drop_null()
+    first = values[0].as_py() if len(values) and not one_value(values.type) else None
+    content = first.get("bytes") if isinstance(first, Mapping) else first
+    return content_kind(content) if isinstance(content, bytes) else None
 
 
 def recipe(

@@ -19,7 +19,7 @@ from raw2vec.rows.cells import Typed, read_cells
 from raw2vec.rows.columnar import Arrow, Parquet
 from raw2vec.rows.columns import Guess, guess_text, guess_text_column, one_value, text_column, text_columns
 from raw2vec.rows.delimited import Delimited
-from raw2vec.rows.files import MEDIA, Files, media_kind
+from raw2vec.rows.files import MEDIA, Files, content_kind, media_kind
 from raw2vec.rows.items import item_column
 from raw2vec.rows.lines import JsonArray, JsonLines, TextLines
 from raw2vec.rows.memory import Memory
@@ -38,6 +38,7 @@ __all__ = [
     "PythonFunctions",
     "Rows",
     "Typed",
+    "content_kind",
     "guess_text",
     "guess_text_column",
     "item_column",
@@ -74,19 +75,20 @@ _READERS: dict[str | None, type[JsonLines | JsonArray | Parquet | Arrow | TextLi
 _SUFFIXES = f"{', '.join(_FORMATS)}, each but the last two with .gz as well, {', '.join(MEDIA)}"
 
 
-def open_rows(data: Any, wanted: Sequence[str] = ()) -> Rows:
+def open_rows(data: Any, wanted: Sequence[str] = (), likely: Sequence[str] = ()) -> Rows:
     """Rows from a path, '-' for standard input, or Python objects, with the columns `wanted` known to be there.
 
     A path is a file (csv, tsv, jsonl, json, parquet, arrow, feather or txt, perhaps .gz; npy or npz), a folder of such
     files of one format, a folder of pictures or sounds (see Files) or one of them, or a source tree of .py files (one
     row a function; see PythonFunctions). Python objects: see Memory.of, and with arrays or PIL images among them
     Objects.of; an array of three axes or more: Arrays.of.
+    likely: columns that need not be there; a first line of standard input that names one of them heads a table.
     Raises BadInput where there is nothing to read, no row, or not the columns, with the file, the line and the reason.
     """
     if isinstance(data, Rows):
         rows = data
     elif isinstance(data, str | Path):
-        rows = _standard_input(wanted) if str(data) == "-" else _path(Path(data), wanted)
+        rows = _standard_input(wanted, likely) if str(data) == "-" else _path(Path(data), wanted)
     else:
         rows = _objects(list(data) if isinstance(data, Iterator) else data)
     if next(iter(rows.batches(1)), None) is None:
@@ -165,13 +167,17 @@ class _Spooled(Joined):
         self._file = file
 
 
-def _standard_input(wanted: Sequence[str]) -> Rows:
+def _standard_input(wanted: Sequence[str], likely: Sequence[str]) -> Rows:
     """Standard input, its format told by its beginning."""
     file = tempfile.NamedTemporaryFile()  # noqa: SIM115 - lives as long as the rows
     copyfileobj(sys.stdin.buffer, file)
     file.flush()
     path, name = Path(file.name), "standard input"
-    return _Spooled(_file(path, _sniffed(_beginning(path, name), wanted), wanted, name), file)
+    beginning = _beginning(path, name)
+    form = _sniffed(beginning, wanted)
+    if form == "txt" and not wanted:
+        form, wanted = _headed(beginning, likely)
+    return _Spooled(_file(path, form, wanted, name), file)
 
 
 def _beginning(path: Path, name: str) -> bytes:
@@ -191,6 +197,16 @@ def _sniffed(text: bytes, wanted: Iterable[str]) -> str:
     if names and b"\t" in line:
         return "tsv"
     return "csv" if names and b"," in line and set(names) & {cell.strip(b'"') for cell in line.split(b",")} else "txt"
+
+
+def _headed(text: bytes, likely: Sequence[str]) -> tuple[str, list[str]]:
+    """The format of lines that may begin with some of the likely names, and which of those do."""
+    line = text.split(b"\n", 1)[0].rstrip(b"\r").decode(errors="replace")
+    for sign, form in (("\t", "tsv"), (",", "csv"), (";", "csv")):
+        cells = [cell.strip('"') for cell in line.split(sign)]
+        if len(cells) > 1 and (named := [name for name in likely if cells.count(name) == 1]):
+            return form, named
+    return "txt", []
 
 
 def _sentence_case(name: str) -> str:

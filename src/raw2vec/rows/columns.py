@@ -37,7 +37,10 @@ def text_column(batch: pa.RecordBatch | pa.Table, name: str) -> list[str | None]
     try:
         texts: list[str | None] = values.cast(pa.string()).to_pylist()
     except pa.ArrowInvalid:
-        raise BadInput(f"Column '{name}' holds bytes that are not UTF-8 text: decode or convert them first.") from None
+        raise BadInput(
+            f"Column '{name}' holds bytes that are not UTF-8 text: decode or convert them first, or fit with --kind "
+            "image or audio if they are files of such."
+        ) from None
     return texts
 
 

@@ -16,6 +16,11 @@ MEDIA = {
     **dict.fromkeys((".wav", ".flac", ".ogg", ".mp3"), "audio"),
 }
 """What each suffix of a file that is an item by itself holds."""
+_MARKS = {
+    **dict.fromkeys((b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*"), "image"),
+    **dict.fromkeys((b"fLaC", b"OggS", b"ID3"), "audio"),
+}
+"""How files begin that are items by themselves; those of RIFF say it a little later."""
 _SAMPLED = 64  # files whose beginnings a fingerprint looks at
 _BEGINNING = 1 << 16
 
@@ -23,6 +28,13 @@ _BEGINNING = 1 << 16
 def media_kind(path: Path) -> str | None:
     """'image' or 'audio' for a file whose suffix says so, else None."""
     return MEDIA.get(path.suffix.lower())
+
+
+def content_kind(content: bytes) -> str | None:
+    """'image' or 'audio' for a file whose first bytes say so, else None."""
+    if content[:4] == b"RIFF":
+        return {b"WEBP": "image", b"WAVE": "audio"}.get(content[8:12])
+    return next((kind for mark, kind in _MARKS.items() if content.startswith(mark)), None)
 
 
 class Files(Rows):
