@@ -21,7 +21,7 @@ import raw2vec
 from benchmarks.digits import Pictures, binary
 from benchmarks.machine import heading
 from raw2vec.cli.fit import changed
-from raw2vec.use.likelihood import elbo, marginal_log_likelihood
+from raw2vec.use.likelihood import bounds
 
 ELBO: dict[str, Any] = {
     "encoder": {"name": "dense", "width": 400, "layers": 0},
@@ -87,11 +87,10 @@ def judged(made: raw2vec.Raw2Vec, pictures: Pictures, samples: int, seed: int) -
     parts = made.parts_
     items, places = parts.raw.windows(list(pictures)).ragged, torch.arange(len(pictures))
     parts.model.eval()
-    bound = elbo(parts.model, items, places, 1, seed, chunk=1000)
-    likelihood = marginal_log_likelihood(parts.model, items, places, samples, seed, chunk=4000)
+    found = bounds(parts.model, items, places, samples, seed, chunk=4000)
     return {
-        "negative_elbo": round(-bound.mean().item(), 2),
-        "negative_log_likelihood": round(-likelihood.mean().item(), 2),
+        "negative_elbo": round(-found.elbo.mean().item(), 2),
+        "negative_log_likelihood": round(-found.log_likelihood.mean().item(), 2),
     }
 
 

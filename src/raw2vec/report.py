@@ -12,11 +12,15 @@ from raw2vec.evaluate import CLASSIFICATION, RETRIEVAL, Encode, Report, health
 from raw2vec.fitting import Fitted
 from raw2vec.folder import Model
 from raw2vec.interchange import refusal
+from raw2vec.latents import Gaussian
 from raw2vec.measure import masked_patches
 from raw2vec.measure.decoding import classification, reconstruction
+from raw2vec.models import Autoencoder
 from raw2vec.objectives import MaskedPatches
 from raw2vec.recipe import Role
 from raw2vec.use.detect import score_samples, threshold
+from raw2vec.use.generate import device_of
+from raw2vec.use.likelihood import unit_costs
 
 GOLDEN = 4  # inputs whose vectors a folder keeps
 FEWEST = 20  # held-out rows below which nothing is claimed
@@ -86,14 +90,14 @@ def cut_in_two(text: str) -> tuple[str, str] | None:
 def report(fitted: Fitted, found: Report | None, encode: Encode, data: str) -> dict[str, Any]:
     """report.json: held-out metrics and baselines, the space's health, and all that is needed to do it again."""
     items = [item for item in fitted.held.get("input", []) if _there(item)]
-    space = health(encode(items, "input")).as_dict() if len(items) > 1 else {}
+    space, ills = _space(fitted, encode, items)
     made: dict[str, Any] = {
         "kind": fitted.model.recipe.kind,
         "metrics": found.metrics if found else {},
         "baselines": found.baselines if found else {},
         "protocol": found.protocol if found else None,
         "intervals": found.intervals if found else {},
-        "notes": [*(found.notes if found else ["too little was held out to measure anything"]), *fitted.notes],
+        "notes": [*(found.notes if found else ["too little was held out to measure anything"]), *ills, *fitted.notes],
         "health": space,
         "history": fitted.history,
         "items": fitted.counts["rows"],
@@ -108,6 +112,22 @@ def report(fitted: Fitted, found: Report | None, encode: Encode, data: str) -> d
         "versions": {name: version(name) for name in ("raw2vec", "torch", "tokenizers", "numpy")},
     }
     return made
+
+
+def _space(fitted: Fitted, encode: Encode, items: list[Any]) -> tuple[dict[str, Any], list[str]]:
+    """The health of the held-out vectors, what each unit of a Gaussian code costs among it; sentences on collapse."""
+    if len(items) < 2:
+        return {}, []
+    model, raw = fitted.model.model, fitted.model.raw
+    costs = None
+    if isinstance(model, Autoencoder):
+        windows = raw.windows(items).ragged
+        if isinstance(model.latent, Gaussian) and len(windows) == len(items):
+            costs = unit_costs(model, windows.to(device_of(model))).cpu().numpy()
+    found = health(encode(items, "input"), kl=costs)
+    units = {"unit_kl": list(found.unit_kl)} if found.unit_kl else {}
+    watched = {name: value.item() for name, value in model.latent.watched().items()}
+    return {**found.as_dict(), **units, **watched}, found.collapse()
 
 
 def _threshold(parts: Model, items: list[Any]) -> float | None:

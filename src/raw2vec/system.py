@@ -272,10 +272,14 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         target: str | None = None,
         label: str | None = None,
         seed: int = 0,
+        samples: int | None = None,
     ) -> Report:
-        """The model beside its baselines by a named protocol; none: the one that the columns call for."""
+        """The model beside its baselines by a named protocol; none: the one that the columns call for.
+
+        samples: codes drawn an item by the protocol 'likelihood'; none: 100.
+        """
         rows, columns = columns_of(self._parts(), data, input=input, target=target, label=label)
-        return measure(self._parts(), self._encode, rows, columns, protocol, seed)
+        return measure(self._parts(), self._encode, rows, columns, protocol, seed, samples)
 
     def inspect(
         self, data: Any = None, *, input: str | None = None, target: str | None = None, label: str | None = None

@@ -24,6 +24,9 @@ def evaluate(
     target: Target = None,
     label: Label = None,
     seed: Seed = None,
+    samples: Annotated[
+        int | None, typer.Option("--samples", min=1, help="Codes drawn an item by the protocol likelihood (100).")
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -37,6 +40,6 @@ def evaluate(
     """
     there(model, data)
     loaded = heavy().load(model)
-    found = loaded.evaluate(data, protocol, input=input, target=target, label=label, seed=seed or 0)
+    found = loaded.evaluate(data, protocol, input=input, target=target, label=label, seed=seed or 0, samples=samples)
     report = found.as_dict()
     return Answer({**report, **pace(report["items"], report["seconds"])}, scores(report))

@@ -24,7 +24,6 @@ from raw2vec.use.show import Shown, write
 LATENT = 12
 STEPS = 800  # of 128 digits; more fit the training digits only
 SETTINGS = {"encoder.dropout": 0.1, "training.learning_rate": 2e-3}
-ACTIVE = 0.01  # nats that a number of the code costs on average, where it says anything
 SHEETS = ("reconstructions.png", "samples.png", "walk.png")
 
 Pictures = NDArray[np.uint8]
@@ -57,7 +56,6 @@ def digits(out: Path, minutes: float | None, seed: int, console: Console, listen
         console.print(Text(f"  raw2vec {line}", style="bold"))
     fitted = {name: model.report[name] for name in ("steps", "seconds", "items")}
     metrics = {name: value for report in found.values() for name, value in report.metrics.items()}
-    metrics["active_units"] = active_units(model, pictures[held])
     baselines: dict[str, dict[str, float]] = {}
     for report in found.values():
         for name, values in report.baselines.items():
@@ -84,13 +82,6 @@ def measured(
         "likelihood": likelihood(model.parts_, columns, seed),
         "classification": classification(model.parts_, lambda items, role: model.encode(items), columns, seed),
     }
-
-
-def active_units(model: Raw2Vec, pictures: Pictures) -> int:
-    """How many numbers of the code say anything: their divergence from the prior is ACTIVE nats or more on average."""
-    latent, windows = model.parts_.model.latent, model.parts_.raw.windows(list(pictures)).ragged
-    costs = latent.posterior(model.parts_.model.contextual(windows)).kl().mean(dim=0)
-    return int((costs >= ACTIVE).sum())
 
 
 def tell(found: dict[str, Report], model: Raw2Vec, console: Console) -> None:

@@ -46,7 +46,16 @@ class Health:
 
     def warnings(self) -> list[str]:
         """A sentence for everything that is not as it should be, the worst first; none for a healthy space."""
-        return [say(self) for ill, say in _SIGNS if ill(self)]
+        return self.collapse() + [say(self) for ill, say in _SIGNS if ill(self)]
+
+    def collapse(self) -> list[str]:
+        """The sentence for a Gaussian latent whose units mostly tell nothing; none for others."""
+        if self.active_units is None or self.active_units >= max(1, self.width / 4):
+            return []
+        return [
+            f"{self.active_units} of {self.width} units carry information: the posterior has collapsed onto the prior "
+            "in the others; lower beta or raise free_bits"
+        ]
 
 
 def health(
@@ -219,13 +228,6 @@ def _room(found: Health) -> int:
 
 
 _SIGNS: list[tuple[Callable[[Health], bool], Callable[[Health], str]]] = [
-    (
-        lambda h: h.active_units is not None and h.active_units < max(1, h.width / 4),
-        lambda h: (
-            f"{h.active_units} of {h.width} units carry information: the posterior has collapsed onto the prior in the "
-            "others; lower beta or raise free_bits"
-        ),
-    ),
     (
         lambda h: h.effective_rank == 0,
         lambda h: f"all {h.items} vectors are the same: the encoder takes no notice of its input",

@@ -11,7 +11,7 @@ from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
 from raw2vec.evaluate import MASKED_PATCHES, Encode, Guesses, Patches, Report, protocol
 from raw2vec.folder import Model
-from raw2vec.measure.decoding import DECODED, classification
+from raw2vec.measure.decoding import DECODED, SAMPLES, classification, likelihood
 from raw2vec.objectives import Masked, MaskedPatches, Supervised
 from raw2vec.presets import roles
 from raw2vec.ragged import Ragged
@@ -24,16 +24,29 @@ from raw2vec.use.inspect import Inspection, inspect
 
 
 def measure(
-    parts: Model, encode: Encode, rows: Rows, columns: Mapping[Role, str], name: str | None, seed: int = 0
+    parts: Model,
+    encode: Encode,
+    rows: Rows,
+    columns: Mapping[Role, str],
+    name: str | None,
+    seed: int = 0,
+    samples: int | None = None,
 ) -> Report:
-    """The report of the protocol `name`, or of the one that the columns call for."""
+    """The report of the protocol `name`, or of the one that the columns call for.
+
+    samples: codes drawn an item, of the protocol that draws any, the likelihood.
+    """
     chosen = protocol(name or _fitting(parts, columns))
+    if samples is not None and chosen.name != "likelihood":
+        raise BadInput(f"The protocol '{chosen.name}' draws no codes: samples are for --protocol likelihood.")
     held = read_columns(parts.raw, rows, columns)
     for row, text in enumerate(held.get("input", [])):
         if text is None:
             raise BadInput(
                 f"{rows.where(row)} has nothing in '{columns['input']}'; an evaluation needs every row whole."
             )
+    if chosen.name == "likelihood":
+        return likelihood(parts, held, seed, samples or SAMPLES)
     if chosen.name in DECODED:
         return DECODED[chosen.name](parts, held, seed)
     if chosen.name == "masked" and parts.raw.form.channels:

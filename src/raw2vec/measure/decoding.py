@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,15 @@ from raw2vec.evaluate import (
     Encode,
     Rebuilt,
     Report,
+    health,
 )
 from raw2vec.folder import Model
+from raw2vec.latents import Gaussian
 from raw2vec.ragged import Ragged
 from raw2vec.use.detect import score_samples
 from raw2vec.use.encode import evaluation
 from raw2vec.use.generate import autoencoder, decoded, device_of, encoded, reconstruct, there_and_back
-from raw2vec.use.likelihood import code_cost, elbo, marginal_log_likelihood
+from raw2vec.use.likelihood import bounds, unit_costs
 
 SAMPLES = 100  # codes drawn an item for the importance-weighted bound
 
@@ -72,23 +75,29 @@ def rate_distortion(parts: Model, held: Mapping[str, list[Any]], seed: int = 0) 
     return RATE_DISTORTION.run(brief, items, seed, width=model.latent.width)
 
 
-def likelihood(parts: Model, held: Mapping[str, list[Any]], seed: int = 0) -> Report:
-    """What items cost in nats: the evidence lower bound, and the tighter one of 100 importance-weighted codes."""
+def likelihood(parts: Model, held: Mapping[str, list[Any]], seed: int = 0, samples: int = SAMPLES) -> Report:
+    """What items cost in nats: the evidence lower bound, and the tighter one of importance-weighted codes.
+
+    Beside it, how many units of a Gaussian code are in use, and a sentence where it has collapsed.
+    """
     model = autoencoder(parts)
     windows = parts.raw.windows(held["input"]).ragged.to(device_of(model))
     places = torch.arange(len(windows))
     with evaluation(model):
-        bounds = Bounds(
-            windows.lengths.numpy() * max(parts.raw.form.channels, 1),
-            elbo(model, windows, places, SAMPLES, seed).numpy(),
-            code_cost(model, windows).numpy(),
-            marginal_log_likelihood(model, windows, places, SAMPLES, seed).numpy(),
-        )
+        costs = unit_costs(model, windows).numpy()
+        found = bounds(model, windows, places, samples, seed)
+    elements = windows.lengths.numpy() * max(parts.raw.form.channels, 1)
+    told = Bounds(elements, found.elbo.numpy(), costs.sum(axis=1), found.log_likelihood.numpy())
     spoken = "" if parts.recipe.likelihood is None else parts.recipe.likelihood.name
     densities = spoken == "gaussian" and not any(parts.raw.form.categories)
     protocol = LIKELIHOOD if densities else _LIKELIHOODS.get(spoken, TEXT_LIKELIHOOD)
     levels = 256 if densities and parts.recipe.kind == "image" else None
-    return protocol.run(lambda _: bounds, {"input": numbers(parts, windows)}, seed, levels=levels)
+    report = protocol.run(lambda _: told, {"input": numbers(parts, windows)}, seed, levels=levels)
+    if not isinstance(model.latent, Gaussian) or len(windows) < 2:
+        return report
+    space = health(encoded(model, windows).numpy(), kl=costs)
+    metrics = report.metrics | {"active_units": float(space.active_units or 0)}
+    return replace(report, metrics=metrics, notes=[*space.collapse(), *report.notes])
 
 
 _LIKELIHOODS = {
@@ -126,7 +135,6 @@ def numbers(parts: Model, items: Ragged) -> list[NDArray[np.float32]]:
 DECODED: dict[str, Callable[[Model, Mapping[str, list[Any]], int], Report]] = {
     "reconstruction": reconstruction,
     "rate-distortion": rate_distortion,
-    "likelihood": likelihood,
     "anomaly": anomaly,
 }
-"""The protocols that need a decoder."""
+"""The protocols that need a decoder and draw nothing."""

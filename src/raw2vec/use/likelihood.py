@@ -1,6 +1,7 @@
 """How likely a model finds items: the marginal likelihood by sampling, its lower bound, and a code's cost."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,42 +14,53 @@ from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
 
 
-@torch.no_grad()
-def marginal_log_likelihood(
-    model: Autoencoder, items: Ragged, numbers: Tensor, samples: int, seed: int, chunk: int = 256
-) -> Tensor:
-    """log p(x) of each item, (B,) float64 nats: the importance-weighted estimate (Burda et al. 2016, equation 8).
+class Bounds(NamedTuple):
+    """What is known of log p(x) of each item, (B,) float64 nats each, from the same draws of its code.
 
-    On average it is too low, and the less so the more `samples` there are. numbers (B,) are the items' own, to which
-    the draws are keyed; `chunk` is how many codes are decoded at a time. Neither it nor batch mates make a difference.
-    BadInput for a latent without doubt, and for fewer than one sample.
+    elbo: the evidence lower bound. log_likelihood: the importance-weighted estimate (Burda et al. 2016, equation 8),
+    which is too low on average, and the less so the more draws there are.
+    """
+
+    elbo: Tensor
+    log_likelihood: Tensor
+
+
+@torch.no_grad()
+def bounds(model: Autoencoder, items: Ragged, numbers: Tensor, samples: int, seed: int, chunk: int = 256) -> Bounds:
+    """Both bounds of each item from `samples` draws of its code.
+
+    numbers (B,) are the items' own, to which the draws are keyed; `chunk` is how many codes are decoded at a time.
+    Neither it nor batch mates make a difference. BadInput for a latent without doubt, and for fewer than one sample.
     """
     found = []
     for part, keys in _parts(items, numbers, samples, chunk):
         posterior = doubtful(model, part)
-        weights = [
-            log_likelihoods(model, codes, part).double() + posterior.log_ratio(codes).double()
-            for codes in _codes(posterior, keys, samples, seed, chunk)
-        ]
-        found.append(log_mean_exp(torch.cat(weights), dim=0))
-    return torch.cat(found)
+        told, ratios = [], []
+        for codes in _codes(posterior, keys, samples, seed, chunk):
+            told.append(log_likelihoods(model, codes, part).double())
+            ratios.append(posterior.log_ratio(codes).double())
+        likelihoods, cost = torch.cat(told), posterior.kl().double().sum(dim=1)
+        weighted = log_mean_exp(likelihoods + torch.cat(ratios), dim=0)
+        found.append(Bounds(likelihoods.mean(dim=0) - cost, weighted))
+    return Bounds(*(torch.cat(each) for each in zip(*found, strict=True)))
 
 
-@torch.no_grad()
+def marginal_log_likelihood(
+    model: Autoencoder, items: Ragged, numbers: Tensor, samples: int, seed: int, chunk: int = 256
+) -> Tensor:
+    """log p(x) of each item, (B,) float64 nats, by importance sampling; see `bounds`."""
+    return bounds(model, items, numbers, samples, seed, chunk).log_likelihood
+
+
 def elbo(model: Autoencoder, items: Ragged, numbers: Tensor, samples: int, seed: int, chunk: int = 256) -> Tensor:
-    """The evidence lower bound of each item, (B,) float64 nats; its arguments are those of the marginal likelihood."""
-    found = []
-    for part, keys in _parts(items, numbers, samples, chunk):
-        posterior = doubtful(model, part)
-        told = [log_likelihoods(model, codes, part).double() for codes in _codes(posterior, keys, samples, seed, chunk)]
-        found.append(torch.cat(told).mean(dim=0) - posterior.kl().double().sum(dim=1))
-    return torch.cat(found)
+    """The evidence lower bound of each item, (B,) float64 nats; see `bounds`."""
+    return bounds(model, items, numbers, samples, seed, chunk).elbo
 
 
 @torch.no_grad()
-def code_cost(model: Autoencoder, items: Ragged) -> Tensor:
-    """What the code of each item costs, KL(q || p), (B,) float64 nats. BadInput for a latent without doubt."""
-    return doubtful(model, items).kl().double().sum(dim=1)
+def unit_costs(model: Autoencoder, items: Ragged, chunk: int = 256) -> Tensor:
+    """What each unit of the codes costs, KL(q || p), (B, L) float64 nats. BadInput for a latent without doubt."""
+    return torch.cat([doubtful(model, part).kl().double() for part in items.split(chunk)])
 
 
 def _parts(items: Ragged, numbers: Tensor, samples: int, chunk: int) -> Iterator[tuple[Ragged, Tensor]]:
