@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_wine
 
+from raw2vec import Raw2Vec
 from raw2vec.decoding import Decoding
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
@@ -94,3 +96,18 @@ def test_scores_and_what_is_below_the_threshold() -> None:
 def test_a_model_without_a_way_back_says_so(use) -> None:
     with pytest.raises(BadInput, match="no decoder"):
         use(Facade(embedder_only()))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3])
+def test_of_few_rows_about_the_share_that_was_asked_for_is_flagged(share: float) -> None:
+    wines = load_wine(as_frame=True).data
+    settings = {"training.contamination": share}
+    model = Raw2Vec("reconstruction", kind="table", latent=3, size="tiny", steps=20, settings=settings).fit(wines)
+    assert (model.predict(wines) == -1).mean() == pytest.approx(share, abs=0.02)
+
+
+def test_with_nothing_held_out_the_threshold_is_of_what_was_trained_on() -> None:
+    wines = load_wine(as_frame=True).data
+    settings = {"training.hold_out": 0.0}
+    model = Raw2Vec("reconstruction", kind="table", latent=3, size="tiny", steps=5, settings=settings).fit(wines)
+    assert (model.decision_function(wines) < 0).mean() == pytest.approx(0.1, abs=0.02)

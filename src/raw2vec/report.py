@@ -24,6 +24,7 @@ from raw2vec.use.likelihood import unit_costs
 
 GOLDEN = 4  # inputs whose vectors a folder keeps
 FEWEST = 20  # held-out rows below which nothing is claimed
+ENOUGH = 200  # held-out rows among which a tenth can be told
 
 
 def judged(fitted: Fitted, encode: Encode, data: str) -> str:
@@ -107,7 +108,7 @@ def report(fitted: Fitted, found: Report | None, encode: Encode, data: str) -> d
         "seconds": round(fitted.seconds, 2),
         "seed": fitted.model.recipe.seed,
         "data": data,
-        "threshold": _threshold(fitted.model, items),
+        "threshold": _threshold(fitted, items),
         "hardware": hardware(),
         "versions": {name: version(name) for name in ("raw2vec", "torch", "tokenizers", "numpy")},
     }
@@ -130,9 +131,17 @@ def _space(fitted: Fitted, encode: Encode, items: list[Any]) -> tuple[dict[str, 
     return {**found.as_dict(), **units, **watched}, found.collapse()
 
 
-def _threshold(parts: Model, items: list[Any]) -> float | None:
-    """The score that a tenth of the held-out items does not reach; None without a decoder."""
-    return threshold(score_samples(parts, items)) if parts.recipe.decoder is not None and items else None
+def _threshold(fitted: Fitted, items: list[Any]) -> float | None:
+    """The score that the share `contamination` of items does not reach; None without a decoder.
+
+    Of the held-out items where they are enough to tell, else of some that were trained on as well.
+    """
+    parts = fitted.model
+    if parts.recipe.decoder is None:
+        return None
+    if len(items) < ENOUGH and fitted.seen is not None:
+        items = [*items, *parts.raw.restore(fitted.seen.split(5 * ENOUGH)[0])]
+    return threshold(score_samples(parts, items), parts.recipe.training.contamination) if items else None
 
 
 def hardware() -> str:
