@@ -10,7 +10,6 @@ import torch
 
 from raw2vec.evaluate import CLASSIFICATION, RETRIEVAL, Encode, Report, health
 from raw2vec.fitting import Fitted
-from raw2vec.folder import Model
 from raw2vec.interchange import refusal
 from raw2vec.latents import Gaussian
 from raw2vec.measure import masked_patches
