@@ -71,7 +71,7 @@ class Decoding(ABC):
         return _stacked(generate.sample(parts, n, seed, codes=codes, shapes=sizes))
 
     def interpolate(self, a: Any, b: Any, steps: int = 8) -> Any:
-        """`steps` items on the line from a's code to b's, their own reconstructions at its ends. Both of one size."""
+        """`steps` items on the line from a's code to b's, their own reconstructions at its ends."""
         parts = self._placed()
         return _stacked(generate.interpolate(parts, _one(parts, a), _one(parts, b), steps))
 

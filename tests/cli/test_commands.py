@@ -189,6 +189,7 @@ def test_evaluate(run, asked):
             "target": "code",
             "label": None,
             "seed": 0,
+            "samples": None,
         }
     ]
     assert found.keys() >= KEYS

@@ -188,9 +188,18 @@ def test_a_line_through_a_unit_space_stays_in_it() -> None:
     np.testing.assert_allclose(np.linalg.norm(made, axis=1), 1, atol=1e-6)
 
 
-def test_no_size_lies_between_two() -> None:
-    with pytest.raises(BadInput, match="different sizes, 2 × 3 and 3 × 2"):
-        interpolate(parts(), *pictures((2, 3), (3, 2)))
+def test_from_a_size_to_another_the_grids_go_along() -> None:
+    a, b = pictures((2, 3), (6, 3))
+    made = interpolate(parts(), a, b, steps=3)
+    assert [item.shape for item in made] == [(2, 3), (4, 3), (6, 3)]
+    for end, item in ((made[0], a), (made[-1], b)):
+        np.testing.assert_array_equal(end, reconstruct(parts(), [item])[0])
+
+
+def test_no_number_of_windows_lies_between_two() -> None:
+    model = parts(Arrays(dimensions=1, room=2))
+    with pytest.raises(BadInput, match="encoded in 3 and 1 windows"):
+        interpolate(model, np.zeros(5, np.float32), np.zeros(2, np.float32))
     with pytest.raises(BadInput, match="at least 2 steps, not 1"):
         interpolate(parts(), *pictures((2, 3), (2, 3)), steps=1)
 

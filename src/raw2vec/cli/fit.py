@@ -163,4 +163,4 @@ def _next(report: dict[str, Any], out: str, reading: list[str]) -> list[str]:
     return ["index", *reading, "--store", f"{out}.store"]
 
 
-_SHOWN = {"image": ".png", "audio": ".wav", "series": ".npy", "table": ".csv"}
+_SHOWN = {"image": ".png", "audio": ".wav", "series": ".csv", "table": ".csv"}

@@ -95,25 +95,27 @@ def sample(
 def interpolate(parts: Model, a: Any, b: Any, steps: int = 8) -> list[Any]:
     """`steps` items on the straight line from a's code to b's; the first and last are their own reconstructions.
 
-    In a space of unit vectors the points of the line are brought back to length one. Both items need one size, for no
-    grid lies between two: BadInput else.
+    In a space of unit vectors the points of the line are brought back to length one. From a size to another the grids
+    go along with the codes. BadInput for long items of different numbers of windows.
     """
     model = autoencoder(parts)
     if steps < 2:
         raise BadInput(f"From one item to another takes at least 2 steps, not {steps}.")
     windows = parts.raw.windows([a, b])
     left, right = (windows.ragged.take((windows.owners == place).nonzero().squeeze(1)) for place in (0, 1))
-    free = parts.raw.form.longest and len(left) == len(right)
-    if not free and left.shapes.tolist() != right.shapes.tolist():
-        sizes = " and ".join(_size(side.shapes.tolist()) for side in (left, right))
-        raise BadInput(f"The two items are of different sizes, {sizes}, and none lies between: bring them to one size.")
+    if len(left) != len(right):
+        raise BadInput(
+            f"The two items are so long that they are encoded in {len(left)} and {len(right)} windows, and no number "
+            "lies between: cut them to one length."
+        )
     device = device_of(model)
     with evaluation(model):
         begin, end = (model(side.to(device)).float() for side in (left, right))
         share = torch.linspace(0, 1, steps, device=device)[:, None, None]
         codes = model.latent.normalized(torch.lerp(begin, end, share).flatten(0, 1))
-    grids = torch.full_like(left.shapes, parts.raw.form.longest) if free else left.shapes
-    made = decoded(model, codes, grids.repeat(steps, 1))
+    grids = torch.lerp(left.shapes.double(), right.shapes.double(), share.double().cpu()).round().long().flatten(0, 1)
+    longest = parts.raw.form.longest
+    made = decoded(model, codes, torch.full_like(grids, longest) if longest else grids)
     return parts.raw.restore(_joined(made, torch.arange(steps).repeat_interleave(len(left)), steps))
 
 
@@ -211,12 +213,10 @@ def _grids(asked: ArrayLike | None, count: int, form: Form) -> Tensor:
     if given.shape not in ((axes,), (1, axes), (count, axes)) or given.dtype.kind not in "iu" or (given < 1).any():
         raise BadInput(f"Sizes are {count} times {axes} whole numbers above 0, or one size for all; these are not.")
     if form.shape is not None and (given != np.array(form.shape)).any():
-        raise BadInput(f"Every item of this model is {_size([list(form.shape)])}: it makes none of another size.")
+        raise BadInput(
+            f"Every item of this model is {' × '.join(map(str, form.shape))}: it makes none of another size."
+        )
     return torch.from_numpy(given.astype(np.int64)).expand(count, axes)
-
-
-def _size(shapes: list[list[int]]) -> str:
-    return " + ".join(" × ".join(map(str, shape)) for shape in shapes)
 
 
 def _from_mixture(codes: Tensor, count: int, seed: int, components: int) -> Tensor:
