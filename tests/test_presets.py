@@ -90,3 +90,14 @@ def test_drawings_are_told_by_cross_entropy_and_photographs_by_squares(tmp_path:
     assert likelihood(str(tmp_path), "reconstruction") == "gaussian", "a bad picture is refused in its turn"
     (tmp_path / "bad.png").unlink()
     assert likelihood(str(tmp_path), "reconstruction") == "bernoulli"
+
+
+def test_series_with_gaps_are_learned_from_as_they_are() -> None:
+    waves = np.sin(np.linspace(0, 9, 40 * 20)).reshape(40, 20, 1).astype(np.float32)
+    assert Raw2Vec("reconstruction", size="tiny", steps=1).fit(waves).parts_.recipe.embedding["missing"] == "none"
+    waves[3, 4:9] = np.nan
+    model = Raw2Vec("reconstruction", latent=3, size="tiny", steps=2).fit(waves)
+    assert model.parts_.recipe.embedding["missing"] == "flag"
+    assert np.isfinite(model.reconstruct(waves)).all()
+    with pytest.raises(BadInput, match=r"item 3 has gaps \(NaN\).*embedding\.missing=flag"):
+        Raw2Vec("reconstruction", latent=3, size="tiny", steps=2, settings={"embedding.missing": "none"}).fit(waves)

@@ -9,7 +9,7 @@ from typing import Any
 from raw2vec.errors import BadInput, nearest
 from raw2vec.presets import arrays, texts
 from raw2vec.presets.base import DECODING, SIZES
-from raw2vec.raw import Image, are_drawings
+from raw2vec.raw import Image, Raw, Series, are_drawings
 from raw2vec.recipe import Recipe, Role
 from raw2vec.rows import Rows, Typed, content_kind, guess_text_column, one_value, text_columns
 from raw2vec.settings import known
@@ -38,6 +38,7 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
             columns,
             alike=kind == "table" or rows.alike,
             drawn=kind == "image" and _drawn(rows, columns["input"]),
+            gaps=kind == "series" and _gaps(rows, columns["input"]),
             views=source_views(rows, columns),
             encoder=dict(encoder) if isinstance(encoder, Mapping) else encoder,
             **{name: options[name] for name in ("objective", "decoder", "latent", "size", "minutes", "steps", "seed")},
@@ -47,11 +48,25 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
 
 def _drawn(rows: Rows, column: str) -> bool:
     """Whether the first pictures are drawings; pictures that cannot be read are refused in their turn."""
-    first = next(iter(rows.batches(64, [column])), None)
-    pictures = [item for item in Image().column(first, column) if item is not None] if first is not None else []
     with contextlib.suppress(BadInput):
+        pictures = _first(rows, column, Image(), 64)
         return bool(pictures) and are_drawings(pictures)
     return False
+
+
+def _gaps(rows: Rows, column: str) -> bool:
+    """Whether something is missing in one of the first series."""
+    with contextlib.suppress(BadInput):
+        series = Series(scale="none")
+        found = _first(rows, column, series, 1024)
+        series.learn(found)
+        return bool(series.windows(found).ragged.values.isnan().any())
+    return False
+
+
+def _first(rows: Rows, column: str, raw: Raw, most: int) -> list[Any]:
+    batch = next(iter(rows.batches(most, [column])), None)
+    return [] if batch is None else [item for item in raw.column(batch, column) if item is not None]
 
 
 def _kind(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, Any]) -> str | None:
@@ -95,10 +110,12 @@ def recipe(
     seed: int = 0,
     alike: bool = True,
     drawn: bool = False,
+    gaps: bool = False,
 ) -> Recipe:
     """The default recipe for the kind; see `texts.tree` and `arrays.tree`.
 
-    alike: all items are of one size. drawn: pictures are drawings or writing, mostly black or white.
+    alike: all items are of one size. drawn: pictures are drawings or writing, mostly black or white. gaps: something is
+    missing in series.
     """
     known(SIZES, size, "size")
     known(dict.fromkeys(KINDS), kind, "kind of data")
@@ -111,7 +128,7 @@ def recipe(
     if kind in ("text", "pairs"):
         tree = texts.tree(kind, named, objective, part, decoder, latent, size, views)
     else:
-        tree = arrays.tree(kind, named, objective, part, decoder, latent, size, alike, drawn)
+        tree = arrays.tree(kind, named, objective, part, decoder, latent, size, alike, drawn, gaps)
     budget = {"minutes": 5.0 if minutes is None and steps is None else minutes, "steps": steps}
     return Recipe.read({**tree, "columns": columns, "training": {**budget, **tree["training"]}, "seed": seed})
 

@@ -20,6 +20,7 @@ def tree(
     size: str,
     alike: bool,
     drawn: bool,
+    gaps: bool,
 ) -> dict[str, Any]:
     """The recipe but for its budget. Without an objective: `supervised` where there are labels, else `reconstruction`.
 
@@ -43,6 +44,8 @@ def tree(
         "stages": [{"objectives": [_OBJECTIVE.get(objective, {"name": objective})], "batch_items": 128}],
         "training": {"learning_rate": 1e-3, "warmup": 0.02, "decay": "cosine", "checks": 20},
     }
+    if gaps:
+        made["embedding"]["missing"] = "flag"
     if there_and_back:
         made["training"]["learning_rate"] = 2e-3
         mirror = _mirror(made["encoder"])

@@ -179,6 +179,8 @@ def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, w
         sides = []
         for column in items.values():
             side, cut = _windows(raw, column, numbers)
+            if recipe.embedding.get("missing") == "none":
+                _refuse_gaps(side, rows, numbers)
             truncated += cut
             sides.append(side)
         label = recipe.columns.get("label")
@@ -188,6 +190,15 @@ def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, w
             for role, name in recipe.columns.items():
                 shown[role].append(items[name][row] if name in items else batch.column(name)[row].as_py())
     return Data(raw, writer.close(), labels, shown, truncated)
+
+
+def _refuse_gaps(side: Ragged, rows: Rows, numbers: range) -> None:
+    if side.values.is_floating_point() and bool((gaps := side.values.isnan().flatten(1).any(dim=1)).any()):
+        item = int(side.owners[gaps.nonzero()[0, 0]])
+        raise BadInput(
+            f"{rows.where(numbers[item])} has gaps (NaN), and the recipe expects none: fill them, or learn from them "
+            "with --set embedding.missing=flag."
+        )
 
 
 def _windows(raw: Raw, column: Sequence[Any], numbers: range) -> tuple[Ragged, int]:
