@@ -95,7 +95,7 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if out is not None:
             folder.refuse_foreign(Path(out))
         wanted = [name for name in (input, target, label) if name is not None]
-        rows = open_rows({"input": list(X), "label": list(y)} if y is not None else X, wanted)
+        rows = open_rows({"input": list(X), "label": list(y)} if y is not None else X, wanted, kind=self.kind)
         asked: dict[Role, str | None] = {"input": input, "target": target, "label": "label" if y is not None else label}
         recipe = presets.chosen(rows, asked, self.get_params())
         with tempfile.TemporaryDirectory() as scratch:

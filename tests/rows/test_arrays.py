@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image as Pillow
 
+from raw2vec import Raw2Vec
 from raw2vec.errors import BadInput
 from raw2vec.rows import Arrays, Files, Memory, Objects, Rows, item_column, open_rows
 
@@ -283,3 +284,14 @@ def test_bad_objects() -> None:
     ):
         with pytest.raises(BadInput, match=sentence):
             item_column(pa.table(table), "x")
+
+
+def test_an_array_of_two_axes_is_series_where_it_is_said(tmp_path: Path) -> None:
+    waves = np.sin(np.linspace(0, 90, 60 * 30)).reshape(60, 30)
+    np.save(tmp_path / "waves.npy", waves)
+    assert open_rows(waves).kind is None
+    for data in (waves, str(tmp_path / "waves.npy")):
+        rows = open_rows(data, kind="series")
+        assert (rows.kind, rows.columns) == ("series", ["series"])
+        model = Raw2Vec("reconstruction", kind="series", latent=3, size="tiny", steps=2).fit(data)
+        assert model.decode(model.encode(waves)).shape == waves.shape

@@ -91,7 +91,7 @@ def columns_of(parts: Model, data: Any, **asked: str | None) -> tuple[Rows, dict
     """The data's rows, and their columns by role: those asked for, else those of the model's recipe that are there."""
     known = parts.recipe.columns
     likely = parts.raw.columns if isinstance(parts.raw, Table) else list(known.values())
-    rows = open_rows(data, [name for name in asked.values() if name is not None], likely)
+    rows = open_rows(data, [name for name in asked.values() if name is not None], likely, parts.recipe.kind)
     if not any(asked.values()):
         asked = {role: known.get(role) if known.get(role) in rows.columns else None for role in asked}  # type: ignore[call-overload]
     kind = "text" if len(asked) == 1 or len(rows.columns) == 1 else None

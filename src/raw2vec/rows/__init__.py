@@ -75,22 +75,23 @@ _READERS: dict[str | None, type[JsonLines | JsonArray | Parquet | Arrow | TextLi
 _SUFFIXES = f"{', '.join(_FORMATS)}, each but the last two with .gz as well, {', '.join(MEDIA)}"
 
 
-def open_rows(data: Any, wanted: Sequence[str] = (), likely: Sequence[str] = ()) -> Rows:
+def open_rows(data: Any, wanted: Sequence[str] = (), likely: Sequence[str] = (), kind: str | None = None) -> Rows:
     """Rows from a path, '-' for standard input, or Python objects, with the columns `wanted` known to be there.
 
     A path is a file (csv, tsv, jsonl, json, parquet, arrow, feather or txt, perhaps .gz; npy or npz), a folder of such
     files of one format, a folder of pictures or sounds (see Files) or one of them, or a source tree of .py files (one
     row a function; see PythonFunctions). Python objects: see Memory.of, and with arrays or PIL images among them
     Objects.of; an array of three axes or more: Arrays.of.
-    likely: columns that need not be there; a first line of standard input that names one of them heads a table.
+    likely: columns that need not be there; a first line of standard input that names one of them heads a table. kind:
+    of what the data are, as far as known: an array of two axes is (n, time) where they are series, a table else.
     Raises BadInput where there is nothing to read, no row, or not the columns, with the file, the line and the reason.
     """
     if isinstance(data, Rows):
         rows = data
     elif isinstance(data, str | Path):
-        rows = _standard_input(wanted, likely) if str(data) == "-" else _path(Path(data), wanted)
+        rows = _standard_input(wanted, likely) if str(data) == "-" else _path(Path(data), wanted, kind)
     else:
-        rows = _objects(list(data) if isinstance(data, Iterator) else data)
+        rows = _objects(list(data) if isinstance(data, Iterator) else data, kind)
     if next(iter(rows.batches(1)), None) is None:
         left_out = f" (left out: {'; '.join(rows.skipped[:3])})" if rows.skipped else ""
         raise BadInput(f"{_sentence_case(rows.name)} holds no rows{left_out}.")
@@ -99,26 +100,30 @@ def open_rows(data: Any, wanted: Sequence[str] = (), likely: Sequence[str] = ())
     return rows
 
 
-def _objects(data: Any) -> Rows:
+def _objects(data: Any, kind: str | None) -> Rows:
     if isinstance(data, np.ndarray) and data.ndim > 2:
         return Arrays.of(data)
+    if isinstance(data, np.ndarray) and data.ndim == 2 and kind == "series":
+        return Arrays.of(data, kind)
     return Objects.of(data) or Memory.of(data)
 
 
-def _path(path: Path, wanted: Sequence[str]) -> Rows:
+def _path(path: Path, wanted: Sequence[str], kind: str | None) -> Rows:
     if path.is_dir():
         return _folder(path, wanted)
     if not path.exists():
         beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
         raise BadInput(f"There is no file or folder {path}.{nearest(path.name, beside)}")
-    return Files(path.parent, [path]) if media_kind(path) else _file(path, _format(path), wanted)
+    return Files(path.parent, [path]) if media_kind(path) else _file(path, _format(path), wanted, kind=kind)
 
 
-def _file(path: Path, form: str | None, wanted: Sequence[str], name: str | None = None) -> Rows:
+def _file(
+    path: Path, form: str | None, wanted: Sequence[str], name: str | None = None, kind: str | None = None
+) -> Rows:
     if form in ("csv", "tsv"):
         return Delimited(path, wanted, form == "tsv", name)
     if form == "numpy":
-        return Arrays.open(path, wanted, name)
+        return Arrays.open(path, wanted, name, kind)
     if form == "json":
         # Many a .json holds an object a line.
         form = "jsonl" if _beginning(path, name or str(path)).startswith(b"{") else "json array"

@@ -48,22 +48,28 @@ class Arrays(Rows):
                 raise BadInput(f"{name}: the array '{key}' has the shape {array.shape}: its rows are empty.")
 
     @classmethod
-    def of(cls, array: NDArray[Any]) -> Self:
-        """An array of three axes or more: rows of one column, 'image' or 'series'."""
-        return cls({_kind(array): array}, _kind(array))
+    def of(cls, array: NDArray[Any], kind: str | None = None) -> Self:
+        """An array of three axes or more: rows of one column, 'image' or 'series'; of two, where it is of that kind."""
+        kind = kind or _kind(array)
+        return cls({kind: array}, kind)
 
     @classmethod
-    def open(cls, path: str | Path, wanted: Sequence[str] = (), name: str | None = None) -> Self:
+    def open(
+        cls, path: str | Path, wanted: Sequence[str] = (), name: str | None = None, kind: str | None = None
+    ) -> Self:
         """A .npy file, memory-mapped, or those arrays of a .npz that go together.
 
         An array of three axes or more is the column 'image' or 'series' (of a .npz: of its own name), one of two is a
-        table with the columns '0', '1', …, one of one axis the column '0'. Of a .npz the array with the most axes is
-        read, the first of several, and with it those of one axis, and those wanted, that are as long; one that is
-        `wanted`, or as long as what is wanted, comes before others. What is left out is named in `skipped`.
+        table with the columns '0', '1', …, or, where the `kind` is series, (n, time); one of one axis the column '0'.
+        Of a .npz the array with the most axes is read, the first of several, and with it those of one axis, and those
+        wanted, that are as long; one that is `wanted`, or as long as what is wanted, comes before others. What is left
+        out is named in `skipped`.
         """
         name = name or str(path)
         found = _loaded(Path(path), name)
         if isinstance(found, np.ndarray):
+            if kind == "series" and found.ndim == 2:
+                return cls({kind: found}, kind, name, "row")
             columns = _columns(found, _kind(found))
             return cls(columns, _kind(found), name, "row")
         main = _main(found, wanted)
