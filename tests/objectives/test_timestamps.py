@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from raw2vec import Raw2Vec
 from raw2vec.batch import Batch
 from raw2vec.encoders import Convolutional, Dense
 from raw2vec.errors import BadInput
@@ -125,5 +127,14 @@ def test_a_share_that_leaves_nothing_is_refused() -> None:
 def test_an_encoder_without_a_state_a_moment_is_refused(encoder: nn.Module) -> None:
     model, held = Plain(), series([9, 5])
     model.encoder = encoder
-    with pytest.raises(BadInput, match="no bag, and no halvings"):
+    with pytest.raises(BadInput, match="--set encoder.halvings=0"):
         Timestamps()(model, held, Draws(0))
+
+
+def test_a_series_that_is_one_row_has_no_moments() -> None:
+    with pytest.raises(BadInput, match="no moments to tell apart: take --encoder convolutional"):
+        Timestamps(sizes=())
+    waves = np.zeros((20, 8, 1), np.float32)
+    beside = {"stages.0.objectives": [{"name": "variational"}, {"name": "contrastive"}]}
+    with pytest.raises(BadInput, match="no moments"):
+        Raw2Vec("variational", latent=2, size="tiny", steps=1, settings=beside).fit(waves)

@@ -1,5 +1,6 @@
 """Two looks at a series agree moment by moment, from single steps up to the whole (TS2Vec; Yue et al. 2022)."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -30,13 +31,19 @@ class Timestamps(Objective):
     their own length. Among the moments of the same series, and among those of all series of the batch that are as far
     into the overlap, each is to find itself in the other look by the product of their states, over the root of their
     width. The same is asked after taking the larger of every two moments, again and again until one is left: what the
-    latent's "max" pools. Needs an encoder with a state a row, and series: items on grids of one axis.
+    latent's "max" pools. Needs an encoder with a state a row, and series: items on grids of one axis. sizes are the
+    model's, a patch's length: none where every item is but one patch, which is BadInput.
     """
 
     needs = "sides"
 
-    def __init__(self, hidden: float = 0.5):
+    def __init__(self, sizes: Sequence[int] = (1,), hidden: float = 0.5):
         super().__init__()
+        if not sizes:
+            raise BadInput(
+                "A series is one row to this model, so that there are no moments to tell apart: take --encoder "
+                "convolutional with --set encoder.halvings=0."
+            )
         if not 0 <= hidden < 1:
             raise BadInput(f"The share of steps that a look leaves out is at least 0 and below 1, not {hidden:g}.")
         self.hidden = hidden
@@ -59,7 +66,10 @@ class Timestamps(Objective):
             luck = draws.uniform(f"hidden from look {look} of {role}", numbers, seen.lengths)
             found = model.encoder(seen.replace(seen.values * (luck >= self.hidden)[:, None]))
             if not found.shapes.equal(seen.shapes):
-                raise BadInput("Moments are told apart by an encoder with a state each: no bag, and no halvings.")
+                raise BadInput(
+                    "The moments of a series are told apart by an encoder with a state for each, which a dense one and "
+                    "one with halvings have not: take --encoder convolutional with --set encoder.halvings=0."
+                )
             states.append(span(found, size, start - begin))
         return Looks(torch.stack([each.padded() for each in states]), states[0].inside())
 
