@@ -127,7 +127,7 @@ def test_a_share_that_leaves_nothing_is_refused() -> None:
 def test_an_encoder_without_a_state_a_moment_is_refused(encoder: nn.Module) -> None:
     model, held = Plain(), series([9, 5])
     model.encoder = encoder
-    with pytest.raises(BadInput, match="--set encoder.halvings=0"):
+    with pytest.raises(BadInput, match=r"--set encoder\.halvings=0"):
         Timestamps()(model, held, Draws(0))
 
 

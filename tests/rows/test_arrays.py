@@ -243,6 +243,7 @@ def test_bad_folders(tmp_path: Path) -> None:
 
 def test_bad_files(tmp_path: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([{}, {}], object), allow_pickle=True)
+    np.savez(tmp_path / "objects.npz", x=np.array([{}, {}], object))
     np.save(tmp_path / "complex.npy", np.zeros((2, 2, 2), complex))
     np.save(tmp_path / "empty.npy", np.zeros((2, 0, 2)))
     np.save(tmp_path / "none.npy", np.zeros((0, 2, 2)))
@@ -254,7 +255,8 @@ def test_bad_files(tmp_path: Path) -> None:
     (tmp_path / "text.npy").write_text("hello")
     (tmp_path / "zero.npy").write_bytes(b"")
     for name, sentence in {
-        "objects.npy": "cannot be read",
+        "objects.npy": "holds Python objects.*different lengths as a parquet.*a folder of .npy files",
+        "objects.npz": "holds Python objects",
         "complex.npy": "holds complex128, not plain numbers",
         "empty.npy": r"has the shape \(2, 0, 2\): its rows are empty",
         "none.npy": "holds no rows",
@@ -295,3 +297,36 @@ def test_an_array_of_two_axes_is_series_where_it_is_said(tmp_path: Path) -> None
         assert (rows.kind, rows.columns) == ("series", ["series"])
         model = Raw2Vec("reconstruction", kind="series", latent=3, size="tiny", steps=2).fit(data)
         assert model.decode(model.encode(waves)).shape == waves.shape
+
+
+@pytest.mark.parametrize("channels", [(), (2,)])
+def test_a_folder_of_series_of_any_lengths(tmp_path: Path, channels: tuple[int, ...]) -> None:
+    waves = [np.random.default_rng(n).normal(size=(5 + n % 3, *channels)) for n in range(30)]
+    for number, wave in enumerate(waves):
+        np.save(tmp_path / f"{number:02d}.npy", wave)
+    rows = open_rows(tmp_path, kind="series")
+    assert (rows.kind, rows.columns, rows.skipped) == ("series", ["path"], [])
+    for data in (tmp_path, _objects_of(waves)):
+        model = Raw2Vec("reconstruction", kind="series", latent=3, size="tiny", steps=1).fit(data)
+        assert [item.shape for item in model.reconstruct(waves)] == [wave.shape for wave in waves]
+        np.testing.assert_array_equal(model.encode(_objects_of(waves)), model.encode(waves))
+    paths = [str(tmp_path / "00.npy"), tmp_path / "01.npy"]
+    np.testing.assert_array_equal(model.encode(paths), model.encode(waves[:2]))
+    assert model.encode(paths[0]).shape == (3,)
+    (tmp_path / "03.npy").write_text("hello")
+    with pytest.raises(BadInput, match=r"03\.npy\) cannot be read \(it is no \.npy file of plain numbers\)"):
+        Raw2Vec("reconstruction", kind="series", latent=3, size="tiny", steps=1).fit(tmp_path)
+
+
+def _objects_of(waves: list[Any]) -> Any:
+    """An array of arrays, as NumPy has those of different shapes."""
+    made = np.empty(len(waves), object)
+    made[:] = waves
+    return made
+
+
+def test_files_of_many_series_each_are_read_as_one(tmp_path: Path) -> None:
+    for number in range(2):
+        np.save(tmp_path / f"{number}.npy", np.zeros((3, 4, 2)))
+    rows = open_rows(tmp_path, kind="series")
+    assert sum(len(batch) for batch in rows.batches()) == 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from raw2vec.raw.base import Form, Raw, Windows
 from raw2vec.rows import item_column
 
 _NOTE = "series.json"
+_MOST_AXES = 2  # of a series: time and channels
 _LARGEST = float(np.finfo(np.float32).max)
 _ROUNDING = float(np.finfo(np.float32).eps)
 Layout = Literal["time-channels", "channels-time"]
@@ -42,8 +44,9 @@ class _Learned:
 class Series(Raw):
     """Series ⇄ float32 steps: Ragged values (T, C) on grids (T,), one window a series, T at least 1.
 
-    An item is an array or nested list (T, C), or (T,) of one channel. NaN and None are missing and stay NaN; what is
-    infinite, or too large for float32, is refused. layout: how users' arrays of two axes lie.
+    An item is an array or nested list (T, C), or (T,) of one channel, or the path of an .npy file of one. NaN and None
+    are missing and stay NaN; what is infinite, or too large for float32, is refused. layout: how users' arrays of two
+    axes lie.
 
     scale: channel standardises by each channel's mean and deviation over all that was learned from; item by each
     series' own (Kim et al. 2022), which leaves its level and spread out and cannot be undone; none leaves numbers as
@@ -113,9 +116,12 @@ class Series(Raw):
         return item_column(batch, name)
 
     def items(self, inputs: Any) -> tuple[list[Any], bool]:
-        """An array or nested list of as many axes as users' series (two before `learn`) or fewer is a single one."""
-        axes = 2 if self._known is None else self._known.axes
-        return ([inputs], True) if 0 < _axes(inputs) <= axes else (list(inputs), False)
+        """An array or nested list of as many axes as users' series (two before `learn`) or fewer is a single one.
+
+        So is a path; a list or an array of objects holds several.
+        """
+        axes = _MOST_AXES if self._known is None else self._known.axes
+        return ([inputs], True) if _is_path(inputs) or 0 < _axes(inputs) <= axes else (list(inputs), False)
 
     def freeze(self, item: Any, number: int | None = None) -> Tensor:
         return torch.tensor(_array(item, number), dtype=torch.float32)
@@ -180,6 +186,8 @@ def _array(item: Any, number: int | None) -> Numbers:
     what = "A series" if number is None else f"Series {number}"
     if item is None:
         raise BadInput(f"{what} is missing (None): leave it out.")
+    if _is_path(item):
+        what, item = f"{what} ({os.fspath(item)})", _of_file(item, what)
     try:
         array = np.asarray(item)
         numbers = array.dtype.kind in "buif" or (array.dtype == object and not _holds_text(array))
@@ -198,15 +206,33 @@ def _array(item: Any, number: int | None) -> Numbers:
     return array
 
 
+def _is_path(item: Any) -> bool:
+    return isinstance(item, str | os.PathLike)
+
+
+def _of_file(path: str | os.PathLike[str], what: str) -> NDArray[Any]:
+    """The array of an .npy file."""
+    reason = "it is no .npy file of plain numbers"
+    try:
+        found = np.load(path)
+        if isinstance(found, np.ndarray):
+            return found
+    except OSError as error:
+        reason = error.strerror or reason
+    except (ValueError, EOFError):
+        pass
+    raise BadInput(f"{what} ({os.fspath(path)}) cannot be read ({reason}): replace or remove it.")
+
+
 def _holds_text(array: NDArray[Any]) -> bool:
     return any(isinstance(value, str | bytes) for value in array.flat)
 
 
 def _axes(inputs: Any) -> int:
-    """How deep lists, tuples and arrays lie within each other; 0 of an empty list."""
-    if isinstance(inputs, list | tuple):
-        return 1 + _axes(inputs[0]) if inputs else 0
-    return int(getattr(inputs, "ndim", 0))
+    """How deep lists, tuples and arrays lie within each other, a file's array among them; 0 of an empty list."""
+    if isinstance(inputs, list | tuple) or (isinstance(inputs, np.ndarray) and inputs.dtype.kind == "O"):
+        return 1 + _axes(inputs[0]) if len(inputs) else 0
+    return _MOST_AXES if _is_path(inputs) else int(getattr(inputs, "ndim", 0))
 
 
 class _Moments:

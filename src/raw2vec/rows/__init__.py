@@ -19,7 +19,7 @@ from raw2vec.rows.cells import Typed, read_cells
 from raw2vec.rows.columnar import Arrow, Parquet
 from raw2vec.rows.columns import Guess, guess_text, guess_text_column, one_value, text_column, text_columns
 from raw2vec.rows.delimited import Delimited
-from raw2vec.rows.files import MEDIA, Files, content_kind, media_kind
+from raw2vec.rows.files import MEDIA, SERIES, Files, content_kind, media_kind
 from raw2vec.rows.items import item_column
 from raw2vec.rows.lines import JsonArray, JsonLines, TextLines
 from raw2vec.rows.memory import Memory
@@ -81,9 +81,10 @@ def open_rows(data: Any, wanted: Sequence[str] = (), likely: Sequence[str] = (),
     A path is a file (csv, tsv, jsonl, json, parquet, arrow, feather or txt, perhaps .gz; npy or npz), a folder of such
     files of one format, a folder of pictures or sounds (see Files) or one of them, or a source tree of .py files (one
     row a function; see PythonFunctions). Python objects: see Memory.of, and with arrays or PIL images among them
-    Objects.of; an array of three axes or more: Arrays.of.
+    Objects.of; an array of three axes or more: Arrays.of; an array of objects: as a list of them.
     likely: columns that need not be there; a first line of standard input that names one of them heads a table. kind:
-    of what the data are, as far as known: an array of two axes is (n, time) where they are series, a table else.
+    what the data are, as far as known: where they are series, an array of two axes is (n, time) and not a table, and a
+    folder of .npy files, (time,) or (time, channels), holds one in each.
     Raises BadInput where there is nothing to read, no row, or not the columns, with the file, the line and the reason.
     """
     if isinstance(data, Rows):
@@ -105,12 +106,14 @@ def _objects(data: Any, kind: str | None) -> Rows:
         return Arrays.of(data)
     if isinstance(data, np.ndarray) and data.ndim == 2 and kind == "series":
         return Arrays.of(data, kind)
+    if isinstance(data, np.ndarray) and data.dtype == object and data.ndim == 1:
+        data = list(data)
     return Objects.of(data) or Memory.of(data)
 
 
 def _path(path: Path, wanted: Sequence[str], kind: str | None) -> Rows:
     if path.is_dir():
-        return _folder(path, wanted)
+        return _folder(path, wanted, kind)
     if not path.exists():
         beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
         raise BadInput(f"There is no file or folder {path}.{nearest(path.name, beside)}")
@@ -138,14 +141,19 @@ def _format(path: Path) -> str | None:
     return _FORMATS.get(Path(name).suffix)
 
 
-def _folder(path: Path, wanted: Sequence[str]) -> Rows:
-    """Data files of one format read as one; where those are the most, pictures or sounds, or a source tree."""
+def _folder(path: Path, wanted: Sequence[str], kind: str | None) -> Rows:
+    """Data files of one format read as one; where those are the most, pictures or sounds, or a source tree.
+
+    .npy files are each one series where their `kind` says so.
+    """
     files = [item for item in sorted(path.rglob("*")) if _visible(item.relative_to(path)) and item.is_file()]
     readable = [item for item in files if _format(item)]
     sources = sum(1 for _ in source_files(path))
     media = sum(1 for item in files if media_kind(item))
     if media > max(sources, len(readable)):
         return Files(path, files)
+    if kind == "series" and _each_one_series(readable):
+        return Files(path, files, SERIES)
     if sources > len(readable):
         return PythonFunctions(path)
     if not readable:
@@ -158,6 +166,12 @@ def _folder(path: Path, wanted: Sequence[str]) -> Rows:
         raise BadInput(f"{path} holds files of several formats ({kinds}): keep those of one, or name the files.")
     parts = [_file(item, _format(item), wanted) for item in readable]
     return parts[0] if len(parts) == 1 else Joined(str(path), parts)
+
+
+def _each_one_series(files: Sequence[Path]) -> bool:
+    """Whether these are .npy files, the first of one axis or two: with three it would hold several series."""
+    arrays = bool(files) and all(file.suffix.lower() in SERIES for file in files)
+    return arrays and Arrays.open(files[0]).kind == "table"
 
 
 def _visible(path: Path) -> bool:

@@ -17,6 +17,7 @@ from raw2vec.rows.base import Rows
 
 _SAMPLED_BYTES = 1 << 24  # what a fingerprint looks at, and at least 64 rows
 _NUMBERS = "buif"  # NumPy's letters for types that are plain numbers
+_OF_OBJECTS = ("Python objects in dtype", "Object arrays cannot")  # what NumPy says of them, in an .npy and an .npz
 
 
 class Arrays(Rows):
@@ -154,6 +155,11 @@ def _loaded(path: Path, name: str) -> NDArray[Any] | dict[str, NDArray[Any]]:
         raise BadInput(f"{name} cannot be read: {error.strerror or 'it is no NumPy file, or cut short'}.") from None
     except (ValueError, EOFError, zipfile.BadZipFile, KeyError, SyntaxError) as error:
         reason = str(error).splitlines()[0] if str(error) else "cut short"
+        if any(said in reason for said in _OF_OBJECTS):
+            raise BadInput(
+                f"{name} holds Python objects, not plain numbers: give series of different lengths as a parquet whose "
+                "column holds lists, or, with --kind series, as a folder of .npy files of one each."
+            ) from None
         raise BadInput(f"{name} cannot be read as NumPy arrays of plain numbers ({reason}).") from None
     with_rows = {key: array for key, array in arrays.items() if array.ndim}
     if not with_rows:

@@ -1,8 +1,8 @@
-"""A folder of pictures or of sounds as rows: one file each, its sub-folder's name being its label."""
+"""A folder of pictures, of sounds or of series as rows: one file each, its sub-folder's name being its label."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -16,6 +16,9 @@ MEDIA = {
     **dict.fromkeys((".wav", ".flac", ".ogg", ".mp3"), "audio"),
 }
 """What each suffix of a file that is an item by itself holds."""
+SERIES = {".npy": "series"}
+"""The same where series are asked for: an .npy file holds many things."""
+_NAMES = {"image": "picture", "audio": "sound", "series": "series"}
 _MARKS = {
     **dict.fromkeys((b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*"), "image"),
     **dict.fromkeys((b"fLaC", b"OggS", b"ID3"), "audio"),
@@ -38,18 +41,19 @@ def content_kind(content: bytes) -> str | None:
 
 
 class Files(Rows):
-    """Pictures or sounds by their paths, sorted: the column 'path', and 'label' where the folder has sub-folders.
+    """Items by their paths, sorted: the column 'path', and 'label' where the folder has sub-folders.
 
     The label is the name of the first folder on the way to the file, None for a file beside the folders. Paths begin as
     the folder was given. Nothing is opened here: a damaged file is found by who reads it. Hidden files are passed over.
+    suffixes: which files are items, and what they hold.
     """
 
     names_at = "a folder of files"
 
-    def __init__(self, folder: str | Path, files: Sequence[Path] | None = None):
+    def __init__(self, folder: str | Path, files: Sequence[Path] | None = None, suffixes: Mapping[str, str] = MEDIA):
         self.folder, self.name = Path(folder), str(folder)
         found = _visible_files(self.folder) if files is None else list(files)
-        kinds = {path: media_kind(path) for path in found}
+        kinds = {path: suffixes.get(path.suffix.lower()) for path in found}
         self.files = sorted(path for path, kind in kinds.items() if kind)
         counts = {kind: list(kinds.values()).count(kind) for kind in ("image", "audio")}
         if all(counts.values()):
@@ -57,9 +61,9 @@ class Files(Rows):
                 f"{folder} holds {counts['image']} pictures and {counts['audio']} sounds: keep those of one kind, or "
                 "name a folder with one."
             )
-        self.kind = "audio" if counts["audio"] else "image"
-        what = "sound" if counts["audio"] else "picture"
-        self.skipped = [f"{path.relative_to(self.folder)}: no {what}" for path, kind in kinds.items() if kind is None]
+        self.kind = next(filter(None, kinds.values()), "image")
+        no = f"no {_NAMES[self.kind]}"
+        self.skipped = [f"{path.relative_to(self.folder)}: {no}" for path, kind in kinds.items() if kind is None]
         self._labels = [_label(path.relative_to(self.folder)) for path in self.files]
         self.columns = ["path", "label"] if any(self._labels) else ["path"]
 
