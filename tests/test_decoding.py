@@ -1,6 +1,7 @@
 """The facade's verbs of the way back: single and many, arrays and lists, seeds and thresholds."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_wine
@@ -111,3 +112,10 @@ def test_with_nothing_held_out_the_threshold_is_of_what_was_trained_on() -> None
     settings = {"training.hold_out": 0.0}
     model = Raw2Vec("reconstruction", kind="table", latent=3, size="tiny", steps=5, settings=settings).fit(wines)
     assert (model.decision_function(wines) < 0).mean() == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_data_frame_is_made_again_of_what_comes_back() -> None:
+    wines = load_wine(as_frame=True).data[:60].assign(name="a", year=1999, day=pd.Timestamp("2026-01-01"))
+    model = Raw2Vec("reconstruction", kind="table", latent=3, size="tiny", steps=2).fit(wines)
+    for back in (model.decode(model.encode(wines)), model.reconstruct(wines), model.sample(60, like=wines)):
+        pd.testing.assert_series_equal(pd.DataFrame(back).dtypes, wines.dtypes)

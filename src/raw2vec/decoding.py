@@ -20,8 +20,10 @@ from raw2vec.use.encode import encode
 class Decoding(ABC):
     """What a model with a decoder can do beyond encoding. Every method of one without raises BadInput.
 
-    Items come as users have them: uint8 pictures as uint8, rows of a table as dicts. Several are one array where they
-    are arrays of one shape, else a list.
+    Items come as users have them, but of one type a kind: pictures as uint8 arrays from 0 to 255, series as float32,
+    sounds as float32 at the model's rate (`parts_.raw.rate`; 16 kHz unless raw.rate says another), rows of a table as
+    dicts, which pandas.DataFrame(…) makes a frame of. Several are one array where they are arrays of one shape, else a
+    list.
     """
 
     @abstractmethod
@@ -33,7 +35,7 @@ class Decoding(ABC):
         """Where to work."""
 
     def decode(self, Z: ArrayLike, sizes: ArrayLike | None = None) -> Any:
-        """The items that codes (n, L) stand for; a single code (L,) gives a single item.
+        """The items that codes (n, L) stand for, of the types that `Decoding` tells; a code (L,) gives a single item.
 
         sizes: how large the items are to be, where the model was trained on several sizes: (height, width) of pictures,
         the length of sequences, one for all or one for each; none: of the middle size of those trained on.

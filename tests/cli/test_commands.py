@@ -93,7 +93,7 @@ def test_fit_sets_the_model_beside_its_baselines(run):
 
 
 @pytest.mark.parametrize(
-    ("kind", "suffix"), [("image", ".png"), ("audio", ".wav"), ("table", ".csv"), ("text", ".txt")]
+    ("kind", "suffix"), [("image", ".png"), ("audio", ".wav"), ("series", ".csv"), ("table", ".csv"), ("text", ".txt")]
 )
 def test_after_a_fit_with_a_way_back_the_next_thing_is_to_go_it(run, monkeypatch, kind, suffix):
     monkeypatch.setattr(facade_double, "REPORT", {**facade_double.REPORT, "kind": kind, "threshold": -1.5})
