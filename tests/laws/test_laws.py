@@ -109,8 +109,10 @@ def test_a_cell_that_makes_no_sense_is_refused(cell: Cell) -> None:
 
 
 def test_a_gap_that_training_never_saw_is_named() -> None:
-    with pytest.raises(NonFinite, match="has gaps"):
-        Cell("series", "recurrent", "reconstruction").fitted().encode([np.full((5, 2), np.nan, np.float32)])
+    model, item = Cell("series", "recurrent", "reconstruction").fitted(), np.full((5, 2), np.nan, np.float32)
+    for use in (model.encode, model.reconstruct, lambda items: model.interpolate(item[:1], items[0])):
+        with pytest.raises(NonFinite, match="has gaps"):
+            use([item])
 
 
 @texts

@@ -19,6 +19,9 @@ from raw2vec.raw import Raw
 
 # Rows a batch: enough to fill the cores, small enough for the caches (measured: docs/log.md).
 BATCH_TOKENS = 4096
+GAPS = (
+    "The item has gaps (NaN), and the model was made without any: fill them, or fit with --set embedding.missing=flag."
+)
 
 
 @dataclass(frozen=True)
@@ -112,11 +115,6 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16)
 
 
-_GAPS = (
-    "The item has gaps (NaN), and the model was made without any: fill them, or fit with --set embedding.missing=flag."
-)
-
-
 def _vectors(model: AnyModel, ids: Ragged, precision: torch.dtype, owners: Tensor) -> Tensor:
     with autocast(ids.values.device, precision):
         vectors = model(ids).float()
@@ -127,6 +125,6 @@ def _vectors(model: AnyModel, ids: Ragged, precision: torch.dtype, owners: Tenso
     if len(bad):
         items = ", ".join(map(str, owners[bad].unique().tolist()[:5]))
         gaps = ids.values.is_floating_point() and bool(ids.values.isnan().any())
-        reason = _GAPS if gaps else "Its weights may be damaged."
+        reason = GAPS if gaps else "Its weights may be damaged."
         raise NonFinite(f"The model gives a vector that is not finite for item {items}, in float32 too. {reason}")
     return vectors.cpu()

@@ -17,7 +17,7 @@ from raw2vec.models import Autoencoder
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Form
 from raw2vec.seeding import Draws, key
-from raw2vec.use.encode import BATCH_TOKENS, batches, evaluation
+from raw2vec.use.encode import BATCH_TOKENS, GAPS, batches, evaluation
 
 # Elements (pixels, numbers, tokens) that weigh as much as one row of states: a readout gives each its own likelihood.
 _ELEMENTS_A_ROW = 16
@@ -54,8 +54,8 @@ def there_and_back(parts: Model, items: Ragged) -> Ragged:
     On its own grid, or as long as it then is where items tell themselves where they end.
     """
     model, longest = autoencoder(parts), parts.raw.form.longest
-    device, limits = device_of(model), torch.full_like(items.shapes, longest) if longest else items.shapes
-    return _in_batches(model, limits, lambda part: model.mode(model(items.take(part).to(device)), limits[part]))
+    limits = torch.full_like(items.shapes, longest) if longest else items.shapes
+    return _in_batches(model, limits, lambda part: model.mode(_codes(model, items.take(part), part), limits[part]))
 
 
 def seen(parts: Model, items: Sequence[Any]) -> list[Any]:
@@ -110,7 +110,8 @@ def interpolate(parts: Model, a: Any, b: Any, steps: int = 8) -> list[Any]:
         )
     device = device_of(model)
     with evaluation(model):
-        begin, end = (model(side.to(device)).float() for side in (left, right))
+        sides = ((side, torch.full((len(side),), place)) for place, side in enumerate((left, right)))
+        begin, end = (_codes(model, side, places).float() for side, places in sides)
         share = torch.linspace(0, 1, steps, device=device)[:, None, None]
         codes = model.latent.normalized(torch.lerp(begin, end, share).flatten(0, 1))
     grids = torch.lerp(left.shapes.double(), right.shapes.double(), share.double().cpu()).round().long().flatten(0, 1)
@@ -141,8 +142,17 @@ def encoded(model: Autoencoder, windows: Ragged) -> Tensor:
     """The codes (n, L) float32 of windows as the kind's Ragged has them, on the CPU."""
     order = list(portions(model, windows.shapes))
     with evaluation(model):
-        codes = [model(windows.take(part).to(device_of(model))).float().cpu() for part in order]
+        codes = [_codes(model, windows.take(part), part).float().cpu() for part in order]
     return torch.cat(codes)[torch.cat(order).argsort()]
+
+
+def _codes(model: Autoencoder, windows: Ragged, places: Tensor) -> Tensor:
+    """The codes (b, L) of windows of the items at these places, where the model is. NonFinite for gaps."""
+    codes = model(windows.to(device_of(model)))
+    bad = (~codes.isfinite().all(dim=1)).nonzero()
+    if len(bad) and bool(windows.values.isnan().any()):
+        raise NonFinite(f"The model gives a code that is not finite for item {int(places[bad[0, 0]])}. {GAPS}")
+    return codes
 
 
 def decoded(model: Autoencoder, codes: Tensor, shapes: Tensor) -> Ragged:
