@@ -71,9 +71,10 @@ def test_a_score_is_the_items_own(cell: Cell) -> None:
 
 @cells
 def test_a_line_between_two_items_ends_in_both(cell: Cell) -> None:
-    model, first = cell.fitted(), cell.items(1)[0]
-    walk = list(model.interpolate(first, first, steps=3))
-    assert alike(walk, [model.reconstruct([first])[0]] * 3)
+    model, ends = cell.fitted(), cell.items(2)
+    walk = list(model.interpolate(*ends, steps=3))
+    assert alike([walk[0], walk[-1]], list(model.reconstruct(ends)))
+    assert alike(list(model.interpolate(ends[0], ends[0], steps=3)), [walk[0]] * 3)
 
 
 @pytest.mark.parametrize("encoder", ["recurrent", "convolutional", "transformer"])
