@@ -325,6 +325,15 @@ def _objects_of(waves: list[Any]) -> Any:
     return made
 
 
+def test_nested_lists_are_series_where_it_is_said() -> None:
+    waves = [[0.5, None, 2], [1.0, 2.0]]
+    found = next(open_rows(waves, kind="series").batches())
+    for item, wave in zip(item_column(found, "series"), waves, strict=True):
+        np.testing.assert_array_equal(item, np.array(wave, np.float64))
+    assert open_rows([[np.zeros(3), 1], [np.ones(2), 0]], kind="series").columns == ["0", "1"]
+    assert open_rows(waves[1:]).columns == ["0", "1"]
+
+
 def test_files_of_many_series_each_are_read_as_one(tmp_path: Path) -> None:
     for number in range(2):
         np.save(tmp_path / f"{number}.npy", np.zeros((3, 4, 2)))

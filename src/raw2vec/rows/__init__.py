@@ -83,8 +83,8 @@ def open_rows(data: Any, wanted: Sequence[str] = (), likely: Sequence[str] = (),
     row a function; see PythonFunctions). Python objects: see Memory.of, and with arrays or PIL images among them
     Objects.of; an array of three axes or more: Arrays.of; an array of objects: as a list of them.
     likely: columns that need not be there; a first line of standard input that names one of them heads a table. kind:
-    what the data are, as far as known: where they are series, an array of two axes is (n, time) and not a table, and a
-    folder of .npy files, (time,) or (time, channels), holds one in each.
+    what the data are, as far as known: where they are series, an array of two axes is (n, time) and not a table, of
+    nested lists each is one, and so is each .npy file of a folder, (time,) or (time, channels).
     Raises BadInput where there is nothing to read, no row, or not the columns, with the file, the line and the reason.
     """
     if isinstance(data, Rows):
@@ -108,7 +108,8 @@ def _objects(data: Any, kind: str | None) -> Rows:
         return Arrays.of(data, kind)
     if isinstance(data, np.ndarray) and data.dtype == object and data.ndim == 1:
         data = list(data)
-    return Objects.of(data) or Memory.of(data)
+    lists = kind == "series" and isinstance(data, list) and isinstance(next(iter(data), None), list)
+    return Objects.of(data) or Memory.of({kind: data} if lists else data)
 
 
 def _path(path: Path, wanted: Sequence[str], kind: str | None) -> Rows:
