@@ -17,7 +17,7 @@ from torch import nn
 from raw2vec.build import OBJECTIVES, build_model, build_objectives, resolve
 from raw2vec.corpus import Corpus
 from raw2vec.embedding import TokenEmbedding
-from raw2vec.errors import BadInput
+from raw2vec.errors import BadInput, nearest
 from raw2vec.folder import Model
 from raw2vec.models import AnyModel, Autoencoder
 from raw2vec.ragged import Ragged
@@ -116,6 +116,20 @@ def _seen(corpus: Corpus, model: AnyModel) -> Ragged | None:
     """Some of what was trained on, for baselines to learn from: those of texts need it only to bring texts back."""
     rows = np.flatnonzero(~corpus.held & (corpus.lengths[:, 0] > 0))[:SEEN]
     return corpus.gather(rows, 0) if corpus.values.ndim > 1 or isinstance(model, Autoencoder) else None
+
+
+def device_called(name: str | None) -> torch.device:
+    """The device of this name; none: a GPU where there is one, else the CPU. BadInput for one that is not there."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(name)
+    except RuntimeError:
+        close = nearest(name, ("cpu", "cuda"))
+        raise BadInput(f"There is no device '{name}'.{close} Give cpu, cuda or cuda:0.") from None
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise BadInput(f"The device '{name}' needs a GPU and a torch that can use it, which are not here: give cpu.")
+    return found
 
 
 def working_precision(name: str, device: torch.device) -> torch.dtype:

@@ -21,7 +21,7 @@ from raw2vec import folder, presets
 from raw2vec.decoding import Decoding
 from raw2vec.errors import BadFolder, BadInput, TruncationWarning
 from raw2vec.evaluate import Report
-from raw2vec.fitting import fit_model, working_precision
+from raw2vec.fitting import device_called, fit_model, working_precision
 from raw2vec.interchange import dialect_of, write_extras
 from raw2vec.measure import columns_of, inspected, measure
 from raw2vec.recipe import Recipe, Role
@@ -92,6 +92,7 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         out: the folder to save to; a run that is killed leaves `OUT.training` beside it, which `resume` goes on from.
         Raises BadInput for data that cannot be used, with the place and the reason.
         """
+        self._device()  # a wrong one is refused before anything is read
         if out is not None:
             folder.refuse_foreign(Path(out))
         wanted = [name for name in (input, target, label) if name is not None]
@@ -175,11 +176,7 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             )
         return found
 
-    def encode_query(self, inputs: str | Sequence[str], **options: Any) -> Any:
-        """The same as `encode`, for the side that asks; `encode_document` for the side that is found."""
-        return self.encode(inputs, **options)
-
-    encode_document = encode_query
+    encode_query = encode_document = encode  # sentence-transformers' names for the two sides of a search
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """scikit-learn's name for `encode`: (n, L) float32."""
@@ -332,7 +329,7 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return found.vectors, found.truncated
 
     def _device(self, asked: str | None = None) -> torch.device:
-        return torch.device(asked or self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        return device_called(asked or self.device)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "parts_")

@@ -287,3 +287,14 @@ def test_predict(run, asked):
     told = run("predict", "stars", "new.tsv", "--out", "p.csv").stdout
     assert asked("write") == ["p.csv"]
     assert told.startswith("p.csv: 2 rows")
+
+
+def test_a_search_keeps_its_scores_beside_long_columns(run, monkeypatch):
+    hits = [
+        facade_double.Hit(row, 0.5, {"id": str(row), "text": "a long text " * 12, "body": "more of it " * 12})
+        for row in (1, 2)
+    ]
+    monkeypatch.setattr(facade_double.Raw2Vec, "search", lambda *_, **__: [hits])
+    line = run("search", "tickets.store", "fire").stdout.splitlines()[1]
+    assert line.split()[:2] == ["0.500", "1"]
+    assert line.count("…") == 2

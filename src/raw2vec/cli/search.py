@@ -10,11 +10,12 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from raw2vec.cli.base import Answer, Debug, Json, grid, heavy, one_line, one_of, pace, there
+from raw2vec.cli.base import Answer, Debug, Json, console, grid, heavy, one_line, one_of, pace, there
 from raw2vec.errors import BadInput
 
 MODES = ("exact", "approximate", "hybrid")
 LONGEST = 160  # letters of a cell that are shown
+SHORT = 16  # letters of a column that never gives way
 
 
 def search(
@@ -75,9 +76,14 @@ def _columns(hit: Any) -> dict[str, Any]:
 
 
 def _table(hits: list[Any]) -> RenderableType:
-    """Scores and columns of the rows found, nearest first; the longest column gives way on a narrow terminal."""
+    """Scores and columns of the rows found, nearest first; long columns share the room that the short ones leave."""
     names = list(hits[0].columns)
-    cells = [[str("" if hit.columns[name] is None else hit.columns[name])[:LONGEST] for name in names] for hit in hits]
+    cells = [
+        [one_line(str("" if (cell := hit.columns[name]) is None else cell)[:LONGEST]) for name in names] for hit in hits
+    ]
     rows = [["score", *names], *([f"{hit.score:.3f}", *row] for hit, row in zip(hits, cells, strict=True))]
-    lengths = [sum(len(row[place]) for row in rows) for place in range(len(names) + 1)]
-    return grid(rows, shrink=lengths.index(max(lengths)))
+    longest = [max(len(row[place]) for row in rows) for place in range(len(names) + 1)]
+    short = [length for length in longest if length <= SHORT]
+    left = console().width - sum(short) - 3 * len(longest)
+    room = max(SHORT, left // max(len(longest) - len(short), 1))
+    return grid([[cell if len(cell) <= room else cell[: room - 1] + "…" for cell in row] for row in rows])

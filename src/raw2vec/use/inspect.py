@@ -181,6 +181,8 @@ def _gradient_notes(gradients: list[Gradient]) -> list[str]:
     middle = ratios[len(ratios) // 2] if ratios else 0.0
     if not middle:
         return ["no gradient reaches the model: the loss does not depend on it"]
+    if len(ratios) < 3:  # of two, neither is the odd one
+        return ["gradients reach every layer, too few to tell whether one vanishes or explodes"]
     notes = []
     for g in gradients:
         if g.ratio < VANISHED * middle:
