@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
 from raw2vec.seeding import Draws
-from raw2vec.use import detect, generate
+from raw2vec.use import classify, detect, generate
 from raw2vec.use.encode import encode
 
 
@@ -84,7 +84,12 @@ class Decoding(ABC):
         return detect.score_samples(parts, parts.raw.items(X)[0], samples, seed)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """The mean of `score_samples`: what scikit-learn's searches make as large as they can. y is left alone."""
+        """What scikit-learn's searches make as large as they can: with labels y, of a model trained on such, the share
+        told right, or R² of numbers; else the mean of `score_samples`."""
+        parts = self._parts()
+        if y is not None and classify.heads(parts):
+            vectors = encode(parts.model, parts.raw, parts.raw.items(X)[0]).vectors
+            return classify.score(parts, vectors, list(y))
         return float(self.score_samples(X).mean())
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from sklearn.model_selection import GridSearchCV
 
 from raw2vec.cli.predictions import Predictions
 from raw2vec.errors import BadInput
@@ -90,3 +91,16 @@ def test_predicting_keeps_no_gradients(fitted: Fit) -> None:
     model.predict(texts(3))
     assert torch.equal(torch.get_rng_state(), state)
     assert all(weight.grad is None for weight in model.parts_.model.parameters())
+
+
+def test_the_score_is_the_share_told_right_and_searches_work() -> None:
+    lines = [f"{word} {number}" for number in range(30) for word in ("cat purrs", "engine roars")]
+    labels = ["animal", "machine"] * 30
+    options = {"size": "tiny", "steps": 25}
+    model = Raw2Vec("supervised", **options).fit(lines, labels)
+    assert model.score(lines, labels) == pytest.approx((model.predict(lines) == np.array(labels)).mean())
+    assert model.score(lines, labels) > 0.9
+    numbers = [float(number) for number in range(60)]
+    assert Raw2Vec("supervised", **options).fit(lines, numbers).score(lines, numbers) <= 1
+    search = GridSearchCV(Raw2Vec("supervised", size="tiny"), {"steps": [2, 25]}, cv=2).fit(lines, labels)
+    assert search.best_score_ > 0.5

@@ -1,11 +1,13 @@
 """Vectors to labels, through the head that supervised training left."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import r2_score
 
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
@@ -45,6 +47,16 @@ class Predicted:
         if self.shares is None:
             raise BadInput("This model predicts numbers, which have no probabilities.")
         return self.shares
+
+
+def score(parts: Model, vectors: NDArray[np.float32], answers: Sequence[Any]) -> float:
+    """scikit-learn's score: the share of items whose labels are told, all of an item's, or R² of numbers."""
+    task, told = supervised(parts)[1].task, predicted(parts, vectors).labels
+    if task == "numbers":
+        return float(r2_score(np.asarray(answers, np.float64), told))
+    if task == "labels":
+        return float(np.mean([set(one) == set(other) for one, other in zip(told, answers, strict=True)]))
+    return float(np.mean([str(one) == str(other) for one, other in zip(told, answers, strict=True)]))
 
 
 def predicted(parts: Model, vectors: NDArray[np.float32]) -> Predicted:
