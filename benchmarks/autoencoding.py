@@ -41,6 +41,7 @@ SETTINGS: dict[str, Any] = {
     "likelihood": {"name": "bernoulli"},
     "stages.0.objectives": [{"name": "variational"}],
     "training.optimizer": {"name": "adamw", "weight_decay": 0.0, "beta2": 0.999},
+    "training.learning_rate": 1e-3,
     "training.warmup": 0.0,
     "training.decay": "none",
     "training.hold_out": 0.0,
