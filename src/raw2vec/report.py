@@ -11,15 +11,12 @@ import torch
 from raw2vec.evaluate import CLASSIFICATION, RETRIEVAL, Encode, Report, health
 from raw2vec.fitting import Fitted
 from raw2vec.interchange import refusal
-from raw2vec.latents import Gaussian
 from raw2vec.measure import masked_patches
 from raw2vec.measure.decoding import classification, reconstruction
-from raw2vec.models import Autoencoder
+from raw2vec.measure.space import beside
 from raw2vec.objectives import MaskedPatches
 from raw2vec.recipe import Role
 from raw2vec.use.detect import score_samples, threshold
-from raw2vec.use.generate import device_of
-from raw2vec.use.likelihood import unit_costs
 
 GOLDEN = 4  # inputs whose vectors a folder keeps
 FEWEST = 20  # held-out rows below which nothing is claimed
@@ -115,19 +112,12 @@ def report(fitted: Fitted, found: Report | None, encode: Encode, data: str) -> d
 
 
 def _space(fitted: Fitted, encode: Encode, items: list[Any]) -> tuple[dict[str, Any], list[str]]:
-    """The health of the held-out vectors, what each unit of a Gaussian code costs among it; sentences on collapse."""
+    """The health of the held-out vectors, what each unit of a Gaussian code costs among it; how much is in use."""
     if len(items) < 2:
         return {}, []
-    model, raw = fitted.model.model, fitted.model.raw
-    costs = None
-    if isinstance(model, Autoencoder):
-        windows = raw.windows(items).ragged
-        if isinstance(model.latent, Gaussian) and len(windows) == len(items):
-            costs = unit_costs(model, windows.to(device_of(model))).cpu().numpy()
-    found = health(encode(items, "input"), kl=costs)
+    found = health(encode(items, "input"), **beside(fitted.model, items))
     units = {"unit_kl": list(found.unit_kl)} if found.unit_kl else {}
-    watched = {name: value.item() for name, value in model.latent.watched().items()}
-    return {**found.as_dict(), **units, **watched}, found.collapse()
+    return {**found.as_dict(), **units}, found.in_use()
 
 
 def _threshold(fitted: Fitted, items: list[Any]) -> float | None:

@@ -6,6 +6,7 @@ from sklearn.datasets import load_digits
 
 from raw2vec import Raw2Vec
 from raw2vec.errors import BadInput
+from raw2vec.evaluate import health
 
 DIGITS = (load_digits().images * 15).astype(np.uint8)
 
@@ -31,6 +32,10 @@ def test_a_posterior_in_use_is_not() -> None:
     found = model.evaluate(DIGITS[700:800], "likelihood", samples=3)
     assert found.metrics["active_units"] > 2
     assert not any("collapsed" in note for note in [*found.notes, *model.report["notes"]])
+    for notes in (found.notes, model.report["notes"]):
+        assert any(" of 6 units carry information (nats a unit, most first: " in note for note in notes)
+    space = model.evaluate(DIGITS[700:800], "space")
+    assert space.metrics["kl"] == pytest.approx(found.metrics["kl"])
     assert sum(model.report["health"]["unit_kl"]) == pytest.approx(found.metrics["kl"], rel=0.2)
 
 
@@ -38,9 +43,25 @@ def test_only_the_likelihood_draws_codes() -> None:
     model = Raw2Vec("variational", kind="image", latent=2, size="tiny", steps=1).fit(DIGITS[:50])
     with pytest.raises(BadInput, match="'reconstruction' draws no codes"):
         model.evaluate(DIGITS[:50], "reconstruction", samples=3)
+    with pytest.raises(BadInput, match="at least 1 sample"):
+        model.evaluate(DIGITS[:50], "likelihood", samples=0)
 
 
-def test_codes_in_use_are_counted() -> None:
+def test_codes_in_use_are_told_and_not_taken_for_repeated_items() -> None:
     settings = {"latent": {"name": "quantised", "width": 4, "codes": 8, "groups": 2}}
     model = Raw2Vec("reconstruction", kind="image", size="tiny", steps=40, settings=settings).fit(DIGITS[:700])
-    assert 1 <= model.report["health"]["codes_in_use"] <= 8
+    assert 1 <= model.report["health"]["codes_in_use"] <= model.report["health"]["codes"] == 8
+    found = model.evaluate(DIGITS[:700], "space")
+    assert found.metrics["codes_in_use"] == model.report["health"]["codes_in_use"]
+    for notes in (found.notes, model.report["notes"]):
+        assert any(" of its 8 codes were in use" in note for note in notes)
+    assert not any("look for repeated" in note for note in found.notes)
+
+
+def test_what_costs_least_is_left_out_of_a_wide_code_s_sentence() -> None:
+    means, costs = np.random.default_rng(0).normal(size=(50, 20)), np.full((50, 20), 0.5)
+    costs[:, 7] = 2
+    (told,) = health(means, kl=costs).in_use()
+    assert told.startswith("20 of 20 units carry information (nats a unit, most first: 2.000, 0.500, ")
+    assert told.endswith(" and 4 with no more)")
+    assert health(means).in_use() == []

@@ -17,6 +17,9 @@ SAMPLE = 4000
 ACTIVE = 0.01
 """The variance of its posterior mean above which a unit counts as active."""
 
+TOLD = 16
+"""Units of a Gaussian latent whose nats a sentence tells."""
+
 
 @dataclass(frozen=True)
 class Health:
@@ -39,6 +42,8 @@ class Health:
     kl: float | None = None
     active_units: int | None = None
     unit_kl: tuple[float, ...] | None = None
+    codes_in_use: float | None = None
+    codes: int | None = None
 
     def as_dict(self) -> dict[str, float]:
         """The numbers that could be measured, JSON-ready; `unit_kl`, which is one for each unit, stays an attribute."""
@@ -47,6 +52,18 @@ class Health:
     def warnings(self) -> list[str]:
         """A sentence for everything that is not as it should be, the worst first; none for a healthy space."""
         return self.collapse() + [say(self) for ill, say in _SIGNS if ill(self)]
+
+    def in_use(self) -> list[str]:
+        """How much of its latent the space is using: a sentence for Gaussian ones and codebooks, none for a point."""
+        if self.codes_in_use is not None:
+            return [_codes(self)]
+        if self.unit_kl is None:
+            return []
+        (said,) = self.collapse() or [f"{self.active_units} of {self.width} units carry information"]
+        dearest = sorted(self.unit_kl, reverse=True)
+        figures = ", ".join(f"{nats:.3f}" for nats in dearest[:TOLD])
+        rest = len(dearest) - TOLD
+        return [f"{said} (nats a unit, most first: {figures}{f' and {rest} with no more' if rest > 0 else ''})"]
 
     def collapse(self) -> list[str]:
         """The sentence for a Gaussian latent whose units mostly tell nothing; none for others."""
@@ -64,12 +81,14 @@ def health(
     raw_bytes: int | None = None,
     seed: int = 0,
     kl: np.ndarray | None = None,
+    codebook: tuple[float, int] | None = None,
 ) -> Health:
     """The report on vectors (n, L), n of 2 or more; `partners` (n, L) are the other halves of pairs.
 
     `raw_bytes` is the size of the data encoded; `kl` (n, L), in nats, a Gaussian latent's, whose posterior means the
-    vectors then are. Means over pairs are taken over at most 4,000 vectors, drawn with `seed`. BadInput for fewer than
-    two vectors, NonFinite with the row of one that is not finite.
+    vectors then are; `codebook`, of a quantised one, how many codes of a group were in use in training, of how many.
+    Means over pairs are taken over at most 4,000 vectors, drawn with `seed`. BadInput for fewer than two vectors,
+    NonFinite with the row of one that is not finite.
     """
     rows = np.asarray(rows, dtype=np.float64)
     if rows.ndim != 2 or len(rows) < 2:
@@ -97,6 +116,8 @@ def health(
         kl=None if each_kl is None else float(each_kl.sum()),
         active_units=None if each_kl is None else active_units(rows),
         unit_kl=None if each_kl is None else tuple(each_kl.tolist()),
+        codes_in_use=None if codebook is None else codebook[0],
+        codes=None if codebook is None else codebook[1],
     )
 
 
@@ -227,6 +248,14 @@ def _room(found: Health) -> int:
     return min(found.width, found.items - 1)
 
 
+def _codes(found: Health) -> str:
+    different = found.items - round(found.duplicates * found.items)
+    return (
+        f"{different} of {found.items} vectors are different, as words of a codebook repeat; in training "
+        f"{found.codes_in_use:.1f} of its {found.codes} codes were in use"
+    )
+
+
 _SIGNS: list[tuple[Callable[[Health], bool], Callable[[Health], str]]] = [
     (
         lambda h: h.effective_rank == 0,
@@ -265,7 +294,11 @@ _SIGNS: list[tuple[Callable[[Health], bool], Callable[[Health], str]]] = [
         ),
     ),
     (
-        lambda h: h.effective_rank > 0 and h.duplicates > 0.01,
+        lambda h: h.codes is not None and h.duplicates > 0.01,
+        lambda h: _codes(h),
+    ),
+    (
+        lambda h: h.codes is None and h.effective_rank > 0 and h.duplicates > 0.01,
         lambda h: f"{h.duplicates:.0%} of the vectors repeat an earlier one; look for repeated or truncated items",
     ),
     (
@@ -286,19 +319,27 @@ def _bytes(item: Any) -> int:
 class Space(Protocol):
     """The health of the space as a protocol: its numbers as metrics and its warnings as notes. Nothing is resampled.
 
-    With targets beside the inputs, the alignment of the two sides is measured too.
+    With targets beside the inputs, the alignment of the two sides is measured too; `kl` and `codebook`, what the latent
+    tells beside the vectors, are `health`'s.
     """
 
     name = "space"
     roles = ("input",)
 
-    def run(self, model: Encode, columns: Columns, seed: int = 0) -> Report:
+    def run(
+        self,
+        model: Encode,
+        columns: Columns,
+        seed: int = 0,
+        kl: np.ndarray | None = None,
+        codebook: tuple[float, int] | None = None,
+    ) -> Report:
         started = perf_counter()
         (texts,) = self.read(columns)
         targets: Sequence[Any] = columns.get("target", ())
         partners = vectors(model, list(targets), "target") if len(targets) == len(texts) else None
         size = sum(_bytes(item) for item in texts)
-        found = health(vectors(model, texts, "input"), partners, size, seed)
+        found = health(vectors(model, texts, "input"), partners, size, seed, kl, codebook)
         metrics = {name: float(value) for name, value in found.as_dict().items() if name != "items"}
         return Report(
             protocol=f"{self.name}/{self.version}",

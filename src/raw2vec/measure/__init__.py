@@ -12,6 +12,7 @@ from raw2vec.errors import BadInput
 from raw2vec.evaluate import MASKED_PATCHES, Encode, Guesses, Patches, Report, protocol
 from raw2vec.folder import Model
 from raw2vec.measure.decoding import DECODED, SAMPLES, classification, likelihood
+from raw2vec.measure.space import space
 from raw2vec.objectives import Masked, MaskedPatches, Supervised
 from raw2vec.presets import roles
 from raw2vec.ragged import Ragged
@@ -46,13 +47,15 @@ def measure(
                 f"{rows.where(row)} has nothing in '{columns['input']}'; an evaluation needs every row whole."
             )
     if chosen.name == "likelihood":
-        return likelihood(parts, held, seed, samples or SAMPLES)
+        return likelihood(parts, held, seed, SAMPLES if samples is None else samples)
     if chosen.name in DECODED:
         return DECODED[chosen.name](parts, held, seed)
     if chosen.name == "masked" and parts.raw.form.channels:
         return masked_patches(parts, held["input"], seed)
     if chosen.name == "masked":
         return chosen.run(lambda texts: Guesses(*fill(parts, texts, seed)), held, seed)
+    if chosen.name == "space":
+        return space(parts, encode, held, seed)
     if chosen.name == "classification" and parts.raw.form.channels:
         return classification(parts, encode, held, seed)
     return chosen.run(encode, held, seed)

@@ -78,7 +78,7 @@ def rate_distortion(parts: Model, held: Mapping[str, list[Any]], seed: int = 0) 
 def likelihood(parts: Model, held: Mapping[str, list[Any]], seed: int = 0, samples: int = SAMPLES) -> Report:
     """What items cost in nats: the evidence lower bound, and the tighter one of importance-weighted codes.
 
-    Beside it, how many units of a Gaussian code are in use, and a sentence where it has collapsed.
+    Beside it, how many units of a Gaussian code are in use and what each costs, and whether it has collapsed.
     """
     model = autoencoder(parts)
     windows = parts.raw.windows(held["input"]).ragged.to(device_of(model))
@@ -97,7 +97,7 @@ def likelihood(parts: Model, held: Mapping[str, list[Any]], seed: int = 0, sampl
         return report
     space = health(encoded(model, windows).numpy(), kl=costs)
     metrics = report.metrics | {"active_units": float(space.active_units or 0)}
-    return replace(report, metrics=metrics, notes=[*space.collapse(), *report.notes])
+    return replace(report, metrics=metrics, notes=[*space.in_use(), *report.notes])
 
 
 _LIKELIHOODS = {
