@@ -102,9 +102,17 @@ def test_a_model_without_a_way_back_says_so(use) -> None:
 @pytest.mark.parametrize("share", [0.05, 0.3])
 def test_of_few_rows_about_the_share_that_was_asked_for_is_flagged(share: float) -> None:
     wines = load_wine(as_frame=True).data
-    settings = {"training.contamination": share}
-    model = Raw2Vec("reconstruction", kind="table", latent=3, size="tiny", steps=20, settings=settings).fit(wines)
+    model = Raw2Vec("reconstruction", kind="table", latent=3, size="tiny", steps=20, contamination=share).fit(wines)
     assert (model.predict(wines) == -1).mean() == pytest.approx(share, abs=0.02)
+    again = Raw2Vec(recipe=model.parts_.recipe, steps=2)
+    assert again.fit(wines).parts_.recipe.training.contamination == share, "the recipe's stays, where nobody asks"
+    assert again.set_params(contamination=0.2).fit(wines).parts_.recipe.training.contamination == 0.2
+
+
+@pytest.mark.parametrize("share", [0.0, 0.6, -1, float("nan"), "many"])
+def test_a_share_that_is_none_is_refused(share: object) -> None:
+    with pytest.raises(BadInput, match="contamination"):
+        Raw2Vec("reconstruction", kind="table", steps=1, contamination=share).fit(load_wine(as_frame=True).data)
 
 
 def test_with_nothing_held_out_the_threshold_is_of_what_was_trained_on() -> None:

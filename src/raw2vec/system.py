@@ -52,6 +52,8 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     kind: text, pairs, image, audio, series or table; none: by the data.
     recipe: a recipe or its file, instead of all of the above.
     settings: changes to the recipe by dotted key, such as {"encoder.layers": 2}.
+    contamination: the share of items, above 0 and at most 0.5, that `threshold_` calls anomalies; none: a tenth, or the
+    recipe's. It takes a decoder.
     seed: same seed, data, machine and steps, same weights. device: none for a GPU where there is one, else the CPU.
     """
 
@@ -69,10 +71,11 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         settings: Mapping[str, Any] | None = None,
         seed: int = 0,
         device: str | None = None,
+        contamination: float | None = None,
     ):
         self.objective, self.encoder, self.decoder, self.latent, self.size = objective, encoder, decoder, latent, size
         self.minutes, self.steps, self.kind, self.recipe = minutes, steps, kind, recipe
-        self.settings, self.seed, self.device = settings, seed, device
+        self.settings, self.seed, self.device, self.contamination = settings, seed, device, contamination
 
     def fit(
         self,

@@ -43,7 +43,10 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
             encoder=dict(encoder) if isinstance(encoder, Mapping) else encoder,
             **{name: options[name] for name in ("objective", "decoder", "latent", "size", "minutes", "steps", "seed")},
         )
-    return made.changed(options["settings"]) if options["settings"] else made
+    share = options["contamination"]
+    wished = {} if share is None else {"training.contamination": share}
+    wished |= options["settings"] or {}
+    return made.changed(wished) if wished else made
 
 
 def _drawn(rows: Rows, column: str) -> bool:
