@@ -298,3 +298,11 @@ def test_a_search_keeps_its_scores_beside_long_columns(run, monkeypatch):
     line = run("search", "tickets.store", "fire").stdout.splitlines()[1]
     assert line.split()[:2] == ["0.500", "1"]
     assert line.count("…") == 2
+
+
+def test_a_metric_that_has_no_meaning_is_one_dash(run, monkeypatch):
+    nothing = float("nan")
+    told = {"metrics": {"r2": nothing}, "intervals": {"r2": (nothing, nothing)}, "baselines": {}}
+    monkeypatch.setattr(facade_double, "REPORT", {**facade_double.REPORT, **told})
+    shown = run("fit", "pairs.jsonl", "--out", "m").stdout.splitlines()
+    assert ["r2", "–", "–"] in [line.split() for line in shown]

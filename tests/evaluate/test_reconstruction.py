@@ -112,6 +112,17 @@ def test_a_perfect_reconstruction_is_json():
     assert json.loads(json.dumps(plain, allow_nan=False))["metrics"] == {"mse": 0, "sse": 0, "r2": 1, "psnr": None}
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_has_no_meaning_is_nothing_and_no_warning():
+    same = np.full((40, 9), 0.5)
+    constant = of(same, same + 0.1, peak=1.0)
+    assert np.isnan([constant.metrics["r2"], *constant.intervals["r2"]]).all()
+    assert constant.ahead["PCA"]["r2"] == 0.5
+    perfect = of(same, same, peak=1.0)
+    assert perfect.metrics["psnr"] == perfect.baselines["PCA"]["psnr"] == np.inf
+    assert perfect.ahead["PCA"]["psnr"] == 0.5, "both are level"
+
+
 @pytest.mark.parametrize(
     ("items", "rebuilt", "said"),
     [

@@ -141,7 +141,7 @@ def scores(report: dict[str, Any]) -> list[RenderableType]:
     if intervals:
         heading.insert(2, "95% interval")
         for row in rows:
-            row.insert(2, "–".join(map(_figure, intervals.get(row[0]) or (None,))))
+            row.insert(2, _span(intervals.get(row[0])))
     table = [grid([heading, *rows], strong=1)] if rows else []
     return [*table, *notes(report.get("notes") or [])]
 
@@ -154,6 +154,12 @@ def notes(sentences: Iterable[str]) -> list[RenderableType]:
 def one_line(text: str) -> str:
     """The text on one line, with nothing in it that a terminal would obey."""
     return "".join(mark if mark.isprintable() else " " for mark in " ".join(text.split()))
+
+
+def _span(interval: Sequence[float | None] | None) -> str:
+    """From where to where; a single dash where there is no interval, or one without ends."""
+    ends = {_figure(end) for end in interval or ()}
+    return "–" if ends <= {"–"} else "–".join(map(_figure, interval or ()))
 
 
 def _figure(value: float | None) -> str:

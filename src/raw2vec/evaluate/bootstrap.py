@@ -34,7 +34,9 @@ def resample(contestants: Mapping[str, Measured], seed: int, resamples: int = RE
 
 
 def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The percentile interval (Efron 1979) that holds `level` of the resampled values (R,)."""
+    """The percentile interval (Efron 1979) that holds `level` of the resampled values (R,); of none at all, NaN."""
+    if np.isnan(values).all():
+        return float("nan"), float("nan")
     with np.errstate(invalid="ignore"):  # between two infinite values there is no telling
         low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
@@ -45,11 +47,11 @@ def superiority(model: np.ndarray, baseline: np.ndarray, lower_is_better: bool =
 
     A resample in which the metric is undefined (NaN: no anomaly was drawn) tells neither way and is left out.
     """
-    difference = baseline - model if lower_is_better else model - baseline
-    difference = difference[~np.isnan(difference)]
-    if not len(difference):
+    told = ~(np.isnan(model) | np.isnan(baseline))
+    if not told.any():
         return 0.5
-    return float((difference > 0).mean() + (difference == 0).mean() / 2)
+    better = model < baseline if lower_is_better else model > baseline
+    return float(better[told].mean() + (model == baseline)[told].mean() / 2)
 
 
 def _draws(items: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
