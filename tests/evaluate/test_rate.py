@@ -57,3 +57,9 @@ def test_a_models_whole_code_is_the_end_of_its_curve() -> None:
     assert list(found) == ["mse@1", "mse@2", "mse@4", "mse@6"]
     assert list(found.values()) == sorted(found.values(), reverse=True), "more numbers keep more"
     assert found["mse@6"] == pytest.approx(model.evaluate(digits[600:800], "reconstruction").metrics["mse"], rel=1e-5)
+
+
+def test_a_width_at_which_pca_loses_nothing_is_said() -> None:
+    for width in (11, 12):
+        notes = RATE_DISTORTION.run(nothing, {"input": list(ROWS)}, width=width).notes
+        assert any("PCA loses nothing of items of 12 numbers" in note for note in notes) == (width == 12)

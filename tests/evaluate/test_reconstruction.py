@@ -85,6 +85,16 @@ def test_small_errors_are_told_apart_in_notes():
     assert 0 < float(theirs) < float(ours)
 
 
+@pytest.mark.parametrize(("width", "said"), [(3, False), (4, True), (32, True)])
+def test_a_code_no_narrower_than_the_items_is_not_set_beside_pca_in_silence(width, said):
+    rows = np.random.default_rng(0).normal(size=(50, 2, 2))
+    notes = of(rows, rows * 0, width=width).notes
+    sentence = f"at a width of {width} PCA loses nothing of items of 4 numbers: fit with a --latent below 4 for a"
+    assert any(note.startswith(sentence) for note in notes) == said
+    if said:
+        assert "against 0.000)" in notes[0]
+
+
 def test_missing_numbers_count_nothing():
     truth = DIGITS[:60].copy()
     truth[::3, 5:9] = np.nan

@@ -229,6 +229,17 @@ def learnt(
     return {name: learn(known, width) for name, learn in baselines.items()}, []
 
 
+def lossless(baselines: Mapping[str, Any], items: Sequence[Any], width: int) -> list[str]:
+    """A sentence where PCA stands beside codes that are no narrower than the items, and so brings all of them back."""
+    size = int(np.size(items[0]))
+    if "PCA" not in baselines or not 1 < size <= width:
+        return []
+    return [
+        f"at a width of {width} PCA loses nothing of items of {size} numbers: fit with a --latent below {size} for a "
+        "comparison that means something"
+    ]
+
+
 def unit(rows: np.ndarray) -> np.ndarray:
     """Rows (n, L) at length one, so that their products are cosines; a zero row stays zero."""
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -255,7 +266,7 @@ def table(report: Report) -> list[list[str]]:
 
 def _digits(value: float) -> int:
     """Decimals that leave three digits to see, be it an accuracy of 0.912, a squared error of 0.00912 or 9,120 nats."""
-    if not math.isfinite(value) or 0.1 <= abs(value) < 100 or not value:
+    if not math.isfinite(value) or 0.1 <= abs(value) < 100 or abs(value) < 1e-9:
         return 3
     return 0 if abs(value) >= 100 else min(2 - math.floor(math.log10(abs(value))), 9)
 

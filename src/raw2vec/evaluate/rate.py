@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from raw2vec.errors import BadInput
-from raw2vec.evaluate.base import MODEL, Columns, Measured, Protocol, Report, numbers
+from raw2vec.evaluate.base import MODEL, Columns, Measured, Protocol, Report, lossless, numbers
 
 Brief = Callable[[Sequence[Any], int], Sequence[Any]]
 """Items and a width to the items as so many numbers of each code bring them back, in the items' order and shapes."""
@@ -37,8 +37,10 @@ class RateDistortion(Protocol):
         contestants = {MODEL: _measured(truth, {each: model(items, each) for each in widths})}
         for name, learn in self.baselines.items():
             contestants[name] = _measured(truth, {each: learn(known, each)(items) for each in widths})
-        note = "the baselines learnt from the measured items themselves, the best that they could do"
-        return self.report(contestants, f"mse@{width}", started, seed, [note] if train is None else [])
+        notes = lossless(self.baselines, items, width)
+        if train is None:
+            notes.append("the baselines learnt from the measured items themselves, the best that they could do")
+        return self.report(contestants, f"mse@{width}", started, seed, notes)
 
 
 def _measured(truth: np.ndarray, rebuilt: dict[int, Sequence[Any]]) -> Measured:

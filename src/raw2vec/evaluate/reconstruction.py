@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from raw2vec.errors import BadInput, NonFinite
-from raw2vec.evaluate.base import MODEL, Columns, Measured, Protocol, Report, Values, learnt, numbers
+from raw2vec.evaluate.base import MODEL, Columns, Measured, Protocol, Report, Values, learnt, lossless, numbers
 
 
 class Rebuilt(NamedTuple):
@@ -48,11 +48,12 @@ class Reconstruction(Protocol):
         contestants = {MODEL: truth.measure(rebuilt)}
         (known,) = (items,) if train is None else self.read(train)
         baselines, notes = learnt(self.baselines, known, items, width)
+        narrower = lossless(baselines, items, width)
         for name, rebuild in baselines.items():
             contestants[name] = truth.measure(rebuild(items))
         if train is None and baselines:
             notes.append("the baselines learnt from the measured items themselves, the best that they could do")
-        return self.report(contestants, "mse", started, seed, [*notes, *truth.notes()])
+        return self.report(contestants, "mse", started, seed, [*narrower, *notes, *truth.notes()])
 
 
 class _Truth:
