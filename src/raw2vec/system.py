@@ -50,10 +50,8 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     latent: numbers in a vector; none: the encoder's width. size: tiny, small or base.
     minutes, steps: the budget of `fit`, one of them; none: five minutes.
     kind: text, pairs, image, audio, series or table; none: by the data.
-    recipe: a recipe or its file, instead of all of the above.
-    settings: changes to the recipe by dotted key, such as {"encoder.layers": 2}.
-    contamination: the share of items, above 0 and at most 0.5, that `threshold_` calls anomalies; none: a tenth, or the
-    recipe's. It takes a decoder.
+    recipe: a recipe or its file, instead of all of the above. settings: changes by dotted key: {"encoder.layers": 2}.
+    contamination: the share of items that count as anomalies, above 0 and at most 0.5; none: the recipe's, or a tenth.
     seed: same seed, data, machine and steps, same weights. device: none for a GPU where there is one, else the CPU.
     """
 
@@ -299,8 +297,7 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """The model of a folder, its golden vectors checked. BadFolder where it is damaged or not a model."""
         source = folder.found(Path(source))
         parts = folder.load(source, dialect_of)
-        settings = parts.recipe
-        made = cls(recipe=settings, kind=settings.kind, seed=settings.seed, device=device)
+        made = cls(recipe=parts.recipe, kind=parts.recipe.kind, seed=parts.recipe.seed, device=device)
         made._adopt(parts)
         made.source_ = str(source)
         made._card = (source / "README.md").read_text(encoding="utf-8")

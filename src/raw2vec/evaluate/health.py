@@ -319,27 +319,20 @@ def _bytes(item: Any) -> int:
 class Space(Protocol):
     """The health of the space as a protocol: its numbers as metrics and its warnings as notes. Nothing is resampled.
 
-    With targets beside the inputs, the alignment of the two sides is measured too; `kl` and `codebook`, what the latent
-    tells beside the vectors, are `health`'s.
+    With targets beside the inputs, the alignment of the two sides is measured too. What the latent tells `beside` the
+    vectors is handed on to `health`: its `kl` or its `codebook`.
     """
 
     name = "space"
     roles = ("input",)
 
-    def run(
-        self,
-        model: Encode,
-        columns: Columns,
-        seed: int = 0,
-        kl: np.ndarray | None = None,
-        codebook: tuple[float, int] | None = None,
-    ) -> Report:
+    def run(self, model: Encode, columns: Columns, seed: int = 0, **beside: Any) -> Report:
         started = perf_counter()
         (texts,) = self.read(columns)
         targets: Sequence[Any] = columns.get("target", ())
         partners = vectors(model, list(targets), "target") if len(targets) == len(texts) else None
         size = sum(_bytes(item) for item in texts)
-        found = health(vectors(model, texts, "input"), partners, size, seed, kl, codebook)
+        found = health(vectors(model, texts, "input"), partners, size, seed, **beside)
         metrics = {name: float(value) for name, value in found.as_dict().items() if name != "items"}
         return Report(
             protocol=f"{self.name}/{self.version}",
