@@ -271,13 +271,14 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         label: str | None = None,
         seed: int = 0,
         samples: int | None = None,
+        progress: Callable[[int], None] = lambda items: None,
     ) -> Report:
         """The model beside its baselines by a named protocol; none: the one that the columns call for.
 
-        samples: codes drawn an item by the protocol 'likelihood'; none: 100.
+        samples: codes drawn an item by the protocol 'likelihood'; none: 100. progress: hears how many items are done.
         """
         rows, columns = columns_of(self._parts(), data, input=input, target=target, label=label)
-        return measure(self._parts(), self._encode, rows, columns, protocol, seed, samples)
+        return measure(self._parts(), self._encode, rows, columns, protocol, seed, samples, progress)
 
     def inspect(
         self, data: Any = None, *, input: str | None = None, target: str | None = None, label: str | None = None
@@ -302,8 +303,7 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         made.source_ = str(source)
         made._card = (source / "README.md").read_text(encoding="utf-8")
         if parts.golden is not None:
-            items, vectors = parts.golden
-            error = float(np.abs(made._encode(items) - vectors).max())
+            error = float(np.abs(made._encode(parts.golden[0]) - parts.golden[1]).max())
             if not error <= TOLERANCE:
                 raise BadFolder(
                     f"{source} misses its own golden vectors by {error:.2g}: its files do not belong together."

@@ -96,6 +96,10 @@ def test_counting_items(capsys, clock):
         clock.now += 6
         count(400)
     assert capsys.readouterr().err == "0:10  encoding  500 items  50 items/s\n"
+    with Counter(clock, "measuring") as count:
+        clock.now += 10
+        count(20)
+    assert capsys.readouterr().err == "0:10  measuring  20 items  2 items/s\n"
 
 
 def test_losses_are_smoothed(clock):

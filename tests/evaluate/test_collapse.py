@@ -29,12 +29,14 @@ def test_a_collapsed_posterior_is_said_and_its_units_are_counted() -> None:
 
 def test_a_posterior_in_use_is_not() -> None:
     model = fitted(1.0)
-    found = model.evaluate(DIGITS[700:800], "likelihood", samples=3)
+    heard: list[int] = []
+    found = model.evaluate(DIGITS[700:1000], "likelihood", samples=3, progress=heard.append)
+    assert heard == [256, 44]
     assert found.metrics["active_units"] > 2
     assert not any("collapsed" in note for note in [*found.notes, *model.report["notes"]])
     for notes in (found.notes, model.report["notes"]):
         assert any(" of 6 units carry information (nats a unit, most first: " in note for note in notes)
-    space = model.evaluate(DIGITS[700:800], "space")
+    space = model.evaluate(DIGITS[700:1000], "space")
     assert space.metrics["kl"] == pytest.approx(found.metrics["kl"])
     assert sum(model.report["health"]["unit_kl"]) == pytest.approx(found.metrics["kl"], rel=0.2)
 

@@ -217,14 +217,16 @@ class Reporter:
 
 
 class Counter(Reporter):
-    """Hears how many items were just done: the `progress` of embedding and indexing."""
+    """Hears how many items were just done: the `progress` of embedding, indexing and all that is one long `doing`."""
 
-    items = 0
+    def __init__(self, clock: Callable[[], float] = time.monotonic, doing: str = "encoding"):
+        super().__init__(clock)
+        self.items, self.doing = 0, doing
 
     def __call__(self, items: int) -> None:
         self.items += items
         seconds = max(self.clock() - self.began, 1e-9)
-        self.show("encoding", f"{self.items:,} items  {self.items / seconds:,.0f} items/s")
+        self.show(self.doing, f"{self.items:,} items  {self.items / seconds:,.0f} items/s")
 
 
 class Training(Reporter):

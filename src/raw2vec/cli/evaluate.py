@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from raw2vec.cli.base import Answer, Data, Debug, Input, Json, Label, Model, Seed, Target, heavy, pace, scores, there
+from raw2vec.cli.base import (
+    Answer,
+    Counter,
+    Data,
+    Debug,
+    Input,
+    Json,
+    Label,
+    Model,
+    Seed,
+    Target,
+    heavy,
+    pace,
+    scores,
+    there,
+)
 
 
 def evaluate(
@@ -40,6 +55,8 @@ def evaluate(
     """
     there(model, data)
     loaded = heavy().load(model)
-    found = loaded.evaluate(data, protocol, input=input, target=target, label=label, seed=seed or 0, samples=samples)
+    asked = {"input": input, "target": target, "label": label, "seed": seed or 0, "samples": samples}
+    with Counter(doing="measuring") as progress:
+        found = loaded.evaluate(data, protocol, progress=progress, **asked)
     report = found.as_dict()
     return Answer({**report, **pace(report["items"], report["seconds"])}, scores(report))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,10 +32,12 @@ def measure(
     name: str | None,
     seed: int = 0,
     samples: int | None = None,
+    progress: Callable[[int], None] = lambda items: None,
 ) -> Report:
     """The report of the protocol `name`, or of the one that the columns call for.
 
-    samples: codes drawn an item, of the protocol that draws any, the likelihood.
+    samples: codes drawn an item, of the protocol that draws any, the likelihood; progress: hears how many items it has
+    just done.
     """
     chosen = protocol(name or _fitting(parts, columns))
     if samples is not None and chosen.name != "likelihood":
@@ -47,7 +49,7 @@ def measure(
                 f"{rows.where(row)} has nothing in '{columns['input']}'; an evaluation needs every row whole."
             )
     if chosen.name == "likelihood":
-        return likelihood(parts, held, seed, SAMPLES if samples is None else samples)
+        return likelihood(parts, held, seed, SAMPLES if samples is None else samples, progress)
     if chosen.name in DECODED:
         return DECODED[chosen.name](parts, held, seed)
     if chosen.name == "masked" and parts.raw.form.channels:

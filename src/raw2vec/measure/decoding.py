@@ -75,7 +75,13 @@ def rate_distortion(parts: Model, held: Mapping[str, list[Any]], seed: int = 0) 
     return RATE_DISTORTION.run(brief, items, seed, width=model.latent.width)
 
 
-def likelihood(parts: Model, held: Mapping[str, list[Any]], seed: int = 0, samples: int = SAMPLES) -> Report:
+def likelihood(
+    parts: Model,
+    held: Mapping[str, list[Any]],
+    seed: int = 0,
+    samples: int = SAMPLES,
+    progress: Callable[[int], None] = lambda items: None,
+) -> Report:
     """What items cost in nats: the evidence lower bound, and the tighter one of importance-weighted codes.
 
     Beside it, how many units of a Gaussian code are in use and what each costs, and whether it has collapsed.
@@ -85,7 +91,7 @@ def likelihood(parts: Model, held: Mapping[str, list[Any]], seed: int = 0, sampl
     places = torch.arange(len(windows))
     with evaluation(model):
         costs = unit_costs(model, windows).numpy()
-        found = bounds(model, windows, places, samples, seed)
+        found = bounds(model, windows, places, samples, seed, progress=progress)
     elements = windows.lengths.numpy() * max(parts.raw.form.channels, 1)
     told = Bounds(elements, found.elbo.numpy(), costs.sum(axis=1), found.log_likelihood.numpy())
     spoken = "" if parts.recipe.likelihood is None else parts.recipe.likelihood.name

@@ -1,6 +1,6 @@
 """How likely a model finds items: the marginal likelihood by sampling, its lower bound, and a code's cost."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -26,11 +26,20 @@ class Bounds(NamedTuple):
 
 
 @torch.no_grad()
-def bounds(model: Autoencoder, items: Ragged, numbers: Tensor, samples: int, seed: int, chunk: int = 256) -> Bounds:
+def bounds(
+    model: Autoencoder,
+    items: Ragged,
+    numbers: Tensor,
+    samples: int,
+    seed: int,
+    chunk: int = 256,
+    progress: Callable[[int], None] = lambda items: None,
+) -> Bounds:
     """Both bounds of each item from `samples` draws of its code.
 
-    numbers (B,) are the items' own, to which the draws are keyed; `chunk` is how many codes are decoded at a time.
-    Neither it nor batch mates make a difference. BadInput for a latent without doubt, and for fewer than one sample.
+    numbers (B,) are the items' own, to which the draws are keyed; `chunk` is how many codes are decoded at a time, and
+    `progress` hears how many items were just done. Neither chunk nor batch mates make a difference. BadInput for a
+    latent without doubt, and for fewer than one sample.
     """
     found = []
     for part, keys in _parts(items, numbers, samples, chunk):
@@ -42,6 +51,7 @@ def bounds(model: Autoencoder, items: Ragged, numbers: Tensor, samples: int, see
         likelihoods, cost = torch.cat(told), posterior.kl().double().sum(dim=1)
         weighted = log_mean_exp(likelihoods + torch.cat(ratios), dim=0)
         found.append(Bounds(likelihoods.mean(dim=0) - cost, weighted))
+        progress(len(part))
     return Bounds(*(torch.cat(each) for each in zip(*found, strict=True)))
 
 
