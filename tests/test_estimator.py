@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -115,3 +116,11 @@ def test_encode_takes_what_sentence_transformers_takes() -> None:
     )
     with pytest.raises(BadInput, match="int8"):
         model.encode(TEXTS, precision="int8")
+
+
+@pytest.mark.parametrize(("device", "sentence"), [("gpuu", "There is no device 'gpuu'"), ("cuda:7", "needs a GPU")])
+def test_a_device_that_is_not_there_is_refused_before_anything_is_read(device: str, sentence: str) -> None:
+    if device.startswith("cuda") and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(BadInput, match=sentence):
+        Raw2Vec(device=device).fit("no-such-file.csv")

@@ -66,6 +66,15 @@ def test_what_is_linear_tells_how_far_it_was_bent() -> None:
     assert not torch.equal(bent[0], bent[1])
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("shapes", [[(4, 5), (4, 5)], [(4, 5), (3, 2)]])
+def test_bent_numbers_keep_their_type(dtype: torch.dtype, shapes: list[tuple[int, int]]) -> None:
+    pictures = [torch.full((h, w, 1), 7).to(dtype) for h, w in shapes]
+    bent = bend(Ragged.of(pictures, 2), torch.arange(2), Draws(0), by=1.0)
+    assert bent.values.dtype == dtype
+    torch.testing.assert_close(bent.values.double(), torch.full_like(bent.values, 7).double())
+
+
 def test_tokens_cannot_be_bent() -> None:
     with pytest.raises(BadInput, match="tokens"):
         bend(Ragged.of([torch.arange(5)]), torch.arange(1), Draws(0), by=1.0)

@@ -163,9 +163,10 @@ def bend(values: Ragged, items: Tensor, draws: Draws, *, by: float, purpose: str
         return values
     axes = range(values.shapes.shape[1])
     heights = torch.stack([draws.normal(f"{purpose} along axis {axis}", items, 3 ** len(axes)) for axis in axes])
-    moves = by * _slow_waves(values, heights)
+    dtype = values.values.dtype
+    moves = by * _slow_waves(values, heights.to(torch.promote_types(dtype, torch.float32)))
     found = _resampled(values, moves) if len(axes) == 2 and _alike(values) else _between_rows(values, moves)
-    return values.replace(found.round().to(torch.uint8) if values.values.dtype == torch.uint8 else found)
+    return values.replace((found.round() if dtype == torch.uint8 else found).to(dtype))
 
 
 def _alike(values: Ragged) -> bool:
@@ -180,7 +181,7 @@ def _slow_waves(values: Ragged, heights: Tensor) -> Tensor:
     alike = _alike(values)
     grid = Ragged.bare(values.shapes[:1], heights.device) if alike else values
     shares = (grid.coordinates + 0.5) / grid.spread(grid.shapes.to(heights.device))
-    each = (math.pi * shares[:, :, None] * torch.arange(3, device=heights.device)).cos()
+    each = (math.pi * shares[:, :, None] * torch.arange(3, device=heights.device)).cos().to(heights.dtype)
     each[:, :, 1:] *= math.sqrt(2)
     waves = each[:, 0]
     for axis in range(1, each.shape[1]):
@@ -215,7 +216,7 @@ def _between_rows(values: Ragged, moves: Tensor) -> Tensor:
 
     def between(rows: Tensor, axis: int) -> Tensor:
         if axis == places.shape[1]:
-            return values.values.index_select(0, rows).float()
+            return values.values.index_select(0, rows).to(moves.dtype)
         near, far = between(rows, axis + 1), between(rows + steps[:, axis], axis + 1)
         return torch.lerp(near, far, beyond[:, axis])
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from linear_gaussian import PLACES, WIDTH, Bare, Same, linear_gaussian, strips
-from raw2vec.augmentation import add_noise, hide
+from raw2vec.augmentation import add_noise, bend, hide, move
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
 from raw2vec.latents import Gaussian, Latent, Point, Quantised
@@ -63,6 +63,18 @@ def test_the_code_is_of_the_corrupted_item_and_the_likelihood_of_the_whole(corru
     losses = Reconstruction(corruption, 0.3)(model, items, Draws(0))
     torch.testing.assert_close(losses["reconstruction"], -model.log_prob(model(seen), x).mean())
     assert losses["reconstruction"] != Reconstruction(corruption, 0.3)(model, items, Draws(0, 1))["reconstruction"]
+
+
+def test_items_are_moved_and_bent_in_training_only() -> None:
+    model, items = made(), batch()
+    x = items.sides["input"]
+    moved = move(x, items.items, Draws(0), reach=1, purpose="move of input")
+    bent = bend(moved, items.items, Draws(0), by=0.5, purpose="bend of input")
+    assert not bent.values.equal(moved.values)
+    objective = Reconstruction(reach=1, bend=0.5)
+    for training, seen in ((True, bent), (False, x)):
+        losses = objective.train(training)(model, items, Draws(0))
+        torch.testing.assert_close(losses["reconstruction"], -model.log_prob(model(seen), seen).mean())
 
 
 def test_sparsity_is_the_codes_absolute_sum() -> None:

@@ -81,6 +81,15 @@ def test_an_exploding_gradient_is_named() -> None:
     assert any("explodes in table" in note for note in found.notes)
 
 
+def test_of_two_gradients_neither_is_called_ill() -> None:
+    model = Stack()
+    model.body.layers = model.body.layers[:1]
+    with torch.no_grad():
+        model.table.weight.mul_(1e-4)
+    found = inspect(model, IDS, model.loss)
+    assert found.notes[-1] == "gradients reach every layer, too few to tell whether one vanishes or explodes"
+
+
 def test_a_loss_that_depends_on_nothing_is_said_to() -> None:
     model = Stack()
     found = inspect(model, IDS, lambda: torch.zeros((), requires_grad=True) * 1.0)
