@@ -134,7 +134,7 @@ class Store(VectorStore):
         if self._next_version != self._table.version:
             self._next, self._next_version = {}, self._table.version
         if source not in self._next:
-            self._next[source] = self._table.next_position(source)
+            self._next[source] = self._whole(lambda: self._table.next_position(source))
         return self._next[source]
 
     def add(
