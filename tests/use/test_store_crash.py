@@ -162,6 +162,23 @@ def files_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.parametrize("late", [SHARD, 1], ids=["a shard", "a row"])
+def test_rows_that_do_not_lie_in_their_order_are_found_all_the_same(store: Store, late: int) -> None:
+    """As Lance leaves them now and then when it merges a file that is in an index with one that is not."""
+    store.search(np.ones((1, WIDTH)))  # a matrix of the first shard is there
+    rows = np.arange(SHARD, 3 * SHARD)
+    store.add(vectors_of(rows), pa.table({"title": [f"row {row}" for row in rows], "number": rows}), source="file")
+    table = store._table
+    lying = table._inner.to_arrow()
+    table._inner.add(pa.concat_tables([lying[-late:], lying[:-late]]), mode="overwrite")
+    for handle in (store, Store.open(store.folder)):
+        handle.refresh()
+        assert check_whole(handle) == 3 * SHARD
+    store.add(vectors_of(rows[-1:] + 1), pa.table({"title": [f"row {3 * SHARD}"], "number": [3 * SHARD]}))
+    store.finish()
+    assert [hit.row for hit in store.search(vectors_of(np.arange(3 * SHARD + 1)), k=1, where="number >= 0")[-1]] == [51]
+
+
 @posix
 def test_out_of_room_the_store_is_as_it_was(store: Store) -> None:
     rows = np.arange(SHARD, SHARD + 1700)

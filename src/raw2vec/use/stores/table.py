@@ -1,8 +1,9 @@
 """Lance's side of an embedded store: the one file that talks to LanceDB (https://lancedb.github.io/lancedb/).
 
-The table `rows` holds a store's rows in the order they came: `_row` (their number, from 0), `_source` and `_position`
+The table `rows` holds a store's rows: `_row` (their number in the order they came, from 0), `_source` and `_position`
 (where a row comes from), `vector`, the user's columns, and `_words` when a text column is searched by words. Every
-write is one Lance transaction: it is there whole, or not at all.
+write is one Lance transaction: it is there whole, or not at all. Rows lie in the order of their numbers, mostly: merging
+files that only in part are in an index, Lance may put the later ones first.
 """
 
 from __future__ import annotations
@@ -89,9 +90,26 @@ class Table:
             for batch in asked.to_batches(_READ):
                 rows = batch["_row"].to_numpy()
                 if not np.array_equal(rows, np.arange(start, start + len(rows))):
-                    raise BadFolder(f"Rows of the store {self.folder} were removed or moved. Index the data again.")
+                    yield from self._sorted_vectors(start)
+                    return
                 start += len(rows)
-                yield batch["vector"].flatten().to_numpy().reshape(len(rows), -1)
+                yield _matrix(batch["vector"])
+
+    def _sorted_vectors(self, start: int) -> Iterator[NDArray[np.float32]]:
+        """The same where rows do not lie in the order of their numbers."""
+        offsets = self._offsets()
+        for first in range(start, len(offsets), _READ):
+            found = self._inner.take_offsets(offsets[first : first + _READ].tolist()).select(["_row", "vector"])
+            yield _matrix(found.to_arrow().sort_by("_row")["vector"].combine_chunks())
+
+    def _offsets(self) -> NDArray[np.int64]:
+        """Where each row lies, (rows,); BadFolder when there are not all of them."""
+        batches = self._inner.search().select(["_row"]).limit(None).to_batches(_SCAN)
+        rows = np.concatenate([np.empty(0, np.int64), *(batch["_row"].to_numpy() for batch in batches)])
+        offsets = np.argsort(rows)
+        if not np.array_equal(rows[offsets], np.arange(len(rows))):
+            raise BadFolder(f"Rows of the store {self.folder} were removed. Index the data again.")
+        return offsets
 
     def matching(self, where: str) -> NDArray[np.int64]:
         """The numbers of the rows for which the SQL expression is true, sorted."""
@@ -122,10 +140,16 @@ class Table:
         if not names or not len(wanted):
             return {row: {} for row in wanted.tolist()}
         with reading(self.folder):
-            found = self._inner.take_offsets(wanted.tolist()).select(["_row", *names]).to_arrow()
-        if not np.array_equal(np.sort(found["_row"].to_numpy()), wanted):
-            raise BadFolder(f"Rows of the store {self.folder} were removed or moved. Index the data again.")
+            found = self._at(wanted, names)
+            if not np.array_equal(np.sort(found["_row"].to_numpy()), wanted):
+                offsets = self._offsets()
+                if wanted[-1] >= len(offsets):
+                    raise BadFolder(f"Rows of the store {self.folder} were removed. Index the data again.")
+                found = self._at(offsets[wanted], names)
         return {line.pop("_row"): line for line in found.to_pylist()}
+
+    def _at(self, offsets: NDArray[np.int64], names: list[str]) -> pa.Table:
+        return self._inner.take_offsets(offsets.tolist()).select(["_row", *names]).to_arrow()
 
     def approximate(self, query: NDArray[np.float32], count: int, probes: int, where: str | None) -> NDArray[np.int64]:
         """About `count` rows near the query by the vector index, sorted by number."""
@@ -177,6 +201,10 @@ class Table:
         self._inner.optimize(cleanup_older_than=timedelta(milliseconds=1), delete_unverified=True)
         for draft in (self.folder / f"{_NAME}.lance").rglob(".tmp*"):  # what Lance itself leaves lying
             draft.unlink(missing_ok=True)
+
+
+def _matrix(vectors: pa.FixedSizeListArray) -> NDArray[np.float32]:
+    return vectors.flatten().to_numpy().reshape(len(vectors), -1)
 
 
 def _schema(width: int, store: str) -> pa.Schema:
