@@ -2,8 +2,8 @@
 
 The table `rows` holds a store's rows: `_row` (their number in the order they came, from 0), `_source` and `_position`
 (where a row comes from), `vector`, the user's columns, and `_words` when a text column is searched by words. Every
-write is one Lance transaction: it is there whole, or not at all. Rows lie in the order of their numbers, mostly: merging
-files that only in part are in an index, Lance may put the later ones first.
+write is one Lance transaction: it is there whole, or not at all. Rows mostly lie in the order of their numbers: Lance,
+merging files of which some are in an index and some not, may put the later ones first.
 """
 
 from __future__ import annotations
