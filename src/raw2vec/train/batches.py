@@ -75,8 +75,7 @@ class Feed:
             chosen = luck < self.weights[self.samples[order, 1]]
             order = order[chosen] if chosen.any() else order[:1]
         if self.batch_tokens is None:
-            parts = max(1, round(len(order) / (self.batch_items or 256)))
-            return np.array_split(order, parts)
+            return _parted(order, self.batch_items or 256)
         lengths = self.lengths()
         window = max(1, int(_WINDOW * self.batch_tokens / max(lengths.mean(), 1)))
         batches = [
@@ -119,3 +118,9 @@ class Feed:
             batches.append(self.batch(samples[:left]))
             left -= len(samples)
         return batches
+
+
+def _parted(samples: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """Batches of one size, for which kernels are made once; a rest of less than half a batch joins the last of them."""
+    parts = max(1, round(len(samples) / size))
+    return np.split(samples, size * np.arange(1, parts))
