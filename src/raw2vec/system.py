@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +30,7 @@ from raw2vec.train.base import Listener
 from raw2vec.use.classify import heads, predicted, supervised
 from raw2vec.use.detect import flags
 from raw2vec.use.embed import Embedded, embed
-from raw2vec.use.encode import Encoded, encode, features
+from raw2vec.use.encode import Encoded, encode, features, warn
 from raw2vec.use.index import Indexed, Space, index, model_of, store_for
 from raw2vec.use.inspect import Inspection
 from raw2vec.use.progress import bar
@@ -160,21 +159,13 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         device: str | None = None,
         show_progress_bar: bool | None = None,
     ) -> Encoded:
-        """The items' vectors with the tokens of each and how many were cut off. Warns when any was cut."""
+        """The items' vectors with the tokens of each and how many were cut off. Warns of what was cut."""
         parts = self._parts()
         place = self._device(device)
         model, dtype = parts.model.to(place), working_precision(precision, place)
         with bar(bool(show_progress_bar)) as progress:
             found = encode(model, parts.raw, items, batch_size=batch_size, precision=dtype, progress=progress)
-        cut = int((found.truncated > 0).sum())
-        if cut:
-            limit = parts.raw.settings.get("max_tokens", "so many")
-            warnings.warn(
-                f"{cut} of {len(items)} texts are longer than {limit} tokens and were cut; encoded(…).truncated tells"
-                " which. A recipe with raw.long=chunk pools over all of a text.",
-                TruncationWarning,
-                stacklevel=3,
-            )
+        warn(found, parts.raw)
         return found
 
     encode_query = encode_document = encode  # sentence-transformers' names for the two sides of a search
@@ -240,9 +231,10 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     ) -> Indexed:
         """Puts the rows' vectors and columns into a store, new or this model's own, each row once.
 
-        resume: go on with a store that is there. approximate: build an approximate index as well.
+        input: the column that is encoded; none: of pairs the target, which queries look for. resume: go on with a
+        store that is there. approximate: build an approximate index as well.
         """
-        rows, columns = columns_of(self._parts(), data, input=input)
+        rows, columns = columns_of(self._parts(), data, "target", input=input)
         home = str(Path(self.source_).absolute()) if hasattr(self, "source_") else ""
         space = Space(self.n_features_out_, self.fingerprint_, home)
         made = store_for(store, space, columns["input"], resume)

@@ -92,6 +92,11 @@ def test_fit_sets_the_model_beside_its_baselines(run):
     assert lines[-1] == "next: raw2vec index m tickets.csv --input body --store m.store"
 
 
+def test_after_a_fit_of_pairs_the_targets_are_what_is_to_be_indexed(run):
+    lines = run("fit", "pairs.jsonl", "--input", "query", "--target", "code", "--out", "m").stdout.splitlines()
+    assert lines[-1] == "next: raw2vec index m pairs.jsonl --input code --store m.store"
+
+
 @pytest.mark.parametrize(
     ("kind", "suffix"), [("image", ".png"), ("audio", ".wav"), ("series", ".csv"), ("table", ".csv"), ("text", ".txt")]
 )

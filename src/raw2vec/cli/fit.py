@@ -99,7 +99,8 @@ def fit(
     with Training() as listener:
         rows = data[0] if len(data) == 1 else _together(data, [name for name in (input, target, label) if name])
         made.fit(rows, input=input, target=target, label=label, out=out, resume=resume, listener=listener)
-    reading = [out, data[0], *(["--input", input] if input else [])]
+    column = target or input  # of pairs the targets are indexed
+    reading = [out, data[0], *(["--input", column] if column else [])]
     return _answer(made.report, listener, out, reading if data[0] != "-" else [])
 
 

@@ -92,13 +92,18 @@ def _whole(raw: Raw, items: list[Any]) -> list[Any]:
     return [raw.nothing if item is None else item for item in items]
 
 
-def columns_of(parts: Model, data: Any, **asked: str | None) -> tuple[Rows, dict[Role, str]]:
-    """The data's rows, and their columns by role: those asked for, else those of the model's recipe that are there."""
+def columns_of(parts: Model, data: Any, encoded: Role = "input", **asked: str | None) -> tuple[Rows, dict[Role, str]]:
+    """The data's rows, and their columns by role: those asked for, else those of the model's recipe that are there.
+
+    encoded: whose column is the input where nobody names one. What is found by a pair's input is its target.
+    """
     known = parts.recipe.columns
     likely = parts.raw.columns if isinstance(parts.raw, Table) else list(known.values())
     rows = open_rows(data, [name for name in asked.values() if name is not None], likely, parts.recipe.kind)
     if not any(asked.values()):
         asked = {role: known.get(role) if known.get(role) in rows.columns else None for role in asked}  # type: ignore[call-overload]
+        if known.get(encoded) in rows.columns:
+            asked["input"] = known[encoded]
     kind = "text" if len(asked) == 1 or len(rows.columns) == 1 else None
     kind = kind if parts.recipe.kind in ("text", "pairs") else parts.recipe.kind
     return rows, roles(rows, kind, asked)  # type: ignore[arg-type]

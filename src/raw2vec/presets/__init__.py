@@ -148,7 +148,8 @@ def roles(rows: Rows, kind: str | None, asked: Mapping[Role, str | None]) -> dic
         pair = next((pair for pair in (("query", "code"), ("0", "1")) if list(pair) == rows.columns[:2]), None)
         if pair and kind != "text" and "label" not in named:
             return {"input": pair[0], "target": pair[1], **named}
-        plain = next((name for name in ("input", "text") if name in rows.columns), None)
+        usual = ("code",) if pair == ("query", "code") else ("input", "text")
+        plain = next((name for name in usual if name in rows.columns), None)
         named = {"input": plain or guess_text_column(rows), **named}
     if kind == "pairs" and ("input" not in named or "target" not in named):
         columns = ", ".join(rows.columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raw2vec.errors import BadInput, NonFinite
+from raw2vec.errors import BadInput, NonFinite, TruncationWarning
 from raw2vec.models import AnyModel
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Raw
@@ -65,6 +66,18 @@ def encode(
     else:
         vectors = vectors / weights[:, None] if len(items) else vectors
     return Encoded(vectors.numpy(), np.asarray(windows.tokens), np.asarray(windows.truncated))
+
+
+def warn(found: Encoded, raw: Raw) -> None:
+    """Says once how many texts were cut; called by the facade's method that a user called."""
+    if cut := int((found.truncated > 0).sum()):
+        limit = raw.settings.get("max_tokens", "so many")
+        warnings.warn(
+            f"{cut} of {len(found.vectors)} texts are longer than {limit} tokens and were cut; encoded(…).truncated "
+            "tells which. A recipe with raw.long=chunk pools over all of a text.",
+            TruncationWarning,
+            stacklevel=4,
+        )
 
 
 def features(

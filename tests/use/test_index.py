@@ -1,0 +1,58 @@
+"""What an index holds: of pairs the targets, which queries look for; each row's columns beside its vector."""
+
+from pathlib import Path
+
+import pytest
+
+from raw2vec import Raw2Vec
+
+pytest.importorskip("lancedb", reason="the embedded store is an extra: pip install 'raw2vec[store]'")
+
+SOURCE = '''
+def halve(number):
+    """Divide a number by two."""
+    return number // 2
+
+
+def double(number):
+    return number * 2
+
+
+def greet(name):
+    return "hello " + name
+'''
+SMALL = {"size": "tiny", "steps": 2, "settings": {"raw.vocabulary": 300}}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "numbers.py").write_text(SOURCE)
+    return tmp_path / "src"
+
+
+@pytest.mark.parametrize("kind", ["pairs", "text"])
+def test_of_a_source_tree_the_code_is_indexed_with_or_without_a_docstring(source, tmp_path, kind):
+    model = Raw2Vec(kind=kind, **SMALL).fit(source)
+    done = model.index(source, tmp_path / "store")
+    assert (done.items, done.empty) == (3, 0)
+    code = "def double(number):\n    return number * 2"
+    (hit,) = model.search(tmp_path / "store", [code], k=1)[0]
+    assert (hit.columns["name"], hit.columns["query"]) == ("double", None)
+    assert hit.score == pytest.approx(1, abs=1e-5)
+
+
+def test_of_pairs_the_targets_are_indexed_unless_another_column_is_named(tmp_path):
+    pairs = [{"asked": f"where is number {row}", "answer": f"behind door {row}"} for row in range(30)]
+    model = Raw2Vec(**SMALL).fit(pairs, input="asked", target="answer")
+    for named, found in ((None, "answer"), ("asked", "asked")):
+        store = tmp_path / found
+        model.index(pairs, store, input=named)
+        (hit,) = model.search(store, [pairs[7][found]], k=1)[0]
+        assert (hit.row, hit.score) == (7, pytest.approx(1, abs=1e-5))
+
+
+def test_texts_alone_are_indexed_by_a_model_of_pairs(tmp_path):
+    pairs = [{"asked": f"where is number {row}", "answer": f"behind door {row}"} for row in range(30)]
+    model = Raw2Vec(**SMALL).fit(pairs, input="asked", target="answer")
+    assert model.index([pair["answer"] for pair in pairs], tmp_path / "store").items == 30
