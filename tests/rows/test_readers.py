@@ -180,6 +180,13 @@ def test_folder_of_one_format(tmp_path: Path) -> None:
         ("Hi\tSalut\n", ["0", "1"], [("Hi", "Salut")]),
         ("id,body\n1,a\n", ["body"], [("1", "a")]),
         ("one, two\nthree\n", [], [("one, two",), ("three",)]),
+        ("id,text\n1,a\n", ["text"], [("1", "a")]),
+        ("id;text\r\n1;a\r\n", ["text"], [("1", "a")]),
+        ("text\tid\na\t1\n", ["text"], [("a", "1")]),
+        ('text\n"one, two"\nthree, four\n', ["text"], [("one, two",), ("three, four",)]),
+        ("a text\tof mine, text\n", ["text"], [("a text\tof mine, text",)]),
+        ("Hi,Salut\n", ["1"], [("Hi", "Salut")]),
+        ("Hi, you\n", ["0"], [("Hi, you",)]),
     ],
 )
 def test_standard_input(
@@ -209,6 +216,24 @@ def test_standard_input_that_begins_with_likely_names_is_a_table(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     assert open_rows("-", likely=likely).columns == columns
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "expected"),
+    [
+        ("size,day\n1,2\n", "table", [("1", "2")]),
+        ("size\tday\n1\t2\n", "table", [("1", "2")]),
+        ("1.5;2\n2.5;3\n", "table", [("1.5", "2"), ("2.5", "3")]),
+        ("Hi\tSalut\n", "pairs", [("Hi", "Salut")]),
+        ('{"day": 1}\n', "table", [(1,)]),
+        ("size,day\n", "text", [("size,day",)]),
+    ],
+)
+def test_standard_input_that_is_said_to_be_a_table_is_one(
+    monkeypatch: pytest.MonkeyPatch, text: str, kind: str, expected: list[tuple[object, ...]]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert read(open_rows("-", kind=kind)) == expected
 
 
 def test_where_tells_the_line(tmp_path: Path) -> None:

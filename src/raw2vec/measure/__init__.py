@@ -99,13 +99,14 @@ def columns_of(parts: Model, data: Any, encoded: Role = "input", **asked: str | 
     """
     known = parts.recipe.columns
     likely = parts.raw.columns if isinstance(parts.raw, Table) else list(known.values())
-    rows = open_rows(data, [name for name in asked.values() if name is not None], likely, parts.recipe.kind)
+    kind = None if parts.recipe.kind in ("text", "pairs") else parts.recipe.kind
+    rows = open_rows(data, [name for name in asked.values() if name is not None], likely, kind)
     if not any(asked.values()):
         asked = {role: known.get(role) if known.get(role) in rows.columns else None for role in asked}  # type: ignore[call-overload]
         if known.get(encoded) in rows.columns:
             asked["input"] = known[encoded]
-    kind = "text" if len(asked) == 1 or len(rows.columns) == 1 else None
-    kind = kind if parts.recipe.kind in ("text", "pairs") else parts.recipe.kind
+    if kind is None and (len(asked) == 1 or len(rows.columns) == 1):
+        kind = "text"
     return rows, roles(rows, kind, asked)  # type: ignore[arg-type]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shutil import copyfileobj
 from typing import Any
@@ -82,15 +82,16 @@ def open_rows(data: Any, wanted: Sequence[str] = (), likely: Sequence[str] = (),
     files of one format, a folder of pictures or sounds (see Files) or one of them, or a source tree of .py files (one
     row a function; see PythonFunctions). Python objects: see Memory.of, and with arrays or PIL images among them
     Objects.of; an array of three axes or more: Arrays.of; an array of objects: as a list of them.
-    likely: columns that need not be there; a first line of standard input that names one of them heads a table. kind:
-    what the data are, as far as known: where they are series, an array of two axes is (n, time) and not a table, of
-    nested lists each is one, and so is each .npy file of a folder, (time,) or (time, channels).
+    likely: columns that need not be there. Standard input is a table where its first line holds a name of either, or
+    where the kind is table or pairs; else, if it is not JSON, Parquet or Arrow, lines of text. kind: what the data are,
+    as far as known: where they are series, an array of two axes is (n, time) and not a table, of nested lists each is
+    one, and so is each .npy file of a folder, (time,) or (time, channels).
     Raises BadInput where there is nothing to read, no row, or not the columns, with the file, the line and the reason.
     """
     if isinstance(data, Rows):
         rows = data
     elif isinstance(data, str | Path):
-        rows = _standard_input(wanted, likely) if str(data) == "-" else _path(Path(data), wanted, kind)
+        rows = _standard_input(wanted, likely, kind) if str(data) == "-" else _path(Path(data), wanted, kind)
     else:
         rows = _objects(list(data) if isinstance(data, Iterator) else data, kind)
     if next(iter(rows.batches(1)), None) is None:
@@ -187,16 +188,13 @@ class _Spooled(Joined):
         self._file = file
 
 
-def _standard_input(wanted: Sequence[str], likely: Sequence[str]) -> Rows:
+def _standard_input(wanted: Sequence[str], likely: Sequence[str], kind: str | None) -> Rows:
     """Standard input, its format told by its beginning."""
     file = tempfile.NamedTemporaryFile()  # noqa: SIM115 - lives as long as the rows
     copyfileobj(sys.stdin.buffer, file)
     file.flush()
     path, name = Path(file.name), "standard input"
-    beginning = _beginning(path, name)
-    form = _sniffed(beginning, wanted)
-    if form == "txt" and not wanted:
-        form, wanted = _headed(beginning, likely)
+    form, wanted = _sniffed(_beginning(path, name), wanted, likely, kind)
     return _Spooled(_file(path, form, wanted, name), file)
 
 
@@ -206,27 +204,34 @@ def _beginning(path: Path, name: str) -> bytes:
         return stream.read(1 << 16).removeprefix(b"\xef\xbb\xbf").lstrip()
 
 
-def _sniffed(text: bytes, wanted: Iterable[str]) -> str:
-    """The format of data without a suffix: Parquet and Arrow by their mark, JSON by its brace, tables by the names."""
-    if text.startswith((b"PAR1", b"ARROW1")):
-        return "parquet" if text.startswith(b"PAR1") else "arrow"
-    if text.startswith((b"{", b"[{")):
-        return "jsonl" if text.startswith(b"{") else "json array"
-    line = text.split(b"\n", 1)[0].rstrip(b"\r")
-    names = [name.encode() for name in wanted if name != "text"]
-    if names and b"\t" in line:
-        return "tsv"
-    return "csv" if names and b"," in line and set(names) & {cell.strip(b'"') for cell in line.split(b",")} else "txt"
+def _sniffed(text: bytes, wanted: Sequence[str], likely: Sequence[str], kind: str | None) -> tuple[str, Sequence[str]]:
+    """The format of data without a suffix, and the columns that are surely in it.
 
-
-def _headed(text: bytes, likely: Sequence[str]) -> tuple[str, list[str]]:
-    """The format of lines that may begin with some of the likely names, and which of those do."""
+    Parquet and Arrow are known by their mark, JSON by its brace, a table by names in its first line, or because the
+    data are said to be one. All else is lines of text.
+    """
+    for mark, form in _BEGINNINGS.items():
+        if text.startswith(mark):
+            return form, wanted
     line = text.split(b"\n", 1)[0].rstrip(b"\r").decode(errors="replace")
     for sign, form in (("\t", "tsv"), (",", "csv"), (";", "csv")):
         cells = [cell.strip('"') for cell in line.split(sign)]
-        if len(cells) > 1 and (named := [name for name in likely if cells.count(name) == 1]):
+        if any(name in cells or _is_place(name, cells) for name in wanted):
+            return form, wanted
+        if not wanted and len(cells) > 1 and (named := [name for name in likely if cells.count(name) == 1]):
             return form, named
-    return "txt", []
+    tabular = kind in ("table", "pairs")
+    if "\t" in line and (tabular or set(wanted) - {"text"}):
+        return "tsv", wanted
+    return "csv" if tabular else "txt", wanted
+
+
+_BEGINNINGS = {b"PAR1": "parquet", b"ARROW1": "arrow", b"{": "jsonl", b"[{": "json array"}
+
+
+def _is_place(name: str, cells: Sequence[str]) -> bool:
+    """Whether a column is named by its place, which lines of text have but one of."""
+    return name.isdecimal() and 0 < int(name) < len(cells)
 
 
 def _sentence_case(name: str) -> str:
