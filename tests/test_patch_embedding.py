@@ -1,11 +1,13 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import conv2d
 
+import raw2vec
 from raw2vec.embedding import PatchEmbedding
 from raw2vec.errors import BadInput
 from raw2vec.ragged import Ragged
@@ -61,7 +63,7 @@ def test_what_is_missing_has_a_contribution_of_its_own() -> None:
     embedding = PatchEmbedding(channels=2, width=3, dimensions=1, patch=1, missing="flag")
     values = torch.tensor([[1.0, math.nan], [math.nan, 2.0], [0.0, 0.0]])
     value, flag = embedding.linear.weight[:, :2], embedding.linear.weight[:, 2:]
-    found = embedding(Ragged(values, torch.tensor([[3]]))).values
+    found = embedding(Ragged(values, torch.tensor([[3]]))).values - embedding.linear.bias
     torch.testing.assert_close(found[0], value[:, 0] + flag[:, 1])
     torch.testing.assert_close(found[1], 2 * value[:, 1] + flag[:, 0])
     assert not found[2].any()
@@ -107,3 +109,11 @@ def test_items_that_do_not_fit() -> None:
         PatchEmbedding(channels=2, width=3, dimensions=1)
     with pytest.raises(BadInput, match="not 'zero'"):
         PatchEmbedding(channels=2, width=3, dimensions=1, patch=1, missing="zero")
+
+
+@pytest.mark.parametrize("encoder", ["convolutional", "transformer"])
+def test_pictures_of_one_black_or_white_dot_are_learned(encoder: str) -> None:
+    """A row of zeros is where a normalisation is steepest: layer upon layer, its gradient was infinite."""
+    dots = [np.full((1, 1), 255 * (place % 2), np.uint8) for place in range(60)]
+    made = raw2vec.Raw2Vec("reconstruction", encoder, kind="image", steps=3).fit(dots)
+    assert np.isfinite(made.encode(dots[:2])).all()

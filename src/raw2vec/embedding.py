@@ -17,6 +17,8 @@ from raw2vec.layers.initialization import begin
 from raw2vec.patches import cut, patch_grids, patch_sizes
 from raw2vec.ragged import Ragged
 
+_FIRST_BIAS = 0.25
+
 
 class Embedding(nn.Module, ABC):
     """Ragged values as raw data has them to Ragged rows (N', D), on a grid that may be coarser than the item's."""
@@ -119,6 +121,8 @@ class PatchEmbedding(Embedding):
         told = 2 * channels if missing == "flag" else channels
         self.linear = nn.Linear(math.prod(self.sizes) * told, width)
         begin(self)
+        if not self.whole:  # a black patch is no row of zeros, at which a normalisation is steepest
+            nn.init.normal_(self.linear.bias, std=_FIRST_BIAS)
         self.activation, self.dropout = activation_called(activation), nn.Dropout(dropout)
 
     def forward(self, items: Ragged) -> Ragged:
