@@ -139,8 +139,7 @@ def test_the_variable_length_kernel_is_called_as_it_wants_to_be(monkeypatch: pyt
         return torch.cat(mixed)
 
     expected = layer(x.values, Layout(x))
-    monkeypatch.setattr(attention, "_varlen_attn", kernel)
-    monkeypatch.setattr(attention, "_OFFERED", frozenset({"window_size", "num_splits"}))
+    monkeypatch.setattr(attention, "_varlen_kernel", lambda: (kernel, frozenset({"window_size", "num_splits"})))
     monkeypatch.setattr(attention, "_has_varlen", lambda enter, window: True)
     torch.testing.assert_close(layer(x.values, Layout(x)), expected)
 

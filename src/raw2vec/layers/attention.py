@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from inspect import signature
 from typing import Any
 
@@ -15,13 +15,6 @@ from torch.nn.functional import scaled_dot_product_attention
 from raw2vec.errors import BadInput
 from raw2vec.ragged import Ragged
 
-_varlen_attn: Callable[..., Any] | None
-try:
-    from torch.nn.attention.varlen import varlen_attn as _varlen_attn
-except ImportError:
-    _varlen_attn = None
-
-_OFFERED = frozenset(signature(_varlen_attn).parameters) if _varlen_attn is not None else frozenset()
 # Past this length explicit scores, 2 bytes each, would outgrow the flash kernel's saving of time.
 _EXPLICIT = 1024
 
@@ -156,20 +149,32 @@ def _explicit(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None)
     return scores.softmax(-1) @ value
 
 
+@cache
+def _varlen_kernel() -> tuple[Callable[..., Any] | None, frozenset[str]]:
+    """The GPU's kernel for items end to end and its options, where torch has one. Importing it takes a second."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None, frozenset()
+    return varlen_attn, frozenset(signature(varlen_attn).parameters)
+
+
 def _varlen(enter: Tensor, layout: Layout, window: int) -> Tensor:
-    """The GPU's kernel for items end to end: no padding at all."""
+    """All rows by that kernel: no padding at all."""
+    kernel, offered = _varlen_kernel()
+    assert kernel is not None
     query, key, value = enter.unbind(1)
     options: dict[str, Any] = {"window_size": (window // 2, window // 2)} if window else {}
-    if "num_splits" in _OFFERED:
+    if "num_splits" in offered:
         options["num_splits"] = 1  # an item's answer must not depend on its batch
-    assert _varlen_attn is not None
     ends, longest = layout.ends, layout.longest
-    mixed: Tensor = _varlen_attn(query, key, value, ends, ends, longest, longest, **options)
+    mixed: Tensor = kernel(query, key, value, ends, ends, longest, longest, **options)
     return mixed
 
 
 def _has_varlen(enter: Tensor, window: int) -> bool:
-    if _varlen_attn is None or not enter.is_cuda or enter.itemsize != 2 or not len(enter):
+    if not enter.is_cuda or enter.itemsize != 2 or not len(enter):
         return False
-    fits = enter.shape[-1] % 8 == 0 and enter.shape[-1] <= 256 and (not window or "window_size" in _OFFERED)
-    return fits and torch.cuda.get_device_capability(enter.device) >= (8, 0)
+    kernel, offered = _varlen_kernel()
+    fits = enter.shape[-1] % 8 == 0 and enter.shape[-1] <= 256 and (not window or "window_size" in offered)
+    return kernel is not None and fits and torch.cuda.get_device_capability(enter.device) >= (8, 0)
