@@ -73,6 +73,42 @@ def test_an_infinite_label_is_named_by_its_row(values: list) -> None:
         Labels.learn(values, "tone")
 
 
+@pytest.mark.parametrize("stray", ["n/a", "12,5", "1.2.3"])
+def test_a_word_among_numbers_is_named_by_its_row(stray: str) -> None:
+    """As classes, every number would be one of its own."""
+    with pytest.raises(BadInput, match=f"Row 30 has '{stray}' for its 'price', where 30 of 31 rows have a number"):
+        Labels.learn([*NUMBERS, stray], "price")
+    with pytest.raises(BadInput, match=f"Row 2 has '{stray}'"):
+        Labels.learn(["3", *NUMBERS[:1], stray, *NUMBERS], "price")
+    with pytest.raises(BadInput, match=f"Row 30 has '{stray}'"):
+        Labels.learn([*map(float, NUMBERS), stray], "price")
+
+
+def test_classes_that_read_like_numbers_stay_classes() -> None:
+    assert Labels.learn([*NUMBERS, "a", "b", "c", "d"]).task == "classes", "no nearly all"
+    assert Labels.learn(["3.11", "3.12", "3.13"] * 20 + ["any"]).task == "classes", "few different ones"
+    assert Labels.learn([*map(str, range(60)), "other"]).task == "classes", "no decimal point"
+    assert Labels.learn([*NUMBERS[:10], "a"]).task == "classes", "too few to tell"
+
+
+def test_names_never_learned_come_after_those_that_were() -> None:
+    labels = Labels.learn(["b", "a"])
+    assert labels.widened(["d", "a", "c"]).names == ["a", "b", "c", "d"]
+    assert labels.names == ["a", "b"]
+    assert Labels.learn(["a|b", "c"]).widened(["a|x", "b"]).names == ["a", "b", "c", "x"]
+    assert Labels.learn([0.5, 1.5]).widened([7.0, 8.0]).names == []
+    with pytest.raises(BadInput, match="Row 1 has no 'tone'"):
+        labels.widened(["a", ""], "tone")
+
+
+def test_a_label_is_the_one_that_reads_alike() -> None:
+    """A file of lines may hold 1 where a CSV holds '1'."""
+    assert Labels.learn([1, 2]).widened(["2", "1"]).names == [1, 2]
+    assert Labels.learn([1, 2]).numbers(["2", "1"]).tolist() == [1, 0]
+    assert Labels.learn(["1", "2"]).numbers([2, 1]).tolist() == [1, 0]
+    assert Labels.learn([1, "1"]).numbers(["1", 1]).tolist() == [1, 0]
+
+
 def test_one_value_only_is_nothing_to_learn() -> None:
     with pytest.raises(BadInput, match="one class only \\('a'\\)"):
         Labels.learn(["a", "a"], "tone")

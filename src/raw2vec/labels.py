@@ -18,7 +18,7 @@ class Labels:
     """What the labels of a fit are: a task, and the names (classes or labels) or the scale (numbers) it needs.
 
     Labels are `numbers` when all are floats (or digits with a decimal point) with more than 20 values, `labels` when
-    they are lists or strings with '|' between the names, and `classes` otherwise.
+    they are lists or strings with '|' between the names, and `classes` otherwise. A word among numbers is refused.
     """
 
     def __init__(self, task: Task, names: Sequence[Any] = (), mean: float = 0.0, scale: float = 1.0):
@@ -34,11 +34,31 @@ class Labels:
             return cls("labels", sorted({name for value in values for name in _names(value)}, key=str))
         if _are_numbers(values):
             return cls("numbers").scaled([_number(value, row, column) for row, value in enumerate(values)], column)
+        _refuse_stray(values, column)
         names = sorted({_plain(value) for value in values}, key=lambda name: (str(type(name)), name))
         if len(names) < 2:
             shown = f" ({names[0]!r})" if names else ""
             raise BadInput(f"The column '{column}' holds one class only{shown}: there is nothing to tell apart.")
         return cls("classes", names)
+
+    def widened(self, values: Iterable[Any], column: str = "label") -> Labels:
+        """The same task with the names among these values that were never learned after those that were.
+
+        BadInput names the row of a value that is missing or of no use.
+        """
+        found: dict[Any, None] = {}
+        for row, value in enumerate(values):
+            _check(value, row, column)
+            names = [] if self.task == "numbers" else _names(value) if self.task == "labels" else [_plain(value)]
+            found |= dict.fromkeys(names)
+        places = self._places()
+        strange = [name for name in found if name not in places and str(name) not in places]
+        return Labels(self.task, [*self.names, *sorted(strange, key=str)], self.mean, self.scale)
+
+    def _places(self) -> dict[Any, int]:
+        """Each name's number, by the name and by how it reads: a file may hold 1 where another holds '1'."""
+        places = list(enumerate(self.names))
+        return {str(name): place for place, name in places} | {name: place for place, name in places}
 
     def scaled(self, values: Iterable[Any], column: str = "label") -> Labels:
         """The same task with the mean and deviation of these numbers alone; BadInput when all are one."""
@@ -59,7 +79,7 @@ class Labels:
         if self.task == "numbers":
             numbers = np.array([[_number(value, row)] for row, value in enumerate(values)])
             return ((numbers - self.mean) / self.scale).astype(np.float32)
-        places = {name: place for place, name in enumerate(self.names)}
+        places = self._places()
         if self.task == "labels":
             sets = np.zeros((len(values), len(places)), np.float32)
             for row, value in enumerate(values):
@@ -79,12 +99,12 @@ class Labels:
         """What a model folder keeps; the arguments of the constructor."""
         return {"task": self.task, "names": self.names, "mean": self.mean, "scale": self.scale}
 
-    @staticmethod
-    def _place(places: dict[Any, int], name: Any, row: int) -> int:
-        if name not in places:
-            shown = ", ".join(map(repr, list(places)[:8]))
+    def _place(self, places: dict[Any, int], name: Any, row: int) -> int:
+        place = places.get(name, places.get(str(name)))
+        if place is None:
+            shown = ", ".join(map(repr, self.names[:8]))
             raise BadInput(f"Row {row}: the label {name!r} was not among those learned ({shown}…).")
-        return places[name]
+        return place
 
 
 def _check(value: Any, row: int, column: str) -> None:
@@ -133,3 +153,26 @@ def _are_numbers(values: Sequence[Any]) -> bool:
     except ValueError:
         return False
     return len(numbers) > 20 and any("." in value for value in values if isinstance(value, str))
+
+
+def _refuse_stray(values: Sequence[Any], column: str) -> None:
+    """BadInput for what is no number where nearly all are: as classes, every number would be one of its own."""
+    told = [value for value in map(_plain, values) if _is_pointed(value)]
+    if len(values) < 20 or len(told) <= 0.9 * len(values) or len({float(value) for value in told}) <= 20:
+        return
+    for row, value in enumerate(values):
+        try:
+            float(value)
+        except ValueError:
+            raise BadInput(
+                f"Row {row} has {value!r} for its '{column}', where {len(told)} of {len(values)} rows have a number "
+                "with a decimal point: make it a number, or leave the row out."
+            ) from None
+
+
+def _is_pointed(value: Any) -> bool:
+    """Whether it is a number with a decimal point."""
+    try:
+        return isinstance(value, float) or (isinstance(value, str) and "." in value and math.isfinite(float(value)))
+    except ValueError:
+        return False
