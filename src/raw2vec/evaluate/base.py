@@ -27,8 +27,8 @@ _LOWER_IS_BETTER = frozenset({"mae", "mse", "sse", "nats", "bits_per_dim", "perp
 
 
 def lower_is_better(metric: str) -> bool:
-    """Whether less is more in this metric, whatever it is taken at (mse@16)."""
-    return metric.split("@")[0] in _LOWER_IS_BETTER
+    """Whether less is more in this metric, whatever it is taken at (mse@16) and whoever says it (probe_mae)."""
+    return metric.split("@")[0].removeprefix("probe_") in _LOWER_IS_BETTER
 
 
 MODEL = "model"
@@ -59,6 +59,14 @@ class Measured:
     def metrics(self) -> dict[str, float]:
         """The point estimates: every item counts once."""
         return {name: float(value[0]) for name, value in self.of(np.ones((1, self.items))).items()}
+
+
+class Split(NamedTuple):
+    """Rows to learn from (m,) and rows to measure (k,), both by number, and the former's places in three folds (m,)."""
+
+    learnt: np.ndarray
+    measured: np.ndarray
+    folds: np.ndarray
 
 
 class Comparison(NamedTuple):
@@ -216,17 +224,23 @@ def _flat(item: Any, place: int) -> np.ndarray:
     return found
 
 
-def learnt(
-    baselines: Mapping[str, Baseline], known: Sequence[Any], items: Sequence[Any], width: int
-) -> tuple[dict[str, Callable[..., Any]], list[str]]:
-    """The baselines after learning from `known`, to be measured on `items`.
+def readable(baselines: Mapping[str, Baseline], items: Sequence[Any]) -> tuple[Mapping[str, Baseline], list[str]]:
+    """The baselines that read these items.
 
     None, and a note that says so, where the items are arrays of different shapes, which no baseline reads.
     """
-    if baselines and len({np.shape(item) for each in (known, items) for item in each}) > 1:
+    if baselines and len({np.shape(item) for item in items}) > 1:
         names = " and ".join(baselines)
         return {}, [f"the items differ in shape, so there is no {names} to set beside the model"]
-    return {name: learn(known, width) for name, learn in baselines.items()}, []
+    return baselines, []
+
+
+def learnt(
+    baselines: Mapping[str, Baseline], known: Sequence[Any], items: Sequence[Any], width: int
+) -> tuple[dict[str, Callable[..., Any]], list[str]]:
+    """The `readable` baselines after learning from `known`, to be measured on `items`; a note where there are none."""
+    able, notes = readable(baselines, [*known, *items])
+    return {name: learn(known, width) for name, learn in able.items()}, notes
 
 
 def lossless(baselines: Mapping[str, Any], items: Sequence[Any], width: int) -> list[str]:

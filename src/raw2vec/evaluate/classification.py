@@ -1,8 +1,9 @@
-"""Classification and regression on frozen vectors: what a linear probe and the nearest neighbours can read off them."""
+"""Classification and regression: what a model's own head says, or what probes can read off its frozen vectors."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 from typing import Protocol as Shape
 
 import numpy as np
@@ -17,40 +18,62 @@ from raw2vec.evaluate.base import (
     Measured,
     Protocol,
     Report,
-    learnt,
+    Split,
+    readable,
     vectors,
 )
 from raw2vec.labels import Labels
 from raw2vec.seeding import permutation
 
+PARTS = 5
+"""Rows without others to learn from are cut into so many: one is measured after learning from the others."""
+
+MOST = 5000
+"""Rows that everything beside a model's own head learns from: more would take minutes and say little more."""
+
 
 class Probe(Shape):
-    """What reads labels off features: fitted where `test` (n,) is False, measured where it is True.
+    """What reads labels off features: fitted on the rows to learn from and asked of those to measure, split by split.
 
-    Each of the rows to fit on has its place in one of three `folds`.
+    Answers go by who gives them, "" for the one whose metrics bear no prefix, for all measured rows end to end.
     """
 
     headline: str
     blind_name: str
 
-    def __init__(self, labels: np.ndarray, test: np.ndarray, folds: np.ndarray): ...
+    def __init__(self, labels: np.ndarray, splits: Sequence[Split]): ...
 
-    def blind(self) -> Measured:
+    def refusal(self) -> str | None:
+        """Why nothing can be learnt, if so."""
+
+    def blind(self) -> dict[str, np.ndarray]:
         """The best guess that never looks at the features."""
 
-    def read(self, features: Any) -> Measured:
-        """Features (n, L), dense or sparse, fitted and measured."""
+    def read(self, features: Callable[[Split], tuple[Any, Any]]) -> dict[str, np.ndarray]:
+        """The answers from features (m, L) and (k, L), dense or sparse, of a split's rows."""
+
+    def measured(self, said: dict[str, np.ndarray]) -> Measured:
+        """What the answers are worth."""
+
+
+class Head(NamedTuple):
+    """A model's own answers: the labels it knows, and from vectors (n, L) to n of them as users have them."""
+
+    labels: Labels
+    answers: Callable[[np.ndarray], Sequence[Any]]
 
 
 class Classification(Protocol):
-    """A probe is fitted on the training rows' vectors and measured on the rows evaluated, and so is every baseline.
+    """A model's own head answers where it has one, else a linear probe on its vectors; baselines are probed as well.
 
-    With no training rows of their own, a fifth of the rows is measured and the rest learnt from, drawn with the seed,
-    class by class, identical items on one side. What labels are (classes, several at once, numbers), `Labels` tells.
-    Items are texts or arrays, and the baselines must be such as read them.
+    Probes learn from `train`. Without it they learn from four fifths of the rows: a probe that stands for the model is
+    measured on the other fifth; beside a head, which is measured on all rows, every fifth has its turn (cross-fitting).
+    Fifths are drawn with the seed, class by class, identical items on one side. What labels are (classes, several at
+    once, numbers), `Labels` tells. Items are texts or arrays, and the baselines must be such as read them.
     """
 
     name = "classification"
+    version = 2
     roles = ("input", "label")
 
     def __init__(
@@ -62,25 +85,127 @@ class Classification(Protocol):
         super().__init__(baselines, compare)
         self.probes = dict(probes)
 
-    def run(self, model: Encode, columns: Columns, seed: int = 0, train: Columns | None = None) -> Report:
+    def run(
+        self, model: Encode, columns: Columns, seed: int = 0, train: Columns | None = None, head: Head | None = None
+    ) -> Report:
         started = perf_counter()
-        items, labels = self.read(columns)
-        known_items, known_labels = ([], []) if train is None else self.read(train)
-        items, column = [*known_items, *items], [*known_labels, *labels]
-        same = [_identity(item) for item in items]
-        found = Labels.learn(column)
-        values = _values(found, column)
-        strata = values if found.task == "classes" else np.zeros(len(items), dtype=np.int64)
-        test = np.arange(len(items)) >= len(known_items) if train is not None else _fifth(same, strata, seed)
-        probe = self.probes[found.task](values, test, _dealt(strata[~test], 3, seed, "folds"))
-        rows = vectors(model, items, "input")
-        contestants = {MODEL: probe.read(rows), probe.blind_name: probe.blind()}
-        known = [item for item, held in zip(items, test, strict=True) if not held]
-        baselines, notes = learnt(self.baselines, known, items, rows.shape[1])
-        for name, encode in baselines.items():
-            contestants[name] = probe.read(encode(items, "input"))
-        split = f"{(~test).sum()} rows were learnt from and {test.sum()} measured"
-        return self.report(contestants, probe.headline, started, seed, [split, *_gaps(same, strata, test), *notes])
+        data = _data(self.read(columns), [[], []] if train is None else self.read(train), head, seed)
+        rows = vectors(model, data.items, "input")
+        probe = self.probes[data.labels.task](data.values, data.splits)
+        reason = probe.refusal()
+        if reason and head is None:
+            raise BadInput(reason)
+        said = {} if reason else probe.read(lambda split: (rows[split.learnt], rows[split.measured]))
+        if head:
+            own = _values(data.labels, head.answers(rows[data.measured]))
+            said = {"": own} | {name or "probe_": answers for name, answers in said.items()}
+        rivals, notes = ({}, [_alone(reason)]) if reason else self._rivals(probe, data, rows.shape[1])
+        told = [*([] if reason else [data.told(head, train)]), *data.gaps(head), *notes]
+        return self.report({MODEL: probe.measured(said), **rivals}, probe.headline, started, seed, told)
+
+    def _rivals(self, probe: Probe, data: "_Data", width: int) -> tuple[dict[str, Measured], list[str]]:
+        """The guess that never looks, and probes of each baseline; with a note where no baseline reads the items."""
+
+        def features(split: Split, learn: Baseline) -> tuple[Any, Any]:
+            known = data.of(split.learnt)
+            encode = learn(known, width)
+            return encode(known, "input"), encode(data.of(split.measured), "input")
+
+        baselines, notes = readable(self.baselines, data.items)
+        found = {probe.blind_name: probe.blind()}
+        for name, learn in baselines.items():
+            found[name] = probe.read(lambda split, learn=learn: features(split, learn))  # type: ignore[misc]
+        return {name: probe.measured(said) for name, said in found.items()}, notes
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Items with their labels, also as `values` (n, …) and `strata` (n,), and which are learnt from and measured."""
+
+    items: list[Any]
+    same: list[Hashable]
+    labels: Labels
+    values: np.ndarray
+    strata: np.ndarray
+    splits: list[Split]
+
+    @property
+    def measured(self) -> np.ndarray:
+        """The rows that are measured, split after split."""
+        return np.concatenate([split.measured for split in self.splits])
+
+    def of(self, rows: np.ndarray) -> list[Any]:
+        return [self.items[row] for row in rows]
+
+    def told(self, head: Head | None, train: Columns | None) -> str:
+        """Who has learnt from what, in a sentence."""
+        learnt, measured = max(len(split.learnt) for split in self.splits), len(self.measured)
+        if head is None:
+            return f"{learnt} rows were learnt from and {measured} measured"
+        if train is not None:
+            return (
+                f"on {measured} rows the model's own head answers, and probes of its vectors (probe_, knn) and the "
+                f"baselines, all of which learnt from {learnt} of the rows that the model was trained on"
+            )
+        return (
+            f"the model's own head answers for all {measured} rows; probes of its vectors (probe_, knn) and the "
+            f"baselines answer for each fifth of them after learning from {learnt} of the other rows: they know this "
+            "file's labels, the model those that it was trained on"
+        )
+
+    def gaps(self, head: Head | None) -> list[str]:
+        """What makes a figure easier or harder than it looks: items also learnt from, classes never learnt."""
+        repeated = unseen = 0
+        for learnt, measured, _ in self.splits:
+            known = {self.same[row] for row in learnt}
+            repeated += sum(self.same[row] in known for row in measured)
+            unseen += int((~np.isin(self.strata[measured], self.strata[learnt])).sum()) if len(learnt) else 0
+        rows = f"of {len(self.measured)} measured"
+        notes = [f"{repeated} {rows} items were also learnt from"] if repeated else []
+        if unseen:
+            who = " by the probes and the baselines" if head else ""
+            notes.append(f"{unseen} {rows} rows have a class never learnt{who}, and count as wrong")
+        strange = self._strange(head) if head else 0
+        return [*notes, f"{strange} {rows} rows have a label that the model never learnt"] if strange else notes
+
+    def _strange(self, head: Head) -> int:
+        """How many measured rows have a name that the head does not know."""
+        if self.labels.task == "numbers":
+            return 0
+        values, known = self.values[self.measured], len(head.labels.names)
+        return int((values >= known).sum() if values.ndim == 1 else values[:, known:].any(axis=1).sum())
+
+
+def _alone(reason: str) -> str:
+    return f"there are no baselines beside the model: {reason[0].lower()}{reason[1:].rstrip('.')}"
+
+
+def _data(columns: list[list[Any]], train: list[list[Any]], head: Head | None, seed: int) -> _Data:
+    """The rows to measure and, where there are any of their own, to learn from; BadInput where both are too few."""
+    items, column = ([*known, *asked] for known, asked in zip(train, columns, strict=True))
+    labels = Labels.learn(column) if head is None else head.labels.widened(column)
+    values, same = _values(labels, column), [_identity(item) for item in items]
+    strata = values if labels.task == "classes" else np.zeros(len(items), dtype=np.int64)
+    if train[0]:
+        parts, turns = (np.arange(len(items)) >= len(train[0])).astype(np.int64), [1]
+    else:
+        parts, turns = _parts(same, strata, seed), [1]
+        if head:  # from class to class another part begins, so that classes of a few rows do not all lie in the first
+            parts, turns = (parts + strata) % PARTS, list(range(PARTS))
+    turns = [part for part in turns if (parts == part).any()]
+    if not turns:
+        raise BadInput(
+            f"{len(items)} rows ({len(set(same))} different items) are too few to learn from some and measure the "
+            "others."
+        )
+    return _Data(items, same, labels, values, strata, [_split(parts == part, strata, seed, head) for part in turns])
+
+
+def _split(measured: np.ndarray, strata: np.ndarray, seed: int, head: Head | None) -> Split:
+    """Rows to learn from in a drawn order, so that the first of them are a sample: beside a head at most `MOST`."""
+    learnt = np.flatnonzero(~measured)
+    learnt = learnt[permutation(len(learnt), seed, "learnt")[: len(learnt) if head is None else MOST]]
+    return Split(learnt, np.flatnonzero(measured), _dealt(strata[learnt], 3, seed, "folds"))
 
 
 def _identity(item: Any) -> Hashable:
@@ -88,21 +213,16 @@ def _identity(item: Any) -> Hashable:
     return item if isinstance(item, str) else repr((np.shape(item), np.asarray(item).tobytes()))
 
 
-def _values(labels: Labels, column: list[Any]) -> np.ndarray:
+def _values(labels: Labels, column: Sequence[Any]) -> np.ndarray:
     """Class numbers (n,), zeros and ones (n, C), or numbers (n,) in the unit they were given in."""
     values = labels.numbers(column)
     return values[:, 0].astype(np.float64) * labels.scale + labels.mean if labels.task == "numbers" else values
 
 
-def _fifth(items: Sequence[Hashable], strata: np.ndarray, seed: int) -> np.ndarray:
-    """True for the fifth of the rows to measure, (n,): of each stratum (n,) alike, and identical items together."""
+def _parts(items: Sequence[Hashable], strata: np.ndarray, seed: int) -> np.ndarray:
+    """Rows (n,) dealt to PARTS numbers, so that each has its share of each stratum (n,); identical items together."""
     _, first, which = np.unique(np.array(items, dtype=object), return_index=True, return_inverse=True)
-    held: np.ndarray = (_dealt(strata[first], 5, seed, "held out") == 1)[which.ravel()]
-    if not held.any():
-        raise BadInput(
-            f"{len(items)} rows ({len(first)} different items) are too few to learn from some and measure the others."
-        )
-    return held
+    return np.asarray(_dealt(strata[first], PARTS, seed, "held out")[which.ravel()])
 
 
 def _dealt(strata: np.ndarray, hands: int, seed: int, purpose: str) -> np.ndarray:
@@ -112,14 +232,3 @@ def _dealt(strata: np.ndarray, hands: int, seed: int, purpose: str) -> np.ndarra
     dealt = np.empty(len(strata), dtype=np.int64)
     dealt[order] = (np.arange(len(strata)) - np.searchsorted(strata[order], strata[order])) % hands
     return dealt
-
-
-def _gaps(items: Sequence[Hashable], strata: np.ndarray, test: np.ndarray) -> list[str]:
-    """What makes a figure easier or harder than it looks: items that were also learnt from, classes that never were."""
-    known = {item for item, held in zip(items, test, strict=True) if not held}
-    repeated = sum(item in known for item, held in zip(items, test, strict=True) if held)
-    unseen = (~np.isin(strata[test], strata[~test])).sum()
-    notes = [f"{repeated} of {test.sum()} measured items were also learnt from"] if repeated else []
-    if unseen:
-        notes.append(f"{unseen} of {test.sum()} measured rows have a class never learnt, and count as wrong")
-    return notes

@@ -1,56 +1,75 @@
 """What reads labels off frozen features: a linear probe and nearest neighbours, beside the guess that never looks."""
 
 import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 
-from raw2vec.errors import BadInput
-from raw2vec.evaluate.base import Measured, Values
+from raw2vec.evaluate.base import Measured, Split, Values
 
-TUNED_ON = 5000
+TUNED_ON = 1000
 """Training rows on which a probe's one setting is cross-validated; it is then fitted on all of them."""
 
 NEIGHBOURS = (1, 5, 20)
+
+WEIGHTS = 1_000_000
+"""Classes times sparse features above which logistic regression, which moves them all together, takes minutes."""
+
+Features = Callable[[Split], tuple[Any, Any]]
+"""A split to the features of its rows to learn from (m, L) and of its rows to measure (k, L), dense or sparse."""
+
+Said = dict[str, np.ndarray]
+"""Answers for all measured rows, split after split, by who gives them: "" for the one whose metrics bear no prefix."""
 
 
 class Classes:
     """One class a row: logistic regression, and the vote of the k nearest by cosine; accuracy and macro-F1 of each.
 
-    Takes class numbers (n,), `test` (n,) True for the rows to measure, and for each of the others a number in `folds`.
+    Takes class numbers (n,), and which rows are learnt from and measured.
     """
 
     headline = "accuracy"
     blind_name = "majority"
 
-    def __init__(self, labels: np.ndarray, test: np.ndarray, folds: np.ndarray):
-        self.labels, self.test, self.folds = labels, test, folds
-        if len(np.unique(labels[~test])) < 2:
-            raise BadInput("All rows to learn from are of one class: a probe needs two or more.")
+    def __init__(self, labels: np.ndarray, splits: Sequence[Split]):
+        self.labels, self.splits, self.truth = labels, splits, labels[_measured(splits)]
 
-    def blind(self) -> Measured:
-        commonest = np.bincount(self.labels[~self.test]).argmax()
-        return self._measured({"": np.full(self.test.sum(), commonest)})
+    def refusal(self) -> str | None:
+        """Why nothing can be learnt, if so."""
+        alike = any(len(np.unique(self.labels[split.learnt])) < 2 for split in self.splits)
+        return "All rows to learn from are of one class: a probe needs two or more." if alike else None
 
-    def read(self, features: Any) -> Measured:
-        learnt, measured = features[~self.test], features[self.test]
-        probe = LogisticRegression(max_iter=500, tol=1e-3)
-        fitted = _fitted(probe, "C", (0.001, 0.01, 0.1, 1), (1, 10, 100), learnt, self.labels[~self.test], self.folds)
-        said = {"": fitted.predict(measured)}
+    def blind(self) -> Said:
+        return _each(self.splits, self._commonest)
+
+    def read(self, features: Features) -> Said:
+        return _each(self.splits, lambda split: self._read(split, *features(split)))
+
+    def _commonest(self, split: Split) -> Said:
+        return {"": np.full(len(split.measured), np.bincount(self.labels[split.learnt]).argmax())}
+
+    def _read(self, split: Split, learnt: Any, measured: Any) -> Said:
+        labels = self.labels[split.learnt]
+        wide = sp.issparse(learnt) and learnt.shape[1] * len(np.unique(labels)) > WEIGHTS
+        probe = LinearSVC(tol=1e-2) if wide else LogisticRegression(max_iter=500, tol=1e-3)
+        grid = (0.1, 1, 10) if wide else (1, 10, 100)
+        said = {"": _fitted(probe, "C", (0.001, 0.01, 0.1, 1), grid, learnt, labels, split.folds).predict(measured)}
         near = _nearest(learnt, measured, max(NEIGHBOURS))
         for k in NEIGHBOURS:
-            said[f"knn{k}_"] = _vote(self.labels[~self.test][near[:, :k]], self.labels.max() + 1)
-        return self._measured(said)
+            said[f"knn{k}_"] = _vote(labels[near[:, :k]], labels.max() + 1)
+        return said
 
-    def _measured(self, said: dict[str, np.ndarray]) -> Measured:
-        truth, classes = self.labels[self.test], self.labels.max() + 1
+    def measured(self, said: Said) -> Measured:
+        truth, classes = self.truth, max(self.labels.max(), *(guess.max() for guess in said.values())) + 1
         right = {name: (guess == truth).astype(np.float64) for name, guess in said.items()}
         tables = {name: _Agreement(_marks(truth, classes), _marks(guess, classes)) for name, guess in said.items()}
 
@@ -70,31 +89,45 @@ class Several:
     headline = "micro_f1"
     blind_name = "majority"
 
-    def __init__(self, labels: np.ndarray, test: np.ndarray, folds: np.ndarray):
-        self.labels, self.test, self.folds = labels.astype(np.int64), test, folds
-        if len(np.unique(labels[~test], axis=0)) < 2:
-            raise BadInput("All rows to learn from have the same labels: a probe needs rows that differ.")
+    def __init__(self, labels: np.ndarray, splits: Sequence[Split]):
+        self.labels, self.splits = labels.astype(np.int64), splits
+        self.truth = self.labels[_measured(splits)]
 
-    def blind(self) -> Measured:
+    def refusal(self) -> str | None:
+        """Why nothing can be learnt, if so."""
+        alike = any(len(np.unique(self.labels[split.learnt], axis=0)) < 2 for split in self.splits)
+        return "All rows to learn from have the same labels: a probe needs rows that differ." if alike else None
+
+    def blind(self) -> Said:
         """The commonest set of labels, empty sets aside (they would score nothing)."""
-        learnt = self.labels[~self.test]
+        return _each(self.splits, self._commonest)
+
+    def read(self, features: Features) -> Said:
+        return _each(self.splits, lambda split: self._read(split, *features(split)))
+
+    def _commonest(self, split: Split) -> Said:
+        learnt = self.labels[split.learnt]
         sets, counts = np.unique(learnt[learnt.any(axis=1)], axis=0, return_counts=True)
         commonest = sets[counts.argmax()] if len(sets) else np.zeros(learnt.shape[1], dtype=np.int64)
-        return self._measured(np.tile(commonest, (self.test.sum(), 1)))
+        return {"": np.tile(commonest, (len(split.measured), 1))}
 
-    def read(self, features: Any) -> Measured:
+    def _read(self, split: Split, learnt: Any, measured: Any) -> Said:
         probe = OneVsRestClassifier(LogisticRegression(max_iter=500, tol=1e-3))
-        learnt, labels = features[~self.test], self.labels[~self.test]
-        fitted = _fitted(probe, "estimator__C", (0.001, 0.01, 0.1, 1), (1, 10, 100), learnt, labels, self.folds)
-        return self._measured(fitted.predict(features[self.test]))
+        grid, labels = (1, 10, 100), self.labels[split.learnt]
+        fitted = _fitted(probe, "estimator__C", (0.001, 0.01, 0.1, 1), grid, learnt, labels, split.folds)
+        return {"": fitted.predict(measured)}
 
-    def _measured(self, said: np.ndarray) -> Measured:
-        table = _Agreement(sp.csr_array(self.labels[self.test]), sp.csr_array(said))
+    def measured(self, said: Said) -> Measured:
+        truth = sp.csr_array(self.truth)
+        tables = {name: _Agreement(truth, sp.csr_array(guess)) for name, guess in said.items()}
 
         def of(counts: np.ndarray) -> Values:
-            return {"micro_f1": table.micro_f1(counts), "macro_f1": table.macro_f1(counts)}
+            found = {}
+            for name, table in tables.items():
+                found[f"{name}micro_f1"], found[f"{name}macro_f1"] = table.micro_f1(counts), table.macro_f1(counts)
+            return found
 
-        return Measured(len(said), of)
+        return Measured(len(self.truth), of)
 
 
 class Numbers:
@@ -103,49 +136,91 @@ class Numbers:
     headline = "r2"
     blind_name = "mean"
 
-    def __init__(self, labels: np.ndarray, test: np.ndarray, folds: np.ndarray):
-        self.labels, self.test, self.folds = labels, test, folds
-        if np.ptp(labels[test]) == 0:
-            raise BadInput(f"All measured labels are {labels[test][0]:g}: a regression needs rows that differ.")
+    def __init__(self, labels: np.ndarray, splits: Sequence[Split]):
+        self.labels, self.splits, self.truth = labels, splits, labels[_measured(splits)]
 
-    def blind(self) -> Measured:
-        return self._measured(np.full(self.test.sum(), self.labels[~self.test].mean()))
+    def refusal(self) -> str | None:
+        """Why nothing can be learnt, if so."""
+        if not all(len(split.learnt) for split in self.splits):
+            return "There are no rows to learn from: a probe needs items that differ."
+        if np.ptp(self.truth):
+            return None
+        return f"All measured labels are {self.truth[0]:g}: a regression needs rows that differ."
 
-    def read(self, features: Any) -> Measured:
-        learnt, labels = features[~self.test], self.labels[~self.test]
-        fitted = _fitted(Ridge(), "alpha", (1, 10, 100, 1000, 10000), (0.1, 1, 10), learnt, labels, self.folds)
-        return self._measured(fitted.predict(features[self.test]))
+    def blind(self) -> Said:
+        return _each(self.splits, lambda split: {"": np.full(len(split.measured), self.labels[split.learnt].mean())})
 
-    def _measured(self, said: np.ndarray) -> Measured:
-        truth = self.labels[self.test] - self.labels[self.test].mean()
-        error = self.labels[self.test] - said
+    def read(self, features: Features) -> Said:
+        return _each(self.splits, lambda split: self._read(split, *features(split)))
+
+    def _read(self, split: Split, learnt: Any, measured: Any) -> Said:
+        dense, unit = (1, 10, 100, 1000, 10000), (0.1, 1, 10, 100)
+        fitted = _fitted(Ridge(), "alpha", dense, unit, learnt, self.labels[split.learnt], split.folds)
+        return {"": fitted.predict(measured)}
+
+    def measured(self, said: Said) -> Measured:
+        truth = self.truth - self.truth.mean()
 
         def of(counts: np.ndarray) -> Values:
             total = counts.sum(axis=1)
             spread = counts @ truth**2 - (counts @ truth) ** 2 / total
-            missed = counts @ error**2
-            r2 = 1 - np.divide(missed, spread, out=np.full_like(missed, np.nan), where=spread > 0)
-            return {"r2": r2, "mae": counts @ np.abs(error) / total}
+            found = {}
+            for name, guess in said.items():
+                missed = counts @ (self.truth - guess) ** 2
+                share = np.divide(missed, spread, out=np.full_like(missed, np.nan), where=spread > 0)
+                found[f"{name}r2"] = 1 - share
+                found[f"{name}mae"] = counts @ np.abs(self.truth - guess) / total
+            return found
 
         return Measured(len(truth), of)
+
+
+def _measured(splits: Sequence[Split]) -> np.ndarray:
+    return np.concatenate([split.measured for split in splits])
+
+
+def _each(splits: Sequence[Split], answers: Callable[[Split], Said]) -> Said:
+    """The answers of all splits end to end."""
+    found = [answers(split) for split in splits]
+    return {name: np.concatenate([said[name] for said in found]) for name in found[0]}
+
+
+class _Scaled(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Dense rows about their mean: each column at a deviation of one, or, of rows of length one, all by one factor.
+
+    The small columns of rows of length one are noise, and stay small. Those that vary by rounding alone, as where an
+    SVD gives more than there is, are zeros: at a deviation of one they would outweigh everything in rows not learnt.
+    """
+
+    def fit(self, rows: np.ndarray, labels: Any = None) -> "_Scaled":
+        self.mean_, spread = rows.mean(axis=0), rows.std(axis=0)
+        varies = spread > 100 * np.finfo(rows.dtype).eps * spread.max()
+        self.scale_ = np.where(varies, np.linalg.norm(spread) if _are_unit(rows) else spread, np.inf)
+        return self
+
+    def transform(self, rows: np.ndarray) -> np.ndarray:
+        return (rows - self.mean_) / self.scale_
 
 
 def _fitted(
     probe: Any,
     setting: str,
     dense: tuple[float, ...],
-    sparse: tuple[float, ...],
+    unit: tuple[float, ...],
     features: Any,
     labels: Any,
     folds: Any,
 ) -> Any:
-    """The probe with the best of its settings by cross-validation, fitted on all rows; dense features standardised."""
-    steps = [("probe", probe)] if sp.issparse(features) else [("scale", StandardScaler()), ("probe", probe)]
-    grid = {f"probe__{setting}": sparse if sp.issparse(features) else dense}
+    """The probe with the best of its settings by cross-validation, fitted on all rows.
+
+    Rows of length one, as the sparse ones are, choose among the settings `unit`, others among `dense`.
+    """
+    scale = [] if sp.issparse(features) else [("scale", _Scaled())]
+    grid = {f"probe__{setting}": unit if sp.issparse(features) or _are_unit(features) else dense}
     few = slice(TUNED_ON)
     parts = [(np.flatnonzero(folds[few] != fold), np.flatnonzero(folds[few] == fold)) for fold in range(3)]
     parts = [(learn, check) for learn, check in parts if len(check) and len(np.unique(labels[learn], axis=0)) > 1]
-    model = Pipeline(steps)
+    model = Pipeline([*scale, ("probe", probe)])
     with warnings.catch_warnings():
         # A last digit not converged, or a label that one fold lacks, is no news to the user.
         warnings.simplefilter("ignore")
@@ -153,6 +228,12 @@ def _fitted(
             search = GridSearchCV(model, grid, cv=parts, scoring=_score(labels), refit=False)
             model.set_params(**search.fit(features[few], labels[few]).best_params_)
         return model.fit(features, labels)
+
+
+def _are_unit(features: Any) -> bool:
+    """Whether every dense row is of length one, or nothing at all."""
+    norms = np.linalg.norm(features, axis=1)
+    return bool((np.isclose(norms, 1, atol=1e-3) | (norms == 0)).all() and norms.any())
 
 
 def _score(labels: np.ndarray) -> str:
