@@ -40,6 +40,10 @@ class Numbered:
     """Items with the numbers that an error is to name them by, as rows have them when some are left out."""
 
     def __init__(self, pairs: Iterable[tuple[int, Any]]):
+class EmptyTextWarning(UserWarning):
+    """Some texts hold nothing that can be read; their vectors are zeros."""
+
+
         self.pairs = pairs
 
     def __iter__(self) -> Iterator[Any]:

@@ -42,6 +42,7 @@ class Done:
     truncated: int
     empty: int = 0
     recall: float | None = None
+    first_empty: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Raw2Vec:
         for cut in (5, 7):
             warnings.warn(f"{cut} of 10 texts were cut", TruncationWarning, stacklevel=1)
             progress(10)
-        return Done(20, 15, 12, 1)
+        return Done(20, 15, 12, 1, first_empty=7)
 
     def index(self, data: Any, store: str, *, progress: Any, **options: Any) -> Done:
         calls.append(("index", {"data": data, "store": store, **options}))

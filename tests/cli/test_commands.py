@@ -122,12 +122,13 @@ def test_embed(run, asked):
     found = answer(result)
     assert asked("embed") == [{"data": "tickets.csv", "out": "v.npy", "input": "body", "resume": True}]
     assert (found["items"], found["new"], found["truncated"], found["empty"]) == (20, 15, 12, 1)
+    assert found["first_empty"] == 7
     assert found["items_per_s"] > 0
     told = run("embed", "tickets", "tickets.csv", "--out", "v.npy").stdout
     assert "v.npy: 20 rows" in told
     assert "5 from before" in told
     assert "12 texts were longer" in told
-    assert "1 rows are empty" in told
+    assert "1 row is empty, the first is row 7, counted from 0" in told
 
 
 def test_a_warning_of_ours_is_said_once_and_never_on_standard_output(run):
@@ -285,7 +286,7 @@ def test_predict(run, asked):
         ["row", "text", "prediction", "probability"],
         ["0", "fine", "good", "0.750"],
         ["1", "–", "–", "–"],
-        ["1", "rows", "are", "empty", "and", "got", "no", "prediction"],
+        ["1", "row", "is", "empty", "and", "got", "no", "prediction"],
     ]
     found = answer(run("predict", "stars", "new.tsv", "--json"))
     assert (found["items"], found["empty"], len(found["predictions"])) == (2, 1, 2)

@@ -59,6 +59,31 @@ def test_the_same_folder_gives_the_same_vectors(
 
 
 @pytest.mark.parametrize(
+    ("encoder", "settings", "theirs_of_nothing"),
+    [
+        (MODERNBERT, {}, "boundaries"),
+        (BERT, {}, "boundaries"),
+        ({"name": "dense", "width": 32, "layers": 0}, {"raw.boundaries": "none"}, "zeros"),
+        (MODERNBERT, {"objective": "variational"}, "ours"),
+    ],
+)
+def test_an_empty_text_is_zeros_here_whatever_it_is_there(
+    encoder: dict[str, Any], settings: dict[str, Any], theirs_of_nothing: str, tmp_path: Path
+) -> None:
+    """Theirs is the vector of [CLS] and [SEP], which is near to some texts; a bag of no tokens is zeros in both."""
+    model = fitted(encoder, **settings)
+    model.save(tmp_path / "m")
+    theirs = sentence_transformers.SentenceTransformer(str(tmp_path / "m"), device="cpu", local_files_only=True)
+    texts = ["", "one", " \n", "Return the mean of the data."]
+    ours, other = model.encode(texts), theirs.encode(texts)
+    np.testing.assert_allclose(other[[1, 3]], ours[[1, 3]], atol=1e-4)
+    assert ours[[0, 2]].any() == (theirs_of_nothing == "ours"), "a model with a decoder leads back from it"
+    assert other[[0, 2]].any() == (theirs_of_nothing != "zeros")
+    if theirs_of_nothing != "boundaries":
+        np.testing.assert_allclose(other, ours, atol=1e-4)
+
+
+@pytest.mark.parametrize(
     ("encoder", "settings", "reason"),
     [
         ({"name": "recurrent", "width": 32}, {}, "no recurrent encoder"),

@@ -68,7 +68,7 @@ def test_every_row_in_order_and_counted(tmp_path: Path, form: str) -> None:
     made = run(tmp_path / form, progress=seen.append)
     assert np.array_equal(read(tmp_path / form), vectors_of(TEXTS))
     cut, empty = sum(len(text) > 4 for text in TEXTS), sum(not text for text in TEXTS)
-    assert made == Embedded(95, 95, cut, empty)
+    assert made == Embedded(95, 95, cut, empty, [not text for text in TEXTS].index(True))
     assert sum(seen) == 95
     assert [path.name for path in tmp_path.iterdir()] == [form], "nothing is left beside it"
 

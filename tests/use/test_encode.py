@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raw2vec.errors import BadInput, NonFinite
+from raw2vec.errors import BadInput, EmptyTextWarning, NonFinite
 from raw2vec.system import Raw2Vec, TruncationWarning
 from raw2vec.use.encode import batches, encode, features
 from small import recipe, rows, texts
@@ -81,6 +81,22 @@ def test_too_long_is_an_error_when_asked_for(fitted: Fit) -> None:
 def test_no_batch_size_changes_a_vector(fitted: Fit, size: int) -> None:
     model, items = fitted(encoder="transformer"), texts(20)
     assert np.abs(model.encode(items, batch_size=size) - model.encode(items)).max() < 1e-5
+
+
+@pytest.mark.parametrize("encoder", ["dense", "transformer"])
+def test_an_empty_text_is_like_nothing_and_is_told_of_once(fitted: Fit, encoder: str) -> None:
+    model = fitted(encoder=encoder, latent={"name": "point", "normalize": "unit"})
+    items = ["one", "", "two words", " \n\t", "\u200b", "three"]
+    with pytest.warns(EmptyTextWarning, match=r"3 of 6 texts are empty \(the first is item 1\)") as said:
+        found = model.encoded(items)
+    assert len(said) == 1
+    assert found.empty == [1, 3, 4]
+    assert not found.vectors[[1, 3, 4]].any()
+    assert not model.similarity(found.vectors[1], found.vectors).any()
+    np.testing.assert_allclose(np.linalg.norm(found.vectors[[0, 2, 5]], axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(found.vectors[[0, 2, 5]], model.encode(["one", "two words", "three"]), atol=1e-6)
+    with pytest.warns(EmptyTextWarning, match="1 of 1 texts is empty"):
+        assert not model.encode("").any()
 
 
 @pytest.mark.parametrize("size", [0, -3])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from raw2vec import Raw2Vec
@@ -50,6 +51,20 @@ def test_of_pairs_the_targets_are_indexed_unless_another_column_is_named(tmp_pat
         model.index(pairs, store, input=named)
         (hit,) = model.search(store, [pairs[7][found]], k=1)[0]
         assert (hit.row, hit.score) == (7, pytest.approx(1, abs=1e-5))
+
+
+def test_empty_rows_are_counted_and_found_by_nothing(tmp_path):
+    texts = [f"a printer and number {row}" for row in range(40)]
+    texts[7], texts[21] = "", " \t"
+    model = Raw2Vec(**SMALL).fit(texts)
+    done = model.index(texts, tmp_path / "store")
+    assert (done.items, done.empty, done.first_empty) == (40, 2, 7)
+    written = model.embed(texts, tmp_path / "v.npy")
+    assert (written.items, written.empty, written.first_empty) == (40, 2, 7)
+    assert np.flatnonzero(~np.load(tmp_path / "v.npy").any(axis=1)).tolist() == [7, 21]
+    hits, by_nothing = model.search(tmp_path / "store", ["a printer", ""], k=40)
+    assert {hit.row: hit.score for hit in hits}[7] == 0
+    assert {hit.score for hit in by_nothing} == {0}
 
 
 def test_texts_alone_are_indexed_by_a_model_of_pairs(tmp_path):

@@ -271,5 +271,12 @@ class Training(Reporter):
 def duration(seconds: float) -> str:
     """0:07, 12:30 or 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
+def counted(number: int, noun: str, verb: str = "") -> str:
+    """'1 row', '1,200 rows'; with the verb of several, 'are' or 'were', '1 row is', '3 rows are'."""
+    said = f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    alone = {"are": " is", "were": " was"}
+    return said + (alone[verb] if verb and number == 1 else f" {verb}" if verb else "")
+
+
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -9,7 +9,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from raw2vec.cli.base import Answer, Counter, Data, Debug, Input, Json, Model, grid, heavy, pace, there
+from raw2vec.cli.base import Answer, Counter, Data, Debug, Input, Json, Model, counted, grid, heavy, pace, there
 from raw2vec.errors import BadInput
 
 SHOWN = 20  # rows on a terminal
@@ -54,16 +54,16 @@ def predict(
 def _shown(run: Any, rows: list[dict[str, Any]], out: str | None) -> list[RenderableType]:
     told: list[RenderableType] = []
     if out:
-        told.append(Text(f"{out}: {run.items:,} rows"))
+        told.append(Text(f"{out}: {counted(run.items, 'row')}"))
     elif rows:
         cells = [[_cell(value) for value in row.values()] for row in rows[:SHOWN]]
         told.append(grid([list(rows[0]), *cells], shrink=1))
         if len(rows) > SHOWN:
             told.append(Text(f"… and {len(rows) - SHOWN:,} more: add --out FILE", style="dim"))
     if run.truncated:
-        told.append(Text(f"{run.truncated:,} items were longer than the model takes and were cut"))
+        told.append(Text(f"{counted(run.truncated, 'item', 'were')} longer than the model takes, and cut"))
     if run.empty:
-        told.append(Text(f"{run.empty:,} rows are empty and got no prediction"))
+        told.append(Text(f"{counted(run.empty, 'row', 'are')} empty and got no prediction"))
     return told
 
 

@@ -8,7 +8,21 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from raw2vec.cli.base import Answer, Counter, Data, Debug, Input, Json, Model, Resume, duration, heavy, pace, there
+from raw2vec.cli.base import (
+    Answer,
+    Counter,
+    Data,
+    Debug,
+    Input,
+    Json,
+    Model,
+    Resume,
+    counted,
+    duration,
+    heavy,
+    pace,
+    there,
+)
 
 
 def embed(
@@ -66,14 +80,18 @@ def index(
 
 def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()]) -> Answer:
     """What an embedding or indexing run did, and how fast the rows of this very run were."""
-    more = {name: value for name in ("empty", "recall") if (value := getattr(done, name, None)) is not None}
+    more = {
+        name: value for name in ("empty", "first_empty", "recall") if (value := getattr(done, name, None)) is not None
+    }
     values = {"items": done.items, "new": done.new, "truncated": done.truncated, "out": out, **more}
     before = done.items - done.new
-    told = [f"{out}: {done.items:,} rows in {duration(seconds)}" + (f", {before:,} from before" if before else "")]
+    told = [
+        f"{out}: {counted(done.items, 'row')} in {duration(seconds)}" + (f", {before:,} from before" if before else "")
+    ]
     if done.truncated:
-        told.append(f"{done.truncated:,} texts were longer than the model takes and were cut")
+        told.append(f"{counted(done.truncated, 'text', 'were')} longer than the model takes, and cut")
     if more.get("empty"):
-        told.append(f"{more['empty']:,} rows are empty")
+        told.append(f"{counted(done.empty, 'row', 'are')} empty, the first is row {done.first_empty}, counted from 0")
     if "recall" in more:
         told.append(f"the approximate index finds {more['recall']:.1%} of what an exact search finds")
     return Answer({**values, **pace(done.new, seconds)}, [Text(line) for line in told], then)

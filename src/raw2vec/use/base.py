@@ -1,6 +1,6 @@
 """What embedding and indexing share: rows as blocks of items, and what an encoder looks like to them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,10 +48,15 @@ def texts(table: pa.Table, column: str) -> list[str]:
 
 
 def present(items: list[Any]) -> list[int]:
-    """The places of the items that are there: neither None nor a text without a character."""
-    return [place for place, item in enumerate(items) if item is not None and not (isinstance(item, str) and not item)]
+    """The places of the items that are there: neither None nor an empty text."""
+    return [place for place, item in enumerate(items) if item is not None and not is_empty(item)]
 
 
-def empty(items: list[Any]) -> int:
-    """How many of the items are texts without a character."""
-    return sum(isinstance(item, str) and not item for item in items)
+def empty(items: Sequence[Any]) -> list[int]:
+    """The places of the items that are empty texts."""
+    return [place for place, item in enumerate(items) if is_empty(item)]
+
+
+def is_empty(item: Any) -> bool:
+    """Whether an item is a text in which there is nothing to read: no character at all, or white space and controls."""
+    return isinstance(item, str) and not any(mark.isprintable() and not mark.isspace() for mark in item)

@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raw2vec.errors import BadInput, NonFinite, TruncationWarning
-from raw2vec.models import AnyModel
+from raw2vec.errors import BadInput, EmptyTextWarning, NonFinite, TruncationWarning
+from raw2vec.models import AnyModel, Autoencoder
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Raw
+from raw2vec.use.base import empty
 
 # Rows a batch: enough to fill the cores, small enough for the caches (measured: docs/log.md).
 BATCH_TOKENS = 4096
@@ -27,11 +28,15 @@ GAPS = (
 
 @dataclass(frozen=True)
 class Encoded:
-    """n vectors (n, L) float32, the tokens or elements of each item (n,), and how many of them were cut off (n,)."""
+    """n vectors (n, L) float32, the tokens or elements of each item (n,), and how many of them were cut off (n,).
+
+    empty: the places of texts without anything to read, whose vectors are zeros.
+    """
 
     vectors: NDArray[np.float32]
     tokens: NDArray[np.int64]
     truncated: NDArray[np.int64]
+    empty: Sequence[int] = ()
 
 
 def encode(
@@ -46,6 +51,8 @@ def encode(
 ) -> Encoded:
     """The items' vectors in their own order. An item of several windows gives the mean of theirs, weighted by tokens.
 
+    An empty text gives zeros, which are like nothing: their cosine with any vector is 0. Where there is a decoder it
+    gives what the model makes of it, which leads back to it.
     Raises NonFinite with the item's number where a vector is not finite, after a second try in float32.
     """
     windows = raw.windows(items)
@@ -65,17 +72,27 @@ def encode(
         vectors = model.latent.normalized(vectors / weights[:, None])
     else:
         vectors = vectors / weights[:, None] if len(items) else vectors
-    return Encoded(vectors.numpy(), np.asarray(windows.tokens), np.asarray(windows.truncated))
+    blank = [] if isinstance(model, Autoencoder) else empty(items)
+    vectors[blank] = 0
+    return Encoded(vectors.numpy(), np.asarray(windows.tokens), np.asarray(windows.truncated), blank)
 
 
 def warn(found: Encoded, raw: Raw) -> None:
-    """Says once how many texts were cut; called by the facade's method that a user called."""
+    """Says once how many texts were cut, and how many are empty; called by the method that a user's method called."""
     if cut := int((found.truncated > 0).sum()):
         limit = raw.settings.get("max_tokens", "so many")
         warnings.warn(
             f"{cut} of {len(found.vectors)} texts are longer than {limit} tokens and were cut; encoded(…).truncated "
             "tells which. A recipe with raw.long=chunk pools over all of a text.",
             TruncationWarning,
+            stacklevel=4,
+        )
+    if found.empty:
+        told = f"{len(found.empty)} of {len(found.vectors)} texts {'is' if len(found.empty) == 1 else 'are'} empty"
+        warnings.warn(
+            f"{told} (the first is item {found.empty[0]}) and got a vector of zeros, which is like no other; "
+            "encoded(…).empty tells which.",
+            EmptyTextWarning,
             stacklevel=4,
         )
 

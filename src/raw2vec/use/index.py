@@ -30,14 +30,15 @@ def store_for(place: str | Path, space: Space, text: str, resume: bool = False) 
 
 @dataclass(frozen=True)
 class Indexed:
-    """What an indexing run did: rows of this source in the store, those of this run, texts cut, texts empty; and the
-    recall@10 of the approximate index, where one was built."""
+    """What an indexing run did: rows of this source in the store, those of this run, texts cut, texts empty and the
+    first of those rows, counted from 0; and the recall@10 of the approximate index, where one was built."""
 
     items: int
     new: int
     truncated: int
     empty: int
     recall: float | None = None
+    first_empty: int | None = None
 
 
 def index(
@@ -52,18 +53,19 @@ def index(
     """Adds the rows' vectors to the store, block by block; rows of this source that it holds are passed over."""
     source = rows.fingerprint()
     done = at = store.resume_point(source)
-    truncated = empty_items = 0
+    truncated = 0
+    blank: list[int] = []
     for start, items, block in blocks(rows, column, read, done):
         vectors, cut = encode(items)
         store.add(vectors, block, source=source, positions=range(start, start + len(items)))
         truncated += int((cut > 0).sum())
-        empty_items += empty(items)
+        blank += [start + place for place in empty(items)]
         at = start + len(items)
         progress(len(items))
     if not at:
         raise BadInput(f"{rows.name} has no rows to index.")
     store.finish()
-    return Indexed(at, at - done, truncated, empty_items)
+    return Indexed(at, at - done, truncated, len(blank), first_empty=min(blank, default=None))
 
 
 def model_of(store: str | Path) -> Path:
