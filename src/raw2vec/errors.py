@@ -17,6 +17,10 @@ class BadFolder(BadInput):
     """A model folder, checkpoint or store that is absent, damaged or not ours."""
 
 
+class Unwritable(BadInput):
+    """A file, folder or store that cannot be written: the disk is full, or the place is not to be written to."""
+
+
 class WrongSpace(BadInput):
     """Vectors, a store or a model of another space (their fingerprints differ)."""
 
@@ -36,14 +40,14 @@ class TruncationWarning(UserWarning):
     """Some texts were longer than the model takes and were cut."""
 
 
-class Numbered:
-    """Items with the numbers that an error is to name them by, as rows have them when some are left out."""
-
-    def __init__(self, pairs: Iterable[tuple[int, Any]]):
 class EmptyTextWarning(UserWarning):
     """Some texts hold nothing that can be read; their vectors are zeros."""
 
 
+class Numbered:
+    """Items with the numbers that an error is to name them by, as rows have them when some are left out."""
+
+    def __init__(self, pairs: Iterable[tuple[int, Any]]):
         self.pairs = pairs
 
     def __iter__(self) -> Iterator[Any]:

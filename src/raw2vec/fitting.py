@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
@@ -16,9 +18,10 @@ from torch import nn
 
 from raw2vec.build import OBJECTIVES, build_model, build_objectives, resolve
 from raw2vec.corpus import Corpus
+from raw2vec.disk import room, writing
 from raw2vec.embedding import TokenEmbedding
 from raw2vec.errors import BadInput, nearest
-from raw2vec.folder import Model
+from raw2vec.folder import Model, found, read_json
 from raw2vec.models import AnyModel, Autoencoder
 from raw2vec.ragged import Ragged
 from raw2vec.recipe import Recipe, Role, Stage
@@ -31,7 +34,7 @@ from raw2vec.train.budget import Budget
 from raw2vec.train.loop import Trainer
 from raw2vec.train.metrics import Metrics
 from raw2vec.train.optimizers import optimizer
-from raw2vec.train.prepare import CHECKPOINT, PREPARED, prepare
+from raw2vec.train.prepare import CHECKPOINT, PREPARED, difference, prepare
 from raw2vec.train.start import begin
 
 SEEN = 5000  # training items that baselines learn from
@@ -57,21 +60,52 @@ def fit_model(
 ) -> Fitted:
     """Trains the recipe on the rows. `work` is a folder of its own that a killed run is resumed from."""
     began = monotonic()
-    recipe = resolve(recipe)
-    with _begun(work, resume):
-        return _fitted(rows, recipe, work, resume, listener, device, began)
+    return _fitted(rows, resolve(recipe), work, resume, listener, device, began)
 
 
 @contextmanager
-def _begun(work: Path, resume: bool) -> Iterator[None]:
-    """Work in a folder, which is removed where it fails before the first checkpoint, unless it was there to resume."""
-    older = resume and (work / PREPARED).exists()
-    try:
-        yield
-    except Exception:
-        if not older and not (work / CHECKPOINT).exists():
-            shutil.rmtree(work, ignore_errors=True)
-        raise
+def begun(out: Path | None, resume: bool) -> Iterator[Path]:
+    """The folder that a fit works in: `OUT.training`, or one in passing. It goes when the block ends well.
+
+    Where the block fails, it stays if there is something in it to resume: a checkpoint, what was there already, or,
+    of a run that was stopped, the data made ready. Unwritable, with what is kept, for a disk that is full.
+    """
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(TemporaryDirectory())) / "model" if out is None else out
+        work = place.with_name(place.name + ".training")
+        older = resume and (work / PREPARED).exists()
+
+        def kept() -> str:
+            if (work / CHECKPOINT).exists():
+                return "The last checkpoint is kept"
+            return "What there was before is kept" if older else ""
+
+        stack.enter_context(writing(place, kept))
+        stack.enter_context(room(work))
+        try:
+            yield work
+        except BaseException as error:
+            stopped = not isinstance(error, Exception) and (work / PREPARED).exists()
+            if not (older or stopped or (work / CHECKPOINT).exists()):
+                shutil.rmtree(work, ignore_errors=True)
+            raise
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def finished(out: Path, recipe: Recipe, data: str) -> bool:
+    """Whether a run to be resumed is at its end: `out` is its model, and no later run has been begun beside it.
+
+    BadInput where the model is of another recipe or of other data (`data` is their fingerprint).
+    """
+    place = found(out)
+    if not (place / "recipe.json").exists() or (out.with_name(out.name + ".training") / PREPARED).exists():
+        return False
+    held = {"recipe": read_json(place / "recipe.json"), "data": read_json(place / "report.json").get("data")}
+    asked = {"recipe": json.loads(resolve(recipe).json_text()), "data": data}
+    if held != asked:
+        told = difference(held, asked)
+        raise BadInput(f"The model in {out} {told}; run without --resume to replace it, or give another --out.")
+    return True
 
 
 def _fitted(

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from raw2vec.build import build_model, build_objectives, build_raw
+from raw2vec.disk import room, writing
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.labels import Labels
 from raw2vec.models import AnyModel, Autoencoder, Embedder
@@ -91,7 +92,7 @@ def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
         raise BadFolder(f"There is no model folder {folder}.")
     if not (folder / "recipe.json").exists():
         raise BadFolder(f"{folder} holds no recipe.json, so it is not a raw2vec model folder.")
-    held = _read_json(folder / "raw.json")
+    held = read_json(folder / "raw.json")
     with _damage(folder / "raw.json"):
         labels = Labels(**held["labels"]) if held["labels"] else None
         bound, settings, dialect_name = dict(held["files"]), held["settings"], held["weights"]
@@ -123,7 +124,7 @@ def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
     objectives.eval()
     with _damage(folder / "metrics.jsonl") as path:
         metrics = path.read_text(encoding="utf-8")
-    return Model(recipe, raw, model, objectives, labels, _read_json(folder / "report.json"), golden, metrics)
+    return Model(recipe, raw, model, objectives, labels, read_json(folder / "report.json"), golden, metrics)
 
 
 def found(folder: Path) -> Path:
@@ -175,27 +176,24 @@ def replacing(folder: Path) -> Iterator[Path]:
 
     An older model folder is replaced; a folder of anything else is refused.
     """
-    if found(folder) != folder:
-        os.rename(found(folder), folder)
-    refuse_foreign(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.partial-{uuid.uuid4().hex[:8]}")
-    try:
-        partial.mkdir()
-        yield partial
-        if folder.exists():
-            old = _aside(folder)
-            shutil.rmtree(old, ignore_errors=True)
-            os.rename(folder, old)
-            os.rename(partial, folder)
-            shutil.rmtree(old)
-        else:
-            os.rename(partial, folder)
-    except (OSError, SafetensorError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise BadInput(f"{folder} cannot be written: {reason}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with writing(folder), room(folder):
+        try:
+            if found(folder) != folder:
+                os.rename(found(folder), folder)
+            refuse_foreign(folder)
+            partial.mkdir()
+            yield partial
+            if folder.exists():
+                old = _aside(folder)
+                shutil.rmtree(old, ignore_errors=True)
+                os.rename(folder, old)
+                os.rename(partial, folder)
+                shutil.rmtree(old, ignore_errors=True)  # the new one is in place, whatever becomes of it
+            else:
+                os.rename(partial, folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _aside(folder: Path) -> Path:
@@ -205,13 +203,14 @@ def _aside(folder: Path) -> Path:
 
 def refuse_foreign(folder: Path) -> None:
     """BadInput when the folder holds anything but a model of ours."""
-    if folder.is_file():
-        raise BadInput(f"{folder} is a file; give a folder to write the model to.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "recipe.json").exists():
-        raise BadInput(f"{folder} holds other files and no model; give a new or empty folder.")
-    parent = next(p for p in [folder.absolute(), *folder.absolute().parents] if p.exists())
+    parent = next(p for p in [folder.absolute(), *folder.absolute().parents] if os.path.exists(p))
+    if not parent.is_dir():
+        what = "; give a folder to write the model to" if parent == folder.absolute() else ", and no folder"
+        raise BadInput(f"{folder} cannot be written: {parent} is a file{what}.")
     if not os.access(parent, os.W_OK):
         raise BadInput(f"{folder} cannot be written: {parent} is read-only.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "recipe.json").exists():
+        raise BadInput(f"{folder} holds other files and no model; give a new or empty folder.")
 
 
 @contextmanager
@@ -232,7 +231,8 @@ def _write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file of a model folder; BadFolder where there is none."""
     with _damage(path):
         held = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(held, dict):

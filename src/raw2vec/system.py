@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +18,13 @@ from raw2vec import folder, presets
 from raw2vec.decoding import Decoding
 from raw2vec.errors import BadFolder, BadInput, TruncationWarning
 from raw2vec.evaluate import Report
-from raw2vec.fitting import device_called, fit_model, working_precision
+from raw2vec.fitting import begun, device_called, finished, fit_model, working_precision
 from raw2vec.interchange import dialect_of, write_extras
 from raw2vec.measure import columns_of, inspected, measure
 from raw2vec.recipe import Recipe, Role
 from raw2vec.report import judged
 from raw2vec.rows import open_rows
-from raw2vec.train.base import Listener
+from raw2vec.train.base import FINISHED, Listener
 from raw2vec.use.classify import heads, predicted, supervised
 from raw2vec.use.detect import flags
 from raw2vec.use.embed import Embedded, embed
@@ -99,15 +97,16 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         rows = open_rows({"input": list(X), "label": list(y)} if y is not None else X, wanted, kind=self.kind)
         asked: dict[Role, str | None] = {"input": input, "target": target, "label": "label" if y is not None else label}
         recipe = presets.chosen(rows, asked, self.get_params())
-        with tempfile.TemporaryDirectory() as scratch:
-            work = Path(f"{out}.training") if out is not None else Path(scratch) / "training"
+        if out is not None and resume and finished(Path(out), recipe, rows.fingerprint()):
+            listener(FINISHED)
+            return self._opened(folder.load(Path(out), dialect_of), Path(out))
+        with begun(None if out is None else Path(out), resume) as work:
             fitted = fit_model(rows, recipe, work, resume=resume, listener=listener, device=self._device())
             self._adopt(fitted.model)
             self._card = judged(fitted, self._encode, rows.fingerprint())
             if out is not None:
                 self.save(out)
                 self.source_ = str(out)
-                shutil.rmtree(work)
         return self
 
     def _adopt(self, parts: folder.Model) -> None:
@@ -288,19 +287,20 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     @classmethod
     def load(cls, source: str | Path, device: str | None = None) -> Self:
         """The model of a folder, its golden vectors checked. BadFolder where it is damaged or not a model."""
-        source = folder.found(Path(source))
-        parts = folder.load(source, dialect_of)
+        parts = folder.load(Path(source), dialect_of)
         made = cls(recipe=parts.recipe, kind=parts.recipe.kind, seed=parts.recipe.seed, device=device)
-        made._adopt(parts)
-        made.source_ = str(source)
-        made._card = (source / "README.md").read_text(encoding="utf-8")
-        if parts.golden is not None:
-            error = float(np.abs(made._encode(parts.golden[0]) - parts.golden[1]).max())
-            if not error <= TOLERANCE:
-                raise BadFolder(
-                    f"{source} misses its own golden vectors by {error:.2g}: its files do not belong together."
-                )
-        return made
+        return made._opened(parts, Path(source))
+
+    def _opened(self, parts: folder.Model, source: Path) -> Self:
+        self._adopt(parts)
+        self.source_ = str(source := folder.found(source))
+        self._card = (source / "README.md").read_text(encoding="utf-8")
+        if parts.golden is None:
+            return self
+        error = float(np.abs(self._encode(parts.golden[0]) - parts.golden[1]).max())
+        if not error <= TOLERANCE:
+            raise BadFolder(f"{source} misses its own golden vectors by {error:.2g}: its files do not belong together.")
+        return self
 
     @property
     def report(self) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def test_predictions_that_cannot_be_finished_leave_nothing(place, monkeypatch):
 
     monkeypatch.setattr(pa_csv, "write_csv", full)
     words = ["predict", str(place / "classes"), str(place / "rows.csv"), "--out", str(place / "never.csv")]
-    assert CliRunner().invoke(app, words).exit_code == 1
+    assert CliRunner().invoke(app, words).exit_code == 2
     assert not list(place.glob("never*"))
 
 

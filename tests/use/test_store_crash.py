@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
+from files_at_most import files_at_most
 from raw2vec.errors import BadInput
 from raw2vec.use.stores import Store
 
@@ -147,19 +148,6 @@ def store(tmp_path: Path) -> Store:
     rows = np.arange(SHARD)
     store.add(vectors_of(rows), pa.table({"title": [f"row {row}" for row in rows], "number": rows}), source="file")
     return store
-
-
-@contextmanager
-def files_at_most(size: int) -> Iterator[None]:
-    """As on a disk that is nearly full: no file may grow beyond `size` bytes."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("late", [SHARD, 1], ids=["a shard", "a row"])

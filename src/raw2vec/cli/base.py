@@ -75,7 +75,8 @@ def there(*places: str) -> None:
     """BadInput for a file or folder that is not there, before anything slow begins. '-' and addresses pass."""
     for place in places:
         path = Path(place)
-        if place != "-" and "://" not in place and not path.exists():
+        aside = path.parent / f".{path.name}.old"  # a model whose successor was killed as it took the place
+        if place != "-" and "://" not in place and not path.exists() and not aside.is_dir():
             beside = path.parent.iterdir() if path.parent.is_dir() else ()
             near = nearest(path.name, (found.name for found in beside))
             raise BadInput(f"There is no file or folder '{place}'.{near}")
@@ -237,9 +238,11 @@ class Training(Reporter):
         self.first: tuple[float, float] | None = None
         self.stage, self.loss, self.items, self.seconds = "", math.nan, 0, 0.0
         self.held_out: float | None = None
+        self.finished_already = False
 
     def __call__(self, event: Any) -> None:
         if isinstance(event, heavy("train.base").Phase):
+            self.finished_already = event == heavy("train.base").FINISHED
             self.show(event.name, now=True)
             return
         if event.stage != self.stage:
@@ -268,9 +271,6 @@ class Training(Reporter):
         return "  ".join(parts)
 
 
-def duration(seconds: float) -> str:
-    """0:07, 12:30 or 1:02:03."""
-    minutes, rest = divmod(round(seconds), 60)
 def counted(number: int, noun: str, verb: str = "") -> str:
     """'1 row', '1,200 rows'; with the verb of several, 'are' or 'were', '1 row is', '3 rows are'."""
     said = f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
@@ -278,5 +278,8 @@ def counted(number: int, noun: str, verb: str = "") -> str:
     return said + (alone[verb] if verb and number == 1 else f" {verb}" if verb else "")
 
 
+def duration(seconds: float) -> str:
+    """0:07, 12:30 or 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -95,13 +96,14 @@ def fit(
         options = {"recipe": recipe}
     else:
         options |= {name: value for name, value in budget.items() if value is not None}
+    older = (Path(out) / "recipe.json").exists()
     made = heavy().Raw2Vec(**options, settings=changes or None, device=device)
     with Training() as listener:
         rows = data[0] if len(data) == 1 else _together(data, [name for name in (input, target, label) if name])
         made.fit(rows, input=input, target=target, label=label, out=out, resume=resume, listener=listener)
     column = target or input  # of pairs the targets are indexed
     reading = [out, data[0], *(["--input", column] if column else [])]
-    return _answer(made.report, listener, out, reading if data[0] != "-" else [])
+    return _answer(made.report, listener, out, older, reading if data[0] != "-" else [])
 
 
 def _together(data: list[str], columns: list[str]) -> Any:
@@ -140,13 +142,19 @@ def _seed(budget: dict[str, Any]) -> dict[str, Any]:
     return {} if budget["seed"] is None else {"seed": budget["seed"]}
 
 
-def _answer(report: dict[str, Any], heard: Training, out: str, reading: list[str]) -> Answer:
-    """`reading` is the model, the data and its column, as the next command takes them; none: the data are gone."""
+def _answer(report: dict[str, Any], heard: Training, out: str, older: bool, reading: list[str]) -> Answer:
+    """`older`: there was a model in `out` before. `reading` is the model, the data and its column, as the next command
+    takes them; none: the data are gone."""
     speed = round(heard.items / heard.seconds, 1) if heard.seconds else 0.0
     values = {key: value for key, value in report.items() if key != "history"}
     told = f"{out}: learned from {report['items']:,} rows ({report['held_out']:,} held out)"
     told += f" in {duration(report['seconds'])}, {report['steps']:,} steps"
     shown: list[RenderableType] = [Text(told)]
+    values |= {"replaced": older and not heard.finished_already, "finished_already": heard.finished_already}
+    if heard.finished_already:
+        shown.append(Text("it was finished already, and nothing was trained: without --resume it is trained anew"))
+    elif older:
+        shown.append(Text(f"it replaced the model that was in {out}"))
     if report["truncated"]:
         shown.append(Text(f"{report['truncated']:,} texts were longer than the model takes and were cut"))
     then: list[str] = []

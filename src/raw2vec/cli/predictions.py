@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -14,6 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from raw2vec.disk import replacing
 from raw2vec.errors import BadInput
 from raw2vec.measure import columns_of
 from raw2vec.rows import Rows, Typed, one_value
@@ -48,13 +48,8 @@ class Predictions:
 
         The cells of a csv are written as what they stand for; a csv or jsonl goes without what it has no room for.
         """
-        partial = Path(out + ".partial")
-        try:
-            with open(partial, "wb") as file:
-                self._write(file, Path(out).suffix)
-            os.replace(partial, out)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(Path(out)) as partial, open(partial, "wb") as file:
+            self._write(file, Path(out).suffix)
 
     def _write(self, file: IO[bytes], suffix: str) -> None:
         writer: _Writer | None = None

@@ -12,13 +12,13 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from raw2vec.disk import replacing
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
 from raw2vec.measure import columns_of
 from raw2vec.rows import Rows, Typed, one_value
 from raw2vec.system import Raw2Vec
 from raw2vec.use.detect import threshold
-from raw2vec.use.show import replacing
 
 ROWS = 4096  # at a time
 CONTAMINATION = 0.1  # where neither the user nor the model's report tells of a threshold

@@ -94,4 +94,7 @@ class Phase:
     name: str
 
 
+FINISHED = Phase("Finished already")
+"""What a listener hears, and nothing else, of a run to be resumed that has nothing left to do."""
+
 Listener = Callable[[Phase | Progress], None]

@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from raw2vec.disk import drafts
 from raw2vec.errors import BadFolder
 
 
@@ -16,10 +17,11 @@ def write(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None
     """Tensors and a JSON-able state, on the disk for good before they take the place of the last ones."""
     partial = path.with_suffix(".partial")
     own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(own, partial, metadata={"state": json.dumps(state)})
-    with open(partial, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    with drafts(partial):
+        save_file(own, partial, metadata={"state": json.dumps(state)})
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

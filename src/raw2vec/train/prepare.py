@@ -48,7 +48,7 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     if resume and note.exists():
         held = json.loads(note.read_text())
         if held["origin"] != origin:
-            raise BadInput(f"The run in {work} {_difference(held['origin'], origin)}; it cannot be resumed as another.")
+            raise BadInput(f"The run in {work} {difference(held['origin'], origin)}; it cannot be resumed as another.")
         raw = build_raw(recipe).load(work, held["settings"])
         labels = Labels(**held["labels"]) if held["labels"] else None
         return Data(raw, Corpus.open(work / "corpus"), labels, _held(work, held["held"], raw), held["truncated"])
@@ -72,7 +72,8 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     return data
 
 
-def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
+def difference(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """What sets the recipe and the data of one run off from another's, to follow its name."""
     if old["data"] != new["data"]:
         return "was begun on other data"
     before, now = (dict(_flat(origin["recipe"])) for origin in (old, new))

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from raw2vec.disk import drafts, room, writing
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.rows import Rows
 from raw2vec.use.base import Column, Encode, blocks, empty, texts
@@ -22,15 +23,13 @@ from raw2vec.use.base import Column, Encode, blocks, empty, texts
 
 @dataclass(frozen=True)
 class Embedded:
-    """What an embedding run did: rows in all, rows of this run, how many texts were cut, how many were empty, and the
-    first of those rows, counted from 0."""
+    """What an embedding run did: rows in all, rows of this run, how many texts were cut, how many were empty."""
 
     items: int
     new: int
     truncated: int
     empty: int
 
-    first_empty: int | None = None
 
 def embed(
     rows: Rows,
@@ -45,7 +44,7 @@ def embed(
 ) -> Embedded:
     """Writes the rows' vectors to a folder of Parquet shards, or to one .npy or .parquet file.
 
-    A row without text is encoded as an empty text, and counted. A shard counts once the manifest names it; the
+    A row without text gets the empty text's vector and is counted. A shard counts once the manifest names it; the
     manifest belongs to one model (`fingerprint`) and one input, and another's is refused. A single file is put together
     from the shards at the end and then takes its name in one step. A run that ends before its first shard leaves
     nothing.
@@ -55,15 +54,13 @@ def embed(
         raise BadInput(f"{out}: vectors are written to a folder, a .npy or a .parquet file, not to '{out.suffix}'.")
     folder = out.with_name(out.name + ".partial") if single else out
     origin = {"model": fingerprint, "data": rows.fingerprint(), "column": column}
-    with _writing(out):
+    with writing(out, lambda: _kept(folder)), room(folder / "manifest.json"):
         manifest = _Manifest.open(folder, origin, resume)
         done = manifest.rows
         with manifest.begun():
             for start, items, block in blocks(rows, column, read, done):
                 vectors, cut = encode(items)
-                blank = empty(items)
-                counts = {"truncated": int((cut > 0).sum()), "empty": len(blank)}
-                counts |= {"first_empty": start + blank[0]} if blank else {}
+                counts = {"truncated": int((cut > 0).sum()), "empty": empty(items)}
                 manifest.add(start, vectors, counts, None if out.suffix == ".npy" else block)
                 progress(len(items))
             if not manifest.rows:
@@ -73,18 +70,16 @@ def embed(
         manifest.finish()
         if single:
             manifest.discard()
-    counted = manifest.count("truncated"), manifest.count("empty"), manifest.first_empty
-    return Embedded(manifest.rows, manifest.rows - done, *counted)
+    return Embedded(manifest.rows, manifest.rows - done, manifest.count("truncated"), manifest.count("empty"))
 
 
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """A disk that is full or not to be written to becomes one sentence."""
+def _kept(folder: Path) -> str:
+    """What a run that cannot write on leaves: the rows of the shards that the manifest names."""
     try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise BadInput(f"{out} cannot be written: {reason}. What is done is kept; --resume goes on with it.") from error
+        rows = sum(shard["rows"] for shard in _read(folder / "manifest.json")[1])
+    except (OSError, BadFolder):
+        rows = 0
+    return f"{rows:,} rows are kept" if rows else ""
 
 
 class _Manifest:
@@ -108,36 +103,33 @@ class _Manifest:
                 raise BadInput(f"{folder} holds other files; give a new or empty --out.")
             if not folder.name.endswith(".partial") and _read(path)[1]:
                 raise BadInput(f"{folder} holds vectors already; add --resume to go on, or give another --out.")
-        folder.mkdir(parents=True, exist_ok=True)
         manifest = cls(folder, origin, [])
-        manifest._write()
+        manifest._write([])
         manifest._sweep()
         return manifest
 
     @property
     def rows(self) -> int:
         return self.count("rows")
-    @property
-    def first_empty(self) -> int | None:
-        return next((shard["first_empty"] for shard in self.shards if "first_empty" in shard), None)
-
 
     def count(self, what: str) -> int:
         return sum(shard[what] for shard in self.shards)
 
     def add(self, start: int, vectors: NDArray[np.float32], counts: dict[str, int], block: pa.Table | None) -> None:
         name = f"shard-{len(self.shards):05d}" + (".npy" if block is None else ".parquet")
+        shards = [*self.shards, {"name": name, "start": start, "rows": len(vectors), **counts}]
         partial = self.folder / (name + ".partial")
-        with open(partial, "wb") as file:
-            if block is None:
-                np.save(file, vectors)
-            else:
-                pq.write_table(block.append_column("vector", _vector_column(vectors)), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, self.folder / name)
-        self.shards.append({"name": name, "start": start, "rows": len(vectors), **counts})
-        self._write()
+        with drafts(partial, self.folder / name):
+            with open(partial, "wb") as file:
+                if block is None:
+                    np.save(file, vectors)
+                else:
+                    pq.write_table(block.append_column("vector", _vector_column(vectors)), file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, self.folder / name)
+            self._write(shards)
+        self.shards = shards
 
     @contextmanager
     def begun(self) -> Iterator[None]:
@@ -151,14 +143,15 @@ class _Manifest:
 
     def finish(self) -> None:
         self.finished = True
-        self._write()
+        self._write(self.shards)
 
     def discard(self) -> None:
         """Removes the folder, the manifest last: what a kill leaves of it still says what it is."""
         self._sweep()
         (self.folder / "manifest.json").unlink()
-        with suppress(OSError):  # it holds something that was never ours
-            self.folder.rmdir()
+        if self.folder.suffix == ".partial":
+            with suppress(OSError):  # it holds something that was never ours
+                self.folder.rmdir()
 
     def _sweep(self) -> None:
         for path in self.folder.iterdir():
@@ -169,23 +162,33 @@ class _Manifest:
         """All shards as one file, in memory one shard at a time."""
         partial = out.with_name(out.name + ".joining")
         paths = [self.folder / shard["name"] for shard in self.shards]
-        if out.suffix == ".npy":
-            width = np.load(paths[0], mmap_mode="r").shape[1]
-            whole = np.lib.format.open_memmap(partial, "w+", np.float32, (self.rows, width))
-            for path, shard in zip(paths, self.shards, strict=True):
-                whole[shard["start"] : shard["start"] + shard["rows"]] = np.load(path)
-            whole.flush()
-        else:
-            with pq.ParquetWriter(partial, pq.read_schema(paths[0])) as writer:
-                for path in paths:
-                    writer.write_table(pq.read_table(path))
-        os.replace(partial, out)
+        with drafts(partial):
+            if out.suffix == ".npy":
+                self._join_arrays(paths, partial)
+            else:
+                with pq.ParquetWriter(partial, pq.read_schema(paths[0])) as writer:
+                    for path in paths:
+                        writer.write_table(pq.read_table(path))
+            os.replace(partial, out)
 
-    def _write(self) -> None:
-        held = {"origin": self.origin, "rows": self.rows, "finished": self.finished, "shards": self.shards}
+    def _join_arrays(self, paths: list[Path], out: Path) -> None:
+        """Written, not mapped: where the disk is full, a write raises an error and a mapped page kills the process."""
+        shape = (self.rows, np.load(paths[0], mmap_mode="r").shape[1])
+        with open(out, "wb") as file:
+            header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False}
+            np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
+            for path in paths:
+                file.write(np.load(path).data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _write(self, shards: list[dict[str, Any]]) -> None:
+        rows = sum(shard["rows"] for shard in shards)
+        held = {"origin": self.origin, "rows": rows, "finished": self.finished, "shards": shards}
         partial = self.folder / "manifest.json.partial"
-        partial.write_text(json.dumps(held, indent=1))
-        os.replace(partial, self.folder / "manifest.json")
+        with drafts(partial):
+            partial.write_text(json.dumps(held, indent=1))
+            os.replace(partial, self.folder / "manifest.json")
 
 
 def _read(manifest: Path) -> tuple[dict[str, str], list[dict[str, Any]], bool]:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
-import uuid
 import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
+from raw2vec.disk import replacing
 from raw2vec.errors import BadInput
 
 GAP = 2  # pixels between pictures
@@ -199,21 +196,3 @@ _WRITERS: dict[str, dict[str, Writer]] = {
     "table": {".csv": _csv(_rows), ".parquet": _parquet(_rows)},
     "text": {".txt": _txt},
 }
-
-
-@contextmanager
-def replacing(out: Path, folder: bool = False) -> Iterator[Path]:
-    """A place to write to, which takes the name `out` in one step when the block ends well, or is removed."""
-    partial = out.with_name(f".{out.name}.partial-{uuid.uuid4().hex[:8]}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if folder:
-            partial.mkdir()
-        yield partial
-        os.replace(partial, out)
-    except OSError as error:
-        raise BadInput(f"{out} cannot be written: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        with suppress(OSError):
-            partial.unlink()

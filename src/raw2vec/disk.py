@@ -1,0 +1,101 @@
+"""Writing where there may be no room or no permission: whole or not at all, and one sentence when it fails."""
+
+import errno
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from raw2vec.errors import Raw2VecError, Unwritable
+
+_FULL = (errno.ENOSPC, errno.EFBIG, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else []))
+_RUST = re.compile(r"\(os error (\d+)\)")  # how safetensors and Lance pass on what the operating system said
+_NUMPY = re.compile(r"\d+ requested and \d+ written")  # a file that took no more bytes
+Kept = Callable[[], str]
+"""What of the work is there to go on with, as the beginning of a sentence; '' where there is nothing."""
+
+
+@contextmanager
+def writing(place: Path, kept: Kept = lambda: "") -> Iterator[None]:
+    """What stops a write within the block becomes Unwritable: `place`, the reason and what to do.
+
+    `kept` is asked only then, and --resume is spoken of only where it tells of something; that is said of a block
+    within this one, too.
+    """
+    try:
+        yield
+    except Unwritable as error:
+        if error.__cause__ is None or not (told := kept()):
+            raise
+        raise unwritable(place, error.__cause__, told) from error.__cause__
+    except Raw2VecError:
+        raise
+    except Exception as error:
+        if cause(error) is None:
+            raise
+        raise unwritable(place, error, kept()) from error
+
+
+def unwritable(place: Path, error: BaseException, kept: str = "") -> Unwritable:
+    """The sentence for what stopped a write to `place`."""
+    number = cause(error)
+    full = number in _FULL
+    told = f"{place} cannot be written: {os.strerror(number) if number else error}."
+    if kept:
+        return Unwritable(f"{told} {kept}: {'make room' if full else 'mend that'} and go on with --resume.")
+    return Unwritable(f"{told} {'Make room, or name a place on another disk' if full else 'Name another place'}.")
+
+
+def cause(error: BaseException) -> int | None:
+    """The operating system's number for what stopped a write, however a library words it; None for anything else."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    found = _RUST.search(str(error))
+    if found:
+        return int(found[1])
+    return errno.ENOSPC if _NUMPY.search(str(error)) else None
+
+
+@contextmanager
+def room(place: Path) -> Iterator[None]:
+    """The folder that `place` is to stand in, made with its parents where it lacks; what was made goes if all fails."""
+    made = [folder for folder in place.absolute().parents if not os.path.exists(folder)]
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):  # it was not made, or something is kept in it
+                folder.rmdir()
+        raise
+
+
+@contextmanager
+def drafts(*paths: Path) -> Iterator[None]:
+    """Removes these files where the block fails, so that nothing half-written stays."""
+    try:
+        yield
+    except Exception:
+        for path in paths:
+            with suppress(OSError):
+                path.unlink()
+        raise
+
+
+@contextmanager
+def replacing(out: Path, folder: bool = False) -> Iterator[Path]:
+    """A place to write to, which takes the name `out` in one step when the block ends well, or is removed."""
+    partial = out.with_name(f".{out.name}.partial-{uuid.uuid4().hex[:8]}")
+    with writing(out), room(out):
+        try:
+            if folder:
+                partial.mkdir()
+            yield partial
+            os.replace(partial, out)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+            with suppress(OSError):
+                partial.unlink()

@@ -1,0 +1,89 @@
+"""No room, no permission, a file where a folder should be: one sentence each, and nothing that was not there before."""
+
+import errno
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from files_at_most import files_at_most
+from raw2vec.disk import cause, drafts, replacing, room, writing
+from raw2vec.errors import BadInput, Unwritable
+
+FULL, CLOSED = (OSError(number, os.strerror(number), "x") for number in (errno.ENOSPC, errno.EACCES))
+
+
+@pytest.mark.parametrize(
+    ("error", "kept", "sentence"),
+    [
+        (FULL, "", "o cannot be written: No space left on device. Make room, or name a place on another disk."),
+        (CLOSED, "", "o cannot be written: Permission denied. Name another place."),
+        (FULL, "9 rows are kept", "o cannot be written: No space left on device. 9 rows are kept: make room and go on"),
+        (CLOSED, "9 rows are kept", "o cannot be written: Permission denied. 9 rows are kept: mend that and go on"),
+        (OSError("76800 requested and 11232 written"), "", "o cannot be written: No space left on device."),
+        (RuntimeError("I/O error: File too large (os error 27)"), "", "o cannot be written: File too large."),
+    ],
+)
+def test_what_stops_a_write_is_one_sentence(error: Exception, kept: str, sentence: str) -> None:
+    with pytest.raises(Unwritable) as told, writing(Path("o"), lambda: kept):
+        raise error
+    assert str(told.value).startswith(sentence)
+    assert ("--resume" in str(told.value)) == bool(kept)
+
+
+def test_what_is_kept_is_said_of_a_block_within_too() -> None:
+    outer = "outer cannot be written: No space left on device. All is kept: make room and go on with --resume."
+    told = pytest.raises(Unwritable, match=re.escape(outer))
+    with told, writing(Path("outer"), lambda: "All is kept"), writing(Path("inner")):
+        raise FULL
+    with pytest.raises(Unwritable, match="inner cannot be written"), writing(Path("outer")), writing(Path("inner")):
+        raise FULL
+
+
+@pytest.mark.parametrize("error", [RuntimeError("mat1 and mat2"), BadInput("no column"), KeyboardInterrupt()])
+def test_what_is_no_disk_s_fault_is_left_as_it_is(error: BaseException) -> None:
+    with pytest.raises(type(error)) as told, writing(Path("o"), lambda: "all is kept"):
+        raise error
+    assert told.value is error
+    assert cause(error) is None
+
+
+def stopped(*made: Path) -> None:
+    """Writes some files, and fails."""
+    for path in made:
+        path.write_bytes(b"x" * 101)
+    raise FULL
+
+
+def test_folders_that_were_made_go_and_others_stay(tmp_path: Path) -> None:
+    own, inner = tmp_path / "own", tmp_path / "own" / "a" / "b"
+    own.mkdir()
+    with pytest.raises(OSError, match="No space"), room(inner / "file"):
+        stopped()
+    assert list(tmp_path.rglob("*")) == [own]
+    with pytest.raises(OSError, match="No space"), room(inner / "file"):
+        stopped(own / "a" / "kept")
+    assert sorted(tmp_path.rglob("*")) == [own, own / "a", own / "a" / "kept"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "a.txt"
+    told = pytest.raises(Unwritable, match=r"a\.txt cannot be written: File too large")
+    with files_at_most(100), told, replacing(out) as partial:
+        stopped(partial)
+    assert not list(tmp_path.iterdir())
+    for content in (b"old", b"new"):
+        with replacing(out) as partial:
+            partial.write_bytes(content)
+    with pytest.raises(Unwritable), replacing(out) as partial:
+        stopped(partial)
+    assert [(path.name, path.read_bytes()) for path in out.parent.iterdir()] == [("a.txt", b"new")]
+
+
+def test_drafts_go_when_a_write_fails(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space"), drafts(tmp_path / "draft", tmp_path / "never made"):
+        stopped(tmp_path / "draft")
+    assert not list(tmp_path.iterdir())
