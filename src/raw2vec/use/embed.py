@@ -23,12 +23,14 @@ from raw2vec.use.base import Column, Encode, blocks, empty, texts
 
 @dataclass(frozen=True)
 class Embedded:
-    """What an embedding run did: rows in all, rows of this run, how many texts were cut, how many were empty."""
+    """What an embedding run did: rows in all, rows of this run, how many texts were cut, how many were empty, and the
+    first of those rows, counted from 0."""
 
     items: int
     new: int
     truncated: int
     empty: int
+    first_empty: int | None = None
 
 
 def embed(
@@ -44,7 +46,7 @@ def embed(
 ) -> Embedded:
     """Writes the rows' vectors to a folder of Parquet shards, or to one .npy or .parquet file.
 
-    A row without text gets the empty text's vector and is counted. A shard counts once the manifest names it; the
+    A row without text is encoded as an empty text, and counted. A shard counts once the manifest names it; the
     manifest belongs to one model (`fingerprint`) and one input, and another's is refused. A single file is put together
     from the shards at the end and then takes its name in one step. A run that ends before its first shard leaves
     nothing.
@@ -60,7 +62,9 @@ def embed(
         with manifest.begun():
             for start, items, block in blocks(rows, column, read, done):
                 vectors, cut = encode(items)
-                counts = {"truncated": int((cut > 0).sum()), "empty": empty(items)}
+                blank = empty(items)
+                counts = {"truncated": int((cut > 0).sum()), "empty": len(blank)}
+                counts |= {"first_empty": start + blank[0]} if blank else {}
                 manifest.add(start, vectors, counts, None if out.suffix == ".npy" else block)
                 progress(len(items))
             if not manifest.rows:
@@ -70,7 +74,8 @@ def embed(
         manifest.finish()
         if single:
             manifest.discard()
-    return Embedded(manifest.rows, manifest.rows - done, manifest.count("truncated"), manifest.count("empty"))
+    counted = manifest.count("truncated"), manifest.count("empty"), manifest.first_empty
+    return Embedded(manifest.rows, manifest.rows - done, *counted)
 
 
 def _kept(folder: Path) -> str:
@@ -111,6 +116,10 @@ class _Manifest:
     @property
     def rows(self) -> int:
         return self.count("rows")
+
+    @property
+    def first_empty(self) -> int | None:
+        return next((shard["first_empty"] for shard in self.shards if "first_empty" in shard), None)
 
     def count(self, what: str) -> int:
         return sum(shard[what] for shard in self.shards)
