@@ -36,6 +36,8 @@ def test_a_resolved_recipe_is_written_out_whole_and_stays_as_it_is() -> None:
         ({"stages.0.objectives.0.temprature": 1}, "no setting 'temprature'. Did you mean 'temperature'?"),
         ({"encoder.width": "wide"}, "The encoder 'dense': setting 'width' is 'wide'"),
         ({"encoder.inputs": 4}, "The encoder 'dense' has no setting 'inputs'."),
+        ({"encoder": {"name": "dense", "layers": 0, "activation": "gellu"}}, "There is no activation 'gellu'"),
+        ({"encoder": {"name": "dense", "layers": 0, "activation": "geglu"}}, "only a transformer's layers have"),
     ],
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
@@ -52,6 +54,16 @@ def test_an_objective_s_settings_are_its_own_though_a_part_is_given_a_fact_of_th
     raw.learn(texts(30))
     (objective,) = build_objectives(made, raw, build_model(made, raw), None, 0).values()
     assert objective.dimensions == (4, 8)
+
+
+@pytest.mark.parametrize("count", [0, 1000])
+def test_matryoshka_s_widths_are_within_the_vector(count: int) -> None:
+    made = resolve(recipe().changed({"stages.0.objectives.0.dimensions": [4, count]}))
+    raw = build_raw(made)
+    raw.learn(texts(30))
+    model = build_model(made, raw)
+    with pytest.raises(BadInput, match=rf"first {count} numbers of a vector, which has {model.latent.width}"):
+        build_objectives(made, raw, model, None, 0)
 
 
 def test_a_run_without_a_budget_is_refused() -> None:

@@ -14,6 +14,7 @@ from raw2vec.embedding import ColumnEmbedding, Embedding, PatchEmbedding, TokenE
 from raw2vec.encoders import Convolutional, Dense, Encoder, Recurrent, Transformer
 from raw2vec.errors import BadInput
 from raw2vec.latents import Gaussian, Latent, Point, Quantised
+from raw2vec.layers import GATES, activation
 from raw2vec.likelihood import Bernoulli, Categorical, DiscretisedLogistic, Likelihood
 from raw2vec.likelihood import Gaussian as Normal
 from raw2vec.models import AnyModel, Embedder, GridAutoencoder, SequenceAutoencoder
@@ -202,8 +203,19 @@ def build_objectives(recipe: Recipe, raw: Raw, model: AnyModel, task: str | None
         for place, stage in enumerate(recipe.stages):
             for part in stage.objectives:
                 constructor, where = objective_called(part.name, recipe.kind), f"The objective '{part.name}'"
+                _refuse_wider(part, model.latent.width)
                 made[f"{place}/{part.name}"] = construct(constructor, part.settings, where, **given)
     return made
+
+
+def _refuse_wider(part: Part, width: int) -> None:
+    """Matryoshka's widths are the first numbers of a vector: none is wider."""
+    for count in part.settings.get("dimensions", ()):
+        if not 1 <= count <= width:
+            raise BadInput(
+                f"The objective '{part.name}' is to learn the first {count} numbers of a vector, which has {width}: "
+                f"give dimensions of 1 to {width}, or a wider latent."
+            )
 
 
 def _patch_of(model: AnyModel, form: Form) -> tuple[int, ...]:
@@ -217,6 +229,8 @@ def _patch_of(model: AnyModel, form: Form) -> tuple[int, ...]:
 def _part(table: Mapping[str, Callable[..., Any]], part: Part, what: str) -> Part:
     constructor = known(table, part.name, what)
     settings = checked(constructor, part.settings, f"The {what} '{part.name}'", _FACTS)
+    if "activation" in settings and not (part.name == "transformer" and settings["activation"] in GATES):
+        activation(settings["activation"])  # refused here though no layer may use it: a bag has none
     return type(part)(name=part.name, **settings)
 
 

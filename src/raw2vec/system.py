@@ -28,7 +28,7 @@ from raw2vec.train.base import FINISHED, Listener
 from raw2vec.use.classify import heads, predicted, supervised
 from raw2vec.use.detect import flags
 from raw2vec.use.embed import Embedded, embed
-from raw2vec.use.encode import Encoded, encode, features, warn
+from raw2vec.use.encode import Encoded, encode, features, first_numbers, warn
 from raw2vec.use.index import Indexed, Space, index, model_of, store_for
 from raw2vec.use.inspect import Inspection
 from raw2vec.use.progress import bar
@@ -143,7 +143,7 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         found = self.encoded(
             items, batch_size=batch_size, precision=precision, device=device, show_progress_bar=show_progress_bar
         )
-        vectors = found.vectors[:, :truncate_dim]
+        vectors = first_numbers(found.vectors, truncate_dim)
         if normalize_embeddings or (truncate_dim and self._parts().recipe.latent.settings.get("normalize") == "unit"):
             vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         given = torch.from_numpy(vectors) if convert_to_tensor or not convert_to_numpy else vectors

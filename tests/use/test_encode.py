@@ -151,6 +151,23 @@ def test_the_model_is_left_as_it_was(fitted: Fit) -> None:
     parts.model.eval()
 
 
+@pytest.mark.parametrize("layer", [99, -99])
+def test_a_layer_that_is_not_there_is_refused(fitted: Fit, layer: int) -> None:
+    model = fitted(encoder="transformer")
+    last = len(model.parts_.model.states(model.parts_.raw.windows(["one"]).ragged)) - 1
+    with pytest.raises(BadInput, match=rf"no layer {layer}: 0 is .* {last} \(or -1\)"):
+        model.features("one", layer=layer)
+    model.features("one", layer=last)
+
+
+@pytest.mark.parametrize("width", [0, -1, 1000])
+def test_a_vector_is_not_cut_to_more_than_it_has(fitted: Fit, width: int) -> None:
+    model = fitted()
+    with pytest.raises(BadInput, match=f"has {model.n_features_out_} numbers: .*, not {width}"):
+        model.encode("one", truncate_dim=width)
+    assert model.encode("one", truncate_dim=model.n_features_out_).shape == (model.n_features_out_,)
+
+
 @pytest.mark.parametrize("encoder", ["dense", "transformer"])
 def test_features_are_the_states_of_a_layer_text_by_text(fitted: Fit, encoder: str) -> None:
     model = fitted(encoder=encoder)

@@ -100,17 +100,34 @@ def warn(found: Encoded, raw: Raw) -> None:
 def features(
     model: AnyModel, raw: Raw, items: Sequence[Any], layer: int, *, precision: torch.dtype = torch.float32
 ) -> list[NDArray[np.float32]]:
-    """The states of one layer, (*grid, D) for each item; layer 0 is the encoder's input, -1 its last states."""
+    """The states of one layer, (*grid, D) for each item; layer 0 is the encoder's input, -1 its last states.
+
+    BadInput for a layer that is not there.
+    """
     windows = raw.windows(items)
     device = next(model.parameters()).device
     found: list[list[Tensor]] = [[] for _ in items]
     with evaluation(model), autocast(device, precision):
         for part in Ragged(windows.ragged.values, windows.ragged.shapes).split(64):
             place = sum(map(len, found))
-            states = model.states(part.to(device))[layer].items()
-            for owner, state in zip(windows.owners[place : place + len(part)].tolist(), states, strict=True):
+            states = model.states(part.to(device))
+            if not -len(states) <= layer < len(states):
+                last = len(states) - 1
+                raise BadInput(f"There is no layer {layer}: 0 is the encoder's input, {last} (or -1) its last states.")
+            for owner, state in zip(
+                windows.owners[place : place + len(part)].tolist(), states[layer].items(), strict=True
+            ):
                 found[owner].append(state.float().cpu())
     return [torch.cat(parts).numpy() for parts in found]
+
+
+def first_numbers(vectors: NDArray[np.float32], count: int | None) -> NDArray[np.float32]:
+    """The first `count` numbers of each vector, (n, count); none: all. BadInput for 0, or more than there are."""
+    if count is not None and not 1 <= count <= vectors.shape[1]:
+        raise BadInput(
+            f"A vector of this model has {vectors.shape[1]} numbers: truncate_dim is 1 to that, not {count}."
+        )
+    return vectors[:, :count]
 
 
 def batches(lengths: Tensor, tokens: int, items: int | None = None) -> Iterator[Tensor]:
