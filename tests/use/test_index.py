@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from raw2vec import Raw2Vec
+from raw2vec.errors import BadInput
 
 pytest.importorskip("lancedb", reason="the embedded store is an extra: pip install 'raw2vec[store]'")
 
@@ -65,6 +66,47 @@ def test_empty_rows_are_counted_and_found_by_nothing(tmp_path):
     hits, by_nothing = model.search(tmp_path / "store", ["a printer", ""], k=40)
     assert {hit.row: hit.score for hit in hits}[7] == 0
     assert {hit.score for hit in by_nothing} == {0}
+
+
+@pytest.fixture
+def tickets(tmp_path: Path) -> Path:
+    path = tmp_path / "tickets.csv"
+    lines = [
+        f"a printer and number {row},{2000 + row},2024-01-{row + 1:02},{row / 2},00{row},{row}" for row in range(28)
+    ]
+    path.write_text("\n".join(["body,year,day,price,code,mixed", *lines, "the last one,,,,007,none of them"]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("where", "rows"),
+    [
+        ("year > 2019", range(20, 28)),
+        ("year = 2003", [3]),
+        ("price < 1", [0, 1]),
+        ("day >= '2024-01-27'", [26, 27]),
+        ("year is null", [28]),
+        ("code = '003'", [3]),
+        ("mixed = '9'", [9]),
+    ],
+)
+def test_numbers_and_dates_of_a_csv_are_compared_as_such(tickets, tmp_path, where, rows):
+    model = Raw2Vec(**SMALL).fit(tickets, input="body")
+    model.index(tickets, tmp_path / "store", input="body")
+    hits = model.search(tmp_path / "store", ["a printer"], k=40, where=where)[0]
+    assert sorted(hit.row for hit in hits) == list(rows)
+
+
+def test_a_second_csv_of_other_types_is_refused_before_anything_is_added(tickets, tmp_path):
+    model = Raw2Vec(**SMALL).fit(tickets, input="body")
+    model.index(tickets, tmp_path / "store", input="body")
+    other = tmp_path / "more.csv"
+    other.write_text("body,year,day,price,code,mixed\none,unknown,2024-01-01,1.5,001,x\n")
+    with pytest.raises(BadInput, match="year"):
+        model.index(other, tmp_path / "store", input="body", resume=True)
+    assert len(model.search(tmp_path / "store", ["a printer"], k=40)[0]) == 29
+    other.write_text("body,year,day,price,code,mixed\none,2024,2024-01-01,2,1,1\n")
+    assert model.index(other, tmp_path / "store", input="body", resume=True).new == 1
 
 
 def test_texts_alone_are_indexed_by_a_model_of_pairs(tmp_path):

@@ -15,7 +15,7 @@ import numpy as np
 from raw2vec.errors import BadInput, nearest
 from raw2vec.rows.arrays import Arrays
 from raw2vec.rows.base import Joined, Rows, opened
-from raw2vec.rows.cells import Typed, read_cells
+from raw2vec.rows.cells import NUMBERS, Typed, read_cells
 from raw2vec.rows.columnar import Arrow, Parquet
 from raw2vec.rows.columns import Guess, guess_text, guess_text_column, one_value, text_column, text_columns
 from raw2vec.rows.delimited import Delimited
@@ -27,6 +27,7 @@ from raw2vec.rows.objects import Objects
 from raw2vec.rows.python_source import TESTS, VENDORED, PythonFunctions, python_functions, source_files
 
 __all__ = [
+    "NUMBERS",
     "TESTS",
     "VENDORED",
     "Arrays",

@@ -12,6 +12,8 @@ from raw2vec.rows.base import Rows
 _MISSING = pa.array(["", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "NaT", "null", "NULL", "None"])
 _TYPES = (pa.bool_(), pa.int64(), pa.float64(), pa.date32(), pa.timestamp("us"), pa.timestamp("us", "UTC"))
 """What a column may be, tried in this order; else it is text."""
+NUMBERS = (pa.int64(), pa.float64())
+"""The types to try where nothing but numbers is to be told from text."""
 
 
 class Typed(Rows):
@@ -19,14 +21,14 @@ class Typed(Rows):
 
     The source is read once to find the types. An empty cell is a missing value; in columns that are no text, so is
     each of the words that spreadsheets and data frames write for one (NA, nan, null, None). texts: columns that stay
-    as they are.
+    as they are. types: what the others may be.
     """
 
-    def __init__(self, rows: Rows, texts: Sequence[str] = ()):
+    def __init__(self, rows: Rows, texts: Sequence[str] = (), types: Sequence[pa.DataType] = _TYPES):
         self._rows = rows
         self.name, self.columns, self.names_at = rows.name, rows.columns, rows.names_at
         self.skipped, self.group, self.kind, self.alike = rows.skipped, rows.group, rows.kind, rows.alike
-        self._types = {name: kind for name, kind in _types(rows).items() if name not in texts}
+        self._types = {name: kind for name, kind in _types(rows, types).items() if name not in texts}
 
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         for batch in self._rows.batches(rows, columns):
@@ -64,9 +66,9 @@ def read_cells(cells: pa.Array, kind: pa.DataType) -> pa.Array | None:
         return None
 
 
-def _types(rows: Rows) -> dict[str, pa.DataType]:
+def _types(rows: Rows, types: Sequence[pa.DataType]) -> dict[str, pa.DataType]:
     """Every column's type; string for one without a cell that is filled."""
-    left = {name: list(_TYPES) for name in rows.columns}
+    left = {name: list(types) for name in rows.columns}
     filled = dict.fromkeys(rows.columns, False)
     for batch in rows.batches(8192):
         for name, kinds in left.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from raw2vec.errors import BadInput
-from raw2vec.rows import Rows
+from raw2vec.rows import NUMBERS, Rows, Typed
 from raw2vec.use.base import Column, Encode, blocks, empty, texts
 from raw2vec.use.stores import VectorStore, create_store, open_store
 
@@ -50,7 +50,11 @@ def index(
     read: Column = texts,
     progress: Callable[[int], None] = lambda items: None,
 ) -> Indexed:
-    """Adds the rows' vectors to the store, block by block; rows of this source that it holds are passed over."""
+    """Adds the rows' vectors to the store, block by block; rows of this source that it holds are passed over.
+
+    A csv's columns of numbers, those that are so to the last row, are stored as numbers for filters to compare. Dates
+    stay texts: Lance takes no '2024-01-27' for a date, and written like that they are in order as they are.
+    """
     source = rows.fingerprint()
     done = at = store.resume_point(source)
     truncated = 0
@@ -72,5 +76,6 @@ def model_of(store: str | Path) -> Path:
     """Where the model that filled a store was; BadInput when it is there no longer."""
     place = Path(open_store(store).model)
     if not (place / "recipe.json").exists():
+    rows = Typed(rows, [column], NUMBERS) if rows.written else rows
         raise BadInput(f"The model that filled {store} was at {place}, and is not there now; name it with --model.")
     return place
