@@ -33,12 +33,12 @@ def test_what_stops_a_write_is_one_sentence(error: Exception, kept: str, sentenc
     assert ("--resume" in str(told.value)) == bool(kept)
 
 
-def test_what_is_kept_is_said_of_a_block_within_too() -> None:
+def test_the_outermost_block_has_the_say() -> None:
     outer = "outer cannot be written: No space left on device. All is kept: make room and go on with --resume."
     told = pytest.raises(Unwritable, match=re.escape(outer))
     with told, writing(Path("outer"), lambda: "All is kept"), writing(Path("inner")):
         raise FULL
-    with pytest.raises(Unwritable, match="inner cannot be written"), writing(Path("outer")), writing(Path("inner")):
+    with pytest.raises(Unwritable, match="outer cannot be written"), writing(Path("outer")), writing(Path("inner")):
         raise FULL
 
 

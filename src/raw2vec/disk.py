@@ -22,15 +22,14 @@ Kept = Callable[[], str]
 def writing(place: Path, kept: Kept = lambda: "") -> Iterator[None]:
     """What stops a write within the block becomes Unwritable: `place`, the reason and what to do.
 
-    `kept` is asked only then, and --resume is spoken of only where it tells of something; that is said of a block
-    within this one, too.
+    `kept` is asked only then, and --resume is spoken of only where it tells of something. Of blocks within each other
+    the outermost has the say: it knows what the user asked for.
     """
     try:
         yield
     except Unwritable as error:
-        if error.__cause__ is None or not (told := kept()):
-            raise
-        raise unwritable(place, error.__cause__, told) from error.__cause__
+        origin = error.__cause__ or error
+        raise unwritable(place, origin, kept()) from origin
     except Raw2VecError:
         raise
     except Exception as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -29,7 +28,7 @@ from raw2vec.use.classify import heads, predicted, supervised
 from raw2vec.use.detect import flags
 from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.encode import Encoded, encode, features, first_numbers, warn
-from raw2vec.use.index import Indexed, Space, index, model_of, store_for
+from raw2vec.use.index import Indexed, Space, approximated, index, model_of, store_for
 from raw2vec.use.inspect import Inspection
 from raw2vec.use.progress import bar
 from raw2vec.use.stores import Hit, open_store
@@ -231,14 +230,14 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Puts the rows' vectors and columns into a store, new or this model's own, each row once.
 
         input: the column that is encoded; none: of pairs the target, which queries look for. resume: go on with a
-        store that is there. approximate: build an approximate index as well.
+        store that is there. approximate: build an approximate index as well, where there are rows enough to gain by it.
         """
         rows, columns = columns_of(self._parts(), data, "target", input=input)
         home = str(Path(self.source_).absolute()) if hasattr(self, "source_") else ""
         space = Space(self.n_features_out_, self.fingerprint_, home)
-        made = store_for(store, space, columns["input"], resume)
-        found = index(rows, columns["input"], self._counted, made, read=self._parts().raw.read, progress=progress)
-        return replace(found, recall=made.build_approximate_index(seed=self.seed).recall) if approximate else found
+        with store_for(store, space, columns["input"], resume) as made:
+            done = index(rows, columns["input"], self._counted, made, read=self._parts().raw.read, progress=progress)
+            return approximated(done, made, self.seed) if approximate else done
 
     def search(
         self,

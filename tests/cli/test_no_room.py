@@ -15,6 +15,7 @@ from raw2vec.cli import app
 from raw2vec.train import checkpoint
 from raw2vec.train.loop import Trainer
 from raw2vec.use import base
+from raw2vec.use.stores import Store
 from small import labelled
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
@@ -30,7 +31,7 @@ WRITES = {
     "score": ("score", "PLACE/pictures", "PLACE/pictures.npy", "--out"),
 }
 OUTS = [
-    *[("fit", "m"), ("reconstruct", "r"), ("reconstruct", "r.png"), ("sample", "s.png")],
+    *[("fit", "m"), ("index", "s"), ("reconstruct", "r"), ("reconstruct", "r.png"), ("sample", "s.png")],
     *[("interpolate", "i.png"), ("interpolate", "i"), ("score", "s.csv"), ("score", "s.parquet"), ("score", "s.npy")],
     *[("predict", f"p{suffix}") for suffix in (".csv", ".jsonl", ".parquet")],
     *[("embed", f"v{suffix}") for suffix in ("", ".npy", ".parquet")],
@@ -175,3 +176,72 @@ def test_a_finished_fit_is_not_trained_again(place, tmp_path, monkeypatch):
     told = run(tmp_path, *FIT, "--out", str(tmp_path / "m"), "--resume", code=2)["error"]
     assert "m was begun on other data; run without --resume" in told
     assert raw2vec.load(tmp_path / "m").report["metrics"] == first["metrics"]
+
+
+@posix
+def test_an_indexing_that_runs_out_of_room_is_gone_on_with(place, tmp_path, monkeypatch):
+    needs_store("index")
+    monkeypatch.setattr(base, "BLOCK_ROWS", 50)
+    words, add, left = (*WRITES["index"], str(tmp_path / "s")), Store.add, [1, 1]
+
+    def add_once(store, *given, **more):
+        if not left:
+            with files_at_most(1000):
+                return add(store, *given, **more)
+        left.pop()
+        return add(store, *given, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "add", add_once)
+        told = run(place, *words, code=2)["error"]
+    assert told.endswith("s cannot be written: File too large. 100 rows are in it: make room and go on with --resume.")
+    again = run(place, *words, "--resume")
+    assert (again["items"], again["new"]) == (200, 100)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_refused_indexing_leaves_the_disk_as_it_was(place, tmp_path, there):
+    needs_store("index")
+    store = tmp_path / "own" / "s"
+    if there:
+        store.mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    bad = tmp_path.with_name(tmp_path.name + ".csv")
+    bad.write_text("text,_kind\na ship,harbour\n")
+    for model, data, reason in (
+        ("PLACE/classes", "PLACE/pictures.npy", "column"),
+        ("PLACE/pictures", "PLACE/rows.csv", "Picture 0"),
+        ("PLACE/classes", str(bad), "cannot keep a column named '_kind'"),
+    ):
+        told = run(place, "index", model, data, "--store", str(store), code=2)["error"]
+        assert reason in told
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_of_other_things_gets_no_lock(place, tmp_path):
+    needs_store("index")
+    (tmp_path / "letter").write_text("dear")
+    assert "is not empty" in run(place, *WRITES["index"], str(tmp_path), code=2)["error"]
+    assert [path.name for path in tmp_path.iterdir()] == ["letter"]
+
+
+def test_another_model_s_store_is_left_as_it_was(place, tmp_path):
+    needs_store("index")
+    words = ("--store", str(tmp_path / "s"))
+    run(place, *WRITES["index"], str(tmp_path / "s"))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    told = run(place, "index", "PLACE/pictures", "PLACE/pictures.npy", *words, "--resume", code=2)["error"]
+    assert "fingerprint" in told
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_few_rows_get_a_note_and_no_approximate_index(place, tmp_path):
+    needs_store("index")
+    note = "exact search is faster below 150,000 rows, so no approximate index was built"
+    words = (*WRITES["index"], str(tmp_path / "s"), "--approximate")
+    found = run(place, *words)
+    assert (found["items"], found["recall"], found["notes"]) == (200, None, [note])
+    result = CliRunner().invoke(app, [*(word.replace("PLACE", str(place)) for word in words), "--resume"])
+    assert f"note: {note}" in result.stdout
+    told = run(place, "search", str(tmp_path / "s"), "ship", "--mode", "approximate", code=2)["error"]
+    assert "has no approximate index. Build one, or search exactly." in told

@@ -20,6 +20,7 @@ from raw2vec.cli.base import (
     counted,
     duration,
     heavy,
+    notes,
     pace,
     there,
 )
@@ -83,6 +84,8 @@ def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()]) ->
     more = {
         name: value for name in ("empty", "first_empty", "recall") if (value := getattr(done, name, None)) is not None
     }
+    said = getattr(done, "note", None)
+    more |= {"recall": None, "notes": [said]} if said else {}
     values = {"items": done.items, "new": done.new, "truncated": done.truncated, "out": out, **more}
     before = done.items - done.new
     told = [
@@ -92,6 +95,7 @@ def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()]) ->
         told.append(f"{counted(done.truncated, 'text', 'were')} longer than the model takes, and cut")
     if more.get("empty"):
         told.append(f"{counted(done.empty, 'row', 'are')} empty, the first is row {done.first_empty}, counted from 0")
-    if "recall" in more:
+    if more.get("recall") is not None:
         told.append(f"the approximate index finds {more['recall']:.1%} of what an exact search finds")
-    return Answer({**values, **pace(done.new, seconds)}, [Text(line) for line in told], then)
+    shown = [*(Text(line) for line in told), *notes([said] if said else [])]
+    return Answer({**values, **pace(done.new, seconds)}, shown, then)

@@ -1,14 +1,16 @@
 """Files into a store: every row's vector with its columns beside it, each once, however often it is cut short."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from raw2vec.disk import room, writing
 from raw2vec.errors import BadInput
-from raw2vec.rows import NUMBERS, Rows, Typed
+from raw2vec.rows import Rows
 from raw2vec.use.base import Column, Encode, blocks, empty, texts
-from raw2vec.use.stores import VectorStore, create_store, open_store
+from raw2vec.use.stores import LEAST_ROWS, VectorStore, create_store, open_store
 
 
 class Space(NamedTuple):
@@ -19,19 +21,36 @@ class Space(NamedTuple):
     model: str
 
 
-def store_for(place: str | Path, space: Space, text: str, resume: bool = False) -> VectorStore:
-    """A new store, or with `resume` the one that is there if it is of the same space. `text`: its column of texts."""
-    if "://" not in str(place) and (Path(place) / "store.json").exists():
-        if not resume:
-            raise BadInput(f"{place} is a store already; add --resume to go on with it, or name another --store.")
-        return open_store(place, space.fingerprint)
-    return create_store(place, space.width, space.fingerprint, model=space.model, text=text)
+@contextmanager
+def store_for(place: str | Path, space: Space, text: str, resume: bool = False) -> Iterator[VectorStore]:
+    """A new store, or with `resume` the one that is there if it is of the same space. `text`: its column of texts.
+
+    Where the block fails, a new store without rows goes with the folders that were made for it; Unwritable says how
+    many rows there are to go on with.
+    """
+    folder, store = Path(place), None
+    there = (folder / "store.json").exists()
+    if there and not resume:
+        raise BadInput(f"{place} is a store already; add --resume to go on with it, or name another --store.")
+
+    def kept() -> str:
+        return f"{len(store):,} rows are in it" if store else ""
+
+    with writing(folder, kept), nullcontext() if "://" in str(place) else room(folder / "store.json"):
+        width, mark, model = space
+        store = open_store(place, mark) if there else create_store(place, width, mark, model=model, text=text)
+        try:
+            yield store
+        except BaseException:
+            if not there:
+                store.discard()
+            raise
 
 
 @dataclass(frozen=True)
 class Indexed:
     """What an indexing run did: rows of this source in the store, those of this run, texts cut, texts empty and the
-    first of those rows, counted from 0; and the recall@10 of the approximate index, where one was built."""
+    first of those rows, counted from 0; and the recall@10 of the approximate index where one was built, or why not."""
 
     items: int
     new: int
@@ -39,6 +58,7 @@ class Indexed:
     empty: int
     recall: float | None = None
     first_empty: int | None = None
+    note: str | None = None
 
 
 def index(
@@ -50,11 +70,7 @@ def index(
     read: Column = texts,
     progress: Callable[[int], None] = lambda items: None,
 ) -> Indexed:
-    """Adds the rows' vectors to the store, block by block; rows of this source that it holds are passed over.
-
-    A csv's columns of numbers, those that are so to the last row, are stored as numbers for filters to compare. Dates
-    stay texts: Lance takes no '2024-01-27' for a date, and written like that they are in order as they are.
-    """
+    """Adds the rows' vectors to the store, block by block; rows of this source that it holds are passed over."""
     source = rows.fingerprint()
     done = at = store.resume_point(source)
     truncated = 0
@@ -72,10 +88,17 @@ def index(
     return Indexed(at, at - done, truncated, len(blank), first_empty=min(blank, default=None))
 
 
+def approximated(done: Indexed, store: VectorStore, seed: int) -> Indexed:
+    """The same with an approximate index built, or a note where the store is too small to gain by one."""
+    if len(store) < LEAST_ROWS:
+        told = f"exact search is faster below {LEAST_ROWS:,} rows, so no approximate index was built"
+        return replace(done, note=told)
+    return replace(done, recall=store.build_approximate_index(seed=seed).recall)
+
+
 def model_of(store: str | Path) -> Path:
     """Where the model that filled a store was; BadInput when it is there no longer."""
     place = Path(open_store(store).model)
     if not (place / "recipe.json").exists():
-    rows = Typed(rows, [column], NUMBERS) if rows.written else rows
         raise BadInput(f"The model that filled {store} was at {place}, and is not there now; name it with --model.")
     return place

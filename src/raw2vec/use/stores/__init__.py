@@ -13,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from raw2vec.disk import room
 from raw2vec.errors import BadFolder, BadInput, WrongSpace, nearest
 from raw2vec.seeding import permutation
 from raw2vec.use.stores import about, exact
 from raw2vec.use.stores.base import (
+    LEAST_ROWS,
     Approximate,
     Hit,
     Mode,
@@ -30,7 +32,7 @@ from raw2vec.use.stores.columns import fitted, joined, rising, words
 from raw2vec.use.stores.recall import measured
 from raw2vec.use.stores.table import Table
 
-__all__ = ["Approximate", "Hit", "Mode", "Store", "VectorStore", "create_store", "open_store"]
+__all__ = ["LEAST_ROWS", "Approximate", "Hit", "Mode", "Store", "VectorStore", "create_store", "open_store"]
 
 _TIDY_EVERY = 100  # adds; each one leaves a file and a version behind
 _DEPTH = 100  # how far down each ranking a fusion looks
@@ -88,14 +90,18 @@ class Store(VectorStore):
         folder = Path(folder)
         if width < 1:
             raise BadInput(f"A store's vectors have at least one number, not {width}.")
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        known = about.new(width, fingerprint, model, text)
+        with writing(folder), room(folder / "writer.lock"):
+            about.refuse_occupied(folder)
             with locked(folder / "writer.lock"):
-                about.refuse_occupied(folder)
+                about.refuse_occupied(folder)  # again, for it may have been waited for
                 shutil.rmtree(folder / "rows.lance", ignore_errors=True)  # of a creation that was cut short
-                known = about.new(width, fingerprint, model, text)
-                table = Table.create(folder, width, known["id"])
-                about.write(folder, known)
+                try:
+                    table = Table.create(folder, width, known["id"])
+                    about.write(folder, known)
+                except Exception:
+                    about.discard(folder)
+                    raise
         return cls(folder, known, table)
 
     @classmethod
@@ -124,6 +130,12 @@ class Store(VectorStore):
         """What the approximate index was measured to do when it was built; None without one."""
         found = about.read(self.folder)["approximate"]
         return Approximate(**found) if found else None
+
+    def discard(self) -> None:
+        with self._writer():
+            self.refresh()
+            if not self._rows:
+                about.discard(self.folder)
 
     def refresh(self) -> None:
         self._table.refresh()
@@ -205,7 +217,7 @@ class Store(VectorStore):
         return self._whole(lambda: self._hits(ways[mode]()))
 
     def build_approximate_index(
-        self, queries: ArrayLike | None = None, *, seed: int = 0, goal: float = 0.95, least_rows: int = 150_000
+        self, queries: ArrayLike | None = None, *, seed: int = 0, goal: float = 0.95, least_rows: int = LEAST_ROWS
     ) -> Approximate:
         """Builds the index behind `mode="approximate"`, looking further for each query until recall@10 meets `goal`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,13 @@ def read(folder: Path) -> dict[str, Any]:
     if known["format"] > _FORMAT:
         raise BadFolder(f"The store {folder} was written by a newer raw2vec (format {known['format']}). Upgrade it.")
     return known
+
+
+def discard(folder: Path) -> None:
+    """Removes all that a store keeps in its folder, and what a creation that was cut short left there."""
+    shutil.rmtree(folder / "rows.lance", ignore_errors=True)
+    for name in (*_OURS - {"rows.lance"}, _NAME + ".tmp", _NAME):
+        (folder / name).unlink(missing_ok=True)
 
 
 def refuse_occupied(folder: Path) -> None:

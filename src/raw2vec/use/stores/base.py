@@ -17,13 +17,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from raw2vec.errors import BadFolder, BadInput, NonFinite, Raw2VecError
+from raw2vec.disk import cause, drafts
+from raw2vec.errors import BadFolder, BadInput, NonFinite, Raw2VecError, Unwritable
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
 
+LEAST_ROWS = 150_000
+"""Below so many rows exact search is faster than an approximate index."""
 Mode = Literal["exact", "approximate", "hybrid"]
 _PLACE_IN_RUST = re.compile(r",? /\S+\.rs:\d+(:\d+)?")
 
@@ -85,6 +88,10 @@ class VectorStore(ABC):
     @abstractmethod
     def finish(self) -> None:
         """Tidies up after a run of adds: small files merged, indexes brought up to date, old versions removed."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Removes a store that holds no rows; one that holds some is left as it is."""
 
     @abstractmethod
     def refresh(self) -> None:
@@ -150,13 +157,15 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """What stops a write (full disk, read-only folder), as a BadInput: the store is as it was before."""
+    """What stops a write (full disk, read-only folder), as Unwritable: the store is as it was before."""
     try:
         yield
     except Raw2VecError:
         raise
     except (OSError, RuntimeError, ValueError, pa.ArrowException) as error:
-        raise BadInput(f"Cannot write to the store {folder}: {reason(error)}. The store is as it was.") from error
+        number = cause(error)
+        told = os.strerror(number) if number else reason(error)
+        raise Unwritable(f"Cannot write to the store {folder}: {told}. The store is as it was.") from error
 
 
 @contextmanager
@@ -182,8 +191,9 @@ def reason(error: Exception) -> str:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Replaces a small file in one step: a reader finds the old one or the new one, whole. For a lock's holder."""
     draft = path.with_name(f"{path.name}.tmp")
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
+    with drafts(draft):
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
