@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from raw2vec.disk import room, writing
 from raw2vec.errors import BadInput
-from raw2vec.rows import Rows
+from raw2vec.rows import NUMBERS, Rows, Typed
 from raw2vec.use.base import Column, Encode, blocks, empty, texts
 from raw2vec.use.stores import LEAST_ROWS, VectorStore, create_store, open_store
 
@@ -70,8 +70,13 @@ def index(
     read: Column = texts,
     progress: Callable[[int], None] = lambda items: None,
 ) -> Indexed:
-    """Adds the rows' vectors to the store, block by block; rows of this source that it holds are passed over."""
+    """Adds the rows' vectors to the store, block by block; rows of this source that it holds are passed over.
+
+    A csv's columns of numbers, those that are so to the last row, are stored as numbers for filters to compare. Dates
+    stay texts: Lance takes no '2024-01-27' for a date, and written like that they are in order as they are.
+    """
     source = rows.fingerprint()
+    rows = Typed(rows, [column], NUMBERS) if rows.written else rows
     done = at = store.resume_point(source)
     truncated = 0
     blank: list[int] = []
