@@ -88,20 +88,24 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "items.parquet"
 
 
-def sheet_of(name: str, longest: int) -> np.ndarray:
-    """The sheet in a file, as it was before it was enlarged."""
-    factor = EASY // longest
-    return np.asarray(Image.open(name)).astype(int)[::factor, ::factor]
+def sheet_of(name: str, size: tuple[int, int]) -> np.ndarray:
+    """The sheet in a file, its pictures of one size as they were before they were enlarged."""
+    sheet, factor = np.asarray(Image.open(name)).astype(int), EASY // max(size)
+    places = [
+        np.concatenate([begin + np.arange(0, side * factor, factor) for begin in range(0, whole, side * factor + GAP)])
+        for side, whole in zip(size, sheet.shape, strict=True)
+    ]
+    return sheet[np.ix_(*places)]
 
 
 def test_originals_stand_above_their_reconstructions(data):
     assert reconstructed(Facade(), "whole.parquet", "image", 2, "pairs.png") == Made(2)
-    sheet = sheet_of("pairs.png", 3)
-    assert sheet.shape == (4 + GAP, 6 + GAP)
+    sheet = sheet_of("pairs.png", (2, 3))
+    assert sheet.shape == (4, 6)
     for place, item in enumerate(ITEMS[:2]):
-        columns = slice(place * (3 + GAP), place * (3 + GAP) + 3)
+        columns = slice(place * 3, place * 3 + 3)
         np.testing.assert_array_equal(sheet[:2, columns], item)
-        assert abs(sheet[2 + GAP :, columns] - by_hand(item)).max() <= 1
+        assert abs(sheet[2:, columns] - by_hand(item)).max() <= 1
 
 
 def test_a_sheet_shows_the_first_and_a_folder_all(data):
@@ -123,8 +127,8 @@ def test_samples_are_written_and_the_seed_tells_them(data):
     model = Facade(raw=Arrays(shape=(2, 3)), latent=doubtful())
     for seed, name in ((0, "a.png"), (0, "b.png"), (1, "c.png")):
         assert sampled(model, 9, seed, None, None, name) == Made(9)
-    one, same, other = (sheet_of(name, 3) for name in ("a.png", "b.png", "c.png"))
-    assert one.shape == (3 * (2 + GAP) - GAP, 3 * (3 + GAP) - GAP)
+    one, same, other = (sheet_of(name, (2, 3)) for name in ("a.png", "b.png", "c.png"))
+    assert one.shape == (3 * 2, 3 * 3)
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
     assert sampled(Facade(), 5, 0, "whole.parquet", "image", "d") == Made(5)
@@ -132,8 +136,8 @@ def test_samples_are_written_and_the_seed_tells_them(data):
 
 def test_a_walk_is_one_row_of_pictures(data):
     assert interpolated(Facade(), "whole.parquet", "image", (3, 0), 4, "walk.png") == Made(4)
-    sheet = sheet_of("walk.png", 3)
-    assert sheet.shape == (2, 4 * (3 + GAP) - GAP)
+    sheet = sheet_of("walk.png", (2, 3))
+    assert sheet.shape == (2, 4 * 3)
     assert abs(sheet[:, :3] - by_hand(ITEMS[3])).max() <= 1
     assert abs(sheet[:, -3:] - by_hand(ITEMS[0])).max() <= 1
     with pytest.raises(BadInput, match="has 4 rows, so there is no row 4"):

@@ -54,12 +54,21 @@ def test_a_sheet_of_pairs_is_read_back(tmp_path: Path) -> None:
     dark, light = [np.full((2, 2), level, np.uint8) for level in (1, 2)], [np.full((2, 2), 200, np.uint8)] * 2
     write("image", tmp_path / "pairs.png", Shown(light, dark))
     enlarged = np.asarray(Image.open(tmp_path / "pairs.png"))
-    assert enlarged.shape == ((2 + GAP + 2) * EASY // 2, (2 + GAP + 2) * EASY // 2)
-    sheet = enlarged[:: EASY // 2, :: EASY // 2]
-    np.testing.assert_array_equal(enlarged, sheet.repeat(EASY // 2, 0).repeat(EASY // 2, 1))
-    assert sheet[0, 0] == 1
-    assert sheet[0, 2 + GAP] == 2
-    assert (sheet[2 + GAP :, :2] == 200).all()
+    assert enlarged.shape == (2 * EASY + GAP, 2 * EASY + GAP), "the gap stays thin"
+    assert (enlarged[:EASY, :EASY] == 1).all()
+    assert (enlarged[:EASY, EASY + GAP :] == 2).all()
+    for made in (enlarged[EASY + GAP :, :EASY], enlarged[EASY + GAP :, EASY + GAP :]):
+        assert (made == 200).all()
+    assert (enlarged[EASY : EASY + GAP] == 255).all()
+    assert (enlarged[:, EASY : EASY + GAP] == 255).all()
+
+
+def test_small_pictures_are_enlarged_pixel_by_pixel(tmp_path: Path) -> None:
+    one, other = pictures((2, 3), (2, 3))
+    write("image", tmp_path / "two.png", Shown([one, other]))
+    sheet, factor = np.asarray(Image.open(tmp_path / "two.png")), EASY // 3
+    for begin, item in ((0, one), (3 * factor + GAP, other)):
+        np.testing.assert_array_equal(sheet[:, begin : begin + 3 * factor], item.repeat(factor, 0).repeat(factor, 1))
 
 
 def test_a_folder_of_pictures_has_originals_beside(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 from raw2vec.disk import replacing
 from raw2vec.errors import BadInput
 
-GAP = 2  # pixels between pictures
+GAP = 2  # pixels between pictures, however much these are enlarged
 WHITE = 255
 EASY = 56  # pixels: up to this size small pictures on a sheet are enlarged, by a whole factor
 SILENCE = 0.25  # seconds between sounds
@@ -115,9 +115,9 @@ def _png(path: Path, shown: Shown) -> None:
     if shown.originals:
         columns = columns or min(len(items), 8)
         items = above_each_other(shown.originals, items, columns)
-    sheet, longest = picture_grid(items, columns), max(max(item.shape[:2]) for item in shown.items)
-    factor = max(1, EASY // longest)
-    _save_picture(path, sheet.repeat(factor, axis=0).repeat(factor, axis=1))
+    factor = max(1, EASY // max(max(item.shape[:2]) for item in shown.items))
+    large = [None if item is None else item.repeat(factor, axis=0).repeat(factor, axis=1) for item in items]
+    _save_picture(path, picture_grid(large, columns))
 
 
 def _pngs(folder: Path, shown: Shown) -> None:
