@@ -101,3 +101,11 @@ def test_series_with_gaps_are_learned_from_as_they_are() -> None:
     assert np.isfinite(model.reconstruct(waves)).all()
     with pytest.raises(BadInput, match=r"item 3 has gaps \(NaN\).*embedding\.missing=flag"):
         Raw2Vec("reconstruction", latent=3, size="tiny", steps=2, settings={"embedding.missing": "none"}).fit(waves)
+
+
+@pytest.mark.parametrize("objective", [None, "supervised"])
+def test_a_target_beside_labels_alone_is_refused(objective: str | None) -> None:
+    rows = [{"body": f"a text {row}", "kind": "ab"[row % 2], "answer": f"another {row}"} for row in range(20)]
+    with pytest.raises(BadInput, match="learns the labels of one column: leave out --target answer"):
+        Raw2Vec(objective, size="tiny", steps=2).fit(rows, input="body", label="kind", target="answer")
+    Raw2Vec("contrastive", size="tiny", steps=1).fit(rows, input="body", label="kind", target="answer")

@@ -19,7 +19,7 @@ from raw2vec.errors import BadFolder, BadInput, TruncationWarning
 from raw2vec.evaluate import Report
 from raw2vec.fitting import begun, device_called, finished, fit_model, working_precision
 from raw2vec.interchange import dialect_of, write_extras
-from raw2vec.measure import columns_of, inspected, measure
+from raw2vec.measure import columns_of, inspected, measure, refuse_unread
 from raw2vec.recipe import Recipe, Role
 from raw2vec.report import judged
 from raw2vec.rows import open_rows
@@ -267,7 +267,9 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         samples: codes drawn an item by the protocol 'likelihood'; none: 100. progress: hears how many items are done.
         """
-        rows, columns = columns_of(self._parts(), data, input=input, target=target, label=label)
+        asked = {"input": input, "target": target, "label": label}
+        rows, columns = columns_of(self._parts(), data, **asked)
+        refuse_unread(self._parts(), protocol, columns, asked)
         return measure(self._parts(), self._encode, rows, columns, protocol, seed, samples, progress)
 
     def inspect(

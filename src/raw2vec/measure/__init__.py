@@ -102,6 +102,14 @@ def columns_of(parts: Model, data: Any, encoded: Role = "input", **asked: str | 
     kind = None if parts.recipe.kind in ("text", "pairs") else parts.recipe.kind
     rows = open_rows(data, [name for name in asked.values() if name is not None], likely, kind)
     if not any(asked.values()):
+def refuse_unread(parts: Model, name: str | None, columns: Mapping[Role, str], asked: Mapping[str, str | None]) -> None:
+    """BadInput for a column that is asked for and not read by the protocol, the one named or the fitting one."""
+    chosen = protocol(name or _fitting(parts, columns))
+    for role, column in asked.items():
+        if column is not None and role not in chosen.roles:
+            raise BadInput(f"The protocol '{chosen.name}' measures without a {role}: leave out --{role} {column}.")
+
+
         asked = {role: known.get(role) if known.get(role) in rows.columns else None for role in asked}  # type: ignore[call-overload]
         if known.get(encoded) in rows.columns:
             asked["input"] = known[encoded]

@@ -43,6 +43,11 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
             encoder=dict(encoder) if isinstance(encoder, Mapping) else encoder,
             **{name: options[name] for name in ("objective", "decoder", "latent", "size", "minutes", "steps", "seed")},
         )
+    objectives = {part.name for stage in made.stages for part in stage.objectives}
+    if asked.get("target") is not None and objectives == {"supervised"}:
+        raise BadInput(
+            f"The objective 'supervised' learns the labels of one column: leave out --target {asked['target']}."
+        )
     share = options["contamination"]
     wished = {} if share is None else {"training.contamination": share}
     wished |= options["settings"] or {}
