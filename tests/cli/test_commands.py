@@ -1,9 +1,11 @@
 """Arguments reach the facade as they were meant, and what it gives is told to a person and to a program."""
 
 import json
+import sys
 
 import facade_double
 import pytest
+from rich.console import Console
 
 KEYS = {"metrics", "baselines", "items", "seconds", "items_per_s", "engine", "truncated", "out"}
 
@@ -304,6 +306,24 @@ def test_a_search_keeps_its_scores_beside_long_columns(run, monkeypatch):
     line = run("search", "tickets.store", "fire").stdout.splitlines()[1]
     assert line.split()[:2] == ["0.500", "1"]
     assert line.count("…") == 2
+
+
+@pytest.mark.parametrize("width", [80, 60, 200])
+def test_on_a_narrow_terminal_a_search_shows_the_columns_that_tell_most_whole(run, monkeypatch, width):
+    for module in ("search", "app"):
+        monkeypatch.setattr(sys.modules[f"raw2vec.cli.{module}"], "console", lambda: Console(width=width))
+    columns = {name: f"words of {name} " * 9 for name in ("query", "code", "details", "comments", "body")}
+    columns |= {"line": 7, "file": "numbers.py", "name": "Numbers.double", "words": 3}
+    hits = [facade_double.Hit(row, 0.5, columns) for row in (1, 2)]
+    monkeypatch.setattr(facade_double.Raw2Vec, "search", lambda *_, **__: [hits])
+    heading, *rows, note = run("search", "tickets.store", "fire").stdout.splitlines()
+    assert heading.split()[0] == "score"
+    assert {"file", "name", "body"} <= {*heading.split()}
+    assert all(line.startswith("0.500") and "numbers.py" in line and "Numbers.double" in line for line in rows)
+    assert max(map(len, [heading, *rows])) <= width
+    if width < 200:
+        hidden = note.removeprefix("not shown: ").removesuffix(" (--json has all columns)").split(", ")
+        assert sorted([*hidden, *heading.split()[1:]]) == sorted(columns)
 
 
 def test_a_metric_that_has_no_meaning_is_one_dash(run, monkeypatch):

@@ -15,7 +15,9 @@ from raw2vec.errors import BadInput
 
 MODES = ("exact", "approximate", "hybrid")
 LONGEST = 160  # letters of a cell that are shown
-SHORT = 16  # letters of a column that never gives way
+LEAST = 20  # letters of a column that are shown where there are so many
+GAP = 3  # spaces between columns
+TELLING = ("text", "body", "title", "name", "file", "path")  # columns that say what a row is, by their usual names
 
 
 def search(
@@ -42,7 +44,7 @@ def search(
     """Find the rows of a store that are nearest to each QUERY.
 
     raw2vec search tickets.store "the printer is on fire" -k 5
-    raw2vec search tickets.store "refund" --where "year = '2024'" --mode hybrid
+    raw2vec search tickets.store "refund" --where "year = 2024" --mode hybrid
     """
     there(store, *([model] if model else []))
     asked = _asked(queries)
@@ -59,7 +61,7 @@ def search(
     for query, hits in zip(asked, found, strict=True):
         if len(asked) > 1:
             shown.append(Text(("\n" if shown else "") + one_line(query), style="bold"))
-        shown.append(_table(hits) if hits else Text("nothing was found"))
+        shown += _tables(hits) if hits else [Text("nothing was found")]
     return Answer({"items": len(asked), **pace(len(asked), seconds), "mode": mode, "results": results}, shown)
 
 
@@ -75,15 +77,28 @@ def _columns(hit: Any) -> dict[str, Any]:
     return {"columns": dict(hit.columns)}
 
 
-def _table(hits: list[Any]) -> RenderableType:
-    """Scores and columns of the rows found, nearest first; long columns share the room that the short ones leave."""
+def _tables(hits: list[Any]) -> list[RenderableType]:
+    """Scores and columns of the rows found, nearest first; where not all have room those that tell most, and a note of
+    the others. Long columns share the room that the short ones leave."""
     names = list(hits[0].columns)
-    cells = [
-        [one_line(str("" if (cell := hit.columns[name]) is None else cell)[:LONGEST]) for name in names] for hit in hits
-    ]
-    rows = [["score", *names], *([f"{hit.score:.3f}", *row] for hit, row in zip(hits, cells, strict=True))]
-    longest = [max(len(row[place]) for row in rows) for place in range(len(names) + 1)]
-    short = [length for length in longest if length <= SHORT]
-    left = console().width - sum(short) - 3 * len(longest)
-    room = max(SHORT, left // max(len(longest) - len(short), 1))
-    return grid([[cell if len(cell) <= room else cell[: room - 1] + "…" for cell in row] for row in rows])
+    cells = {name: [name, *(_cell(hit.columns[name]) for hit in hits)] for name in names}
+    longest = {name: max(map(len, column)) for name, column in cells.items()}
+    room, kept = console().width - len("score"), set[str]()
+    for name in sorted(names, key=lambda name: name.lower() not in TELLING):
+        need = min(longest[name], LEAST) + GAP
+        if need <= room or not kept:
+            kept.add(name)
+            room -= need
+    most = LEAST + max(room, 0) // max(sum(longest[name] > LEAST for name in kept), 1)
+    shown = [[_cut(cell, most) for cell in cells[name]] for name in names if name in kept]
+    table = grid(zip(["score", *(f"{hit.score:.3f}" for hit in hits)], *shown, strict=True))
+    left_out = ", ".join(name for name in names if name not in kept)
+    return [table, Text(f"not shown: {left_out} (--json has all columns)", style="dim")] if left_out else [table]
+
+
+def _cell(value: Any) -> str:
+    return one_line(str("" if value is None else value)[:LONGEST])
+
+
+def _cut(cell: str, most: int) -> str:
+    return cell if len(cell) <= most else cell[: most - 1] + "…"
