@@ -2,12 +2,21 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from raw2vec.report import FEWEST, complete, cut_in_two
+from raw2vec.build import resolve
+from raw2vec.fitting import Fitted, _reserve, fit_model
+from raw2vec.report import FEWEST, complete, cut_in_two, judge
+from raw2vec.rows import open_rows
+from raw2vec.seeding import key
 from raw2vec.system import Raw2Vec
+from raw2vec.train.prepare import prepare
+from raw2vec.use.encode import encode
 from small import recipe, rows
 
 Fit = Callable[..., Raw2Vec]
@@ -29,6 +38,87 @@ def test_a_report_has_scores_beside_baselines(fitted: Fit, objective: str, proto
     assert report["history"][-1]["step"] == 12
     assert {"seconds", "seed", "data", "hardware", "versions", "health", "intervals", "truncated"} <= set(report)
     json.dumps(report, allow_nan=False)
+
+
+def fitted_in(work: Path, resume: bool = False) -> Fitted:
+    made = resolve(recipe("supervised", training__hold_out=0.4, training__learning_rate=0.02))
+    device = torch.device("cpu")
+    return fit_model(open_rows(rows(), []), made, work, resume=resume, listener=lambda event: None, device=device)
+
+
+def test_a_supervised_model_is_judged_by_its_own_head_beside_baselines_learnt_from_its_training_rows(
+    fitted: Fit,
+) -> None:
+    model = fitted("supervised", training__hold_out=0.4)
+    held = [row for row in rows() if key(0, "held out", row["text"]) < 0.4 * 2**63]
+    assert model.report["held_out"] == len(held)
+    right = model.predict([row["text"] for row in held]) == np.array([row["label"] for row in held])
+    assert model.report["metrics"]["accuracy"] == pytest.approx(right.mean())
+    assert {"macro_f1", "probe_accuracy", "knn5_accuracy"} <= set(model.report["metrics"])
+    assert set(model.report["baselines"]) == {"majority", "TF-IDF", "TF-IDF+SVD"}
+    assert model.report["baselines"]["TF-IDF"]["accuracy"] > 0.9
+    said = f"on {len(held)} rows the model's own head answers"
+    learnt = f"learnt from {120 - len(held)} of the rows that the model was trained on"
+    assert any(said in note and learnt in note for note in model.report["notes"])
+    assert model.report["task"] == "classes"
+    assert fitted(training__hold_out=0.4).report["task"] is None
+
+
+def test_a_resumed_run_is_judged_the_same(tmp_path: Path) -> None:
+    assert told(fitted_in(tmp_path)) == told(fitted_in(tmp_path, resume=True))
+
+
+def told(done: Fitted) -> dict[str, Any]:
+    """The report but for the time it took."""
+    parts = done.model
+    report = judge(done, lambda items, role: encode(parts.model, parts.raw, items).vectors, 0)
+    assert report is not None
+    return {**report.as_dict(), "seconds": 0}
+
+
+def test_pictures_are_told_by_the_head_beside_their_pixels(tmp_path: Path) -> None:
+    """Sorted by their labels, as folders of pictures are."""
+    draw = np.random.default_rng(0)
+    labels = np.repeat(["dark", "light", "mixed"], 50)
+    bright = {"dark": 40, "light": 200, "mixed": 120}
+    pictures = [draw.integers(bright[label] - 30, bright[label] + 30, (6, 6)).astype(np.uint8) for label in labels]
+    model = Raw2Vec("supervised", kind="image", size="tiny", steps=30, settings={"training.hold_out": 0.3})
+    report = model.fit(pictures, list(labels)).report
+    assert report["protocol"] == "classification/2"
+    assert "probe_accuracy" in report["metrics"]
+    assert set(report["baselines"]) == {"majority", "raw values", "PCA"}
+    assert report["baselines"]["raw values"]["accuracy"] > 0.9
+    assert any(f"learnt from {150 - report['held_out']} of" in note for note in report["notes"])
+    found = model.evaluate({"image": pictures, "label": list(labels)}, input="image", label="label")
+    assert found.items == 150
+    assert found.metrics["accuracy"] == pytest.approx((model.predict(pictures) == labels).mean())
+
+
+def test_evaluating_a_supervised_model_measures_its_head_on_all_rows(fitted: Fit) -> None:
+    model, others = fitted("supervised", training__hold_out=0.4), rows(90, seed=7)
+    found = model.evaluate(others, label="label", input="text")
+    told = model.predict([row["text"] for row in others])
+    assert found.items == 90
+    assert found.metrics["accuracy"] == pytest.approx(np.mean(told == [row["label"] for row in others]))
+    assert any("head answers for all 90 rows" in note for note in found.notes)
+    assert not any("was fitted on" in note for note in found.notes)
+    own = model.evaluate(rows(), label="label", input="text")
+    assert "these are the rows that the model was fitted on" in own.notes[0]
+    plain = fitted(training__hold_out=0.4).evaluate(others, label="label", input="text")
+    assert plain.items < 30, "a probe learns from the others"
+    assert not any("head" in note for note in plain.notes)
+
+
+def test_time_to_judge_is_kept_back_of_a_budget_in_minutes(tmp_path: Path) -> None:
+    def kept(count: int, minutes: float, objective: str = "supervised") -> float:
+        made = resolve(recipe(objective).changed({"training.minutes": minutes}))
+        data = prepare(open_rows(rows(count), []), made, tmp_path, False, lambda event: None)
+        return _reserve(made, data)
+
+    assert kept(120, 5) == kept(3000, 5, "contrastive") == 9
+    assert 1 < kept(120, 0.1) < kept(3000, 0.1) < 3, "more rows, more to learn from"
+    assert kept(3000, 0.02) == pytest.approx(0.6), "half of a budget that is too small"
+    assert kept(3000, 0.1, "contrastive") == 0.5
 
 
 def test_too_little_held_out_claims_nothing() -> None:

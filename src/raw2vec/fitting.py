@@ -26,7 +26,7 @@ from raw2vec.models import AnyModel, Autoencoder
 from raw2vec.ragged import Ragged
 from raw2vec.recipe import Recipe, Role, Stage
 from raw2vec.rows import Rows
-from raw2vec.seeding import Draws, key
+from raw2vec.seeding import Draws, key, permutation
 from raw2vec.train import checkpoint
 from raw2vec.train.base import Listener, Progress, Work
 from raw2vec.train.batches import Feed
@@ -34,16 +34,21 @@ from raw2vec.train.budget import Budget
 from raw2vec.train.loop import Trainer
 from raw2vec.train.metrics import Metrics
 from raw2vec.train.optimizers import optimizer
-from raw2vec.train.prepare import CHECKPOINT, PREPARED, difference, prepare
+from raw2vec.train.prepare import CHECKPOINT, PREPARED, SEEN, Data, difference, prepare
 from raw2vec.train.start import begin
 
-SEEN = 5000  # training items that baselines learn from
+SEEN_NUMBERS = 1 << 26  # and at most so many numbers of them, half a gigabyte as baselines take them
 JUDGED = 512  # held-out items a check looks at
+JUDGING, JUDGING_ROW, JUDGING_OUTCOME = 1.0, 3e-4, 2e-5  # seconds in all, a row learnt from, and a class of each
 
 
 @dataclass
 class Fitted:
-    """What a fit gives: the model, some held-out rows by role and some seen ones as tensors, and how it went."""
+    """What a fit gives: the model, some held-out rows by role and some that were trained on, and how it went.
+
+    seen: items trained on, as tensors, of arrays and where there is a way back. learnt: labelled rows trained on, by
+    role; of arrays the labels of `seen`.
+    """
 
     model: Model
     held: dict[Role, list[Any]]
@@ -53,6 +58,7 @@ class Fitted:
     seconds: float
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    learnt: dict[Role, list[Any]] = field(default_factory=dict)
 
 
 def fit_model(
@@ -129,7 +135,7 @@ def _fitted(
         modules,
         [_work(place, recipe, data.corpus, model, objectives, precision) for place in range(len(recipe.stages))],
         recipe.training,
-        Budget(recipe.training, monotonic() - began, _reserve(recipe)),
+        Budget(recipe.training, monotonic() - began, _reserve(recipe, data)),
         recipe.seed,
         checkpoints=_Checkpoints(work / CHECKPOINT),
         listener=heard,
@@ -141,15 +147,26 @@ def _fitted(
     parts = Model(recipe, data.raw, model, objectives, data.labels, metrics=metrics.close())
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
     left_out = [f"left out: {sentence}" for sentence in rows.skipped]
-    return Fitted(
-        parts, data.held, _seen(data.corpus, model), state.history, state.step, trainer.budget.seconds, counts, left_out
-    )
+    seen, learnt = _seen(data, model, recipe.seed)
+    steps, seconds = state.step, trainer.budget.seconds
+    return Fitted(parts, data.held, seen, state.history, steps, seconds, counts, left_out, learnt)
 
 
-def _seen(corpus: Corpus, model: AnyModel) -> Ragged | None:
-    """Some of what was trained on, for baselines to learn from: those of texts need it only to bring texts back."""
-    rows = np.flatnonzero(~corpus.held & (corpus.lengths[:, 0] > 0))[:SEEN]
-    return corpus.gather(rows, 0) if corpus.values.ndim > 1 or isinstance(model, Autoencoder) else None
+def _seen(data: Data, model: AnyModel, seed: int) -> tuple[Ragged | None, dict[Role, list[Any]]]:
+    """Some of what was trained on, drawn from all of it, for baselines to learn from: items and labelled rows.
+
+    Of texts the rows are as they were written, and the items are needed only where texts are to be brought back.
+    """
+    corpus = data.corpus
+    if corpus.values.ndim == 1 and not isinstance(model, Autoencoder):
+        return None, data.learnt
+    rows = np.flatnonzero(~corpus.held & (corpus.lengths[:, 0] > 0))
+    rows = rows[permutation(len(rows), seed, "seen")[:SEEN]]
+    numbers = corpus.lengths[rows, 0].cumsum() * int(np.prod(corpus.values.shape[1:]))
+    rows = np.sort(rows[: max(np.searchsorted(numbers, SEEN_NUMBERS), 1)])
+    if data.labels is None or corpus.labels is None:
+        return corpus.gather(rows, 0), {}
+    return corpus.gather(rows, 0), {"label": data.labels.words(np.asarray(corpus.labels[rows]))}
 
 
 def device_called(name: str | None) -> torch.device:
@@ -190,9 +207,17 @@ class _Checkpoints:
         return checkpoint.read(self.path)
 
 
-def _reserve(recipe: Recipe) -> float:
-    """Seconds kept back for judging and saving, so that a budget in minutes is the whole run's."""
-    return min(max(0.03 * (recipe.training.minutes or 0) * 60, 0.5), 10.0)
+def _reserve(recipe: Recipe, data: Data) -> float:
+    """Seconds kept back for judging and saving, so that a budget in minutes is the whole run's.
+
+    Beside labels, baselines take a time of their own to learn; of a budget too small for it they get half.
+    """
+    budget = (recipe.training.minutes or 0) * 60
+    usual = min(max(0.03 * budget, 0.5), 10.0)
+    if data.labels is None or recipe.decoder is not None:
+        return usual
+    rows = min(SEEN, len(data.corpus) - int(data.corpus.held.sum()))
+    return max(usual, min(JUDGING + rows * (JUDGING_ROW + JUDGING_OUTCOME * data.labels.outcomes), budget / 2))
 
 
 def _work(

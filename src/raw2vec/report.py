@@ -8,14 +8,16 @@ from typing import Any
 
 import torch
 
-from raw2vec.evaluate import CLASSIFICATION, RETRIEVAL, Encode, Report, health
+from raw2vec.evaluate import RETRIEVAL, Encode, Report, health
 from raw2vec.fitting import Fitted
 from raw2vec.interchange import refusal
 from raw2vec.measure import masked_patches
-from raw2vec.measure.decoding import classification, reconstruction
+from raw2vec.measure.decoding import reconstruction
+from raw2vec.measure.labelled import classification
 from raw2vec.measure.space import beside
 from raw2vec.objectives import MaskedPatches
 from raw2vec.recipe import Role
+from raw2vec.use.classify import heads
 from raw2vec.use.detect import score_samples, threshold
 
 GOLDEN = 4  # inputs whose vectors a folder keeps
@@ -42,8 +44,9 @@ def _stand_in(fitted: Fitted) -> list[Any]:
 def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
     """Held-out scores beside baselines at the same width, or None when too little was held out.
 
-    Labels are told by a probe on the vectors; pairs find each other; a text without a partner is cut in two, and its
-    first half has to find its second among all others'. Where patches were hidden in training, they are told again.
+    Labels are told by the model's own head, or without one by a probe on the vectors; pairs find each other; a text
+    without a partner is cut in two, and its first half has to find its second among all others'. Where patches were
+    hidden in training, they are told again.
     """
     held = complete(fitted.held)
     if len(held.get("input", ())) < FEWEST:
@@ -52,9 +55,10 @@ def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
         return reconstruction(fitted.model, {"input": held["input"]}, seed, fitted.seen)
     if "label" in held:
         labelled = {"input": held["input"], "label": held["label"]}
-        if fitted.seen is not None:
-            return classification(fitted.model, encode, labelled, seed)
-        return CLASSIFICATION.run(encode, labelled, seed)
+        learnt = {str(role): column for role, column in fitted.learnt.items()}
+        if len(set(map(str, held["label"]))) < 2:
+            return None
+        return classification(fitted.model, encode, labelled, seed, learnt, fitted.seen)
     if "target" in held:
         return RETRIEVAL.run(encode, {"input": held["input"], "target": held["target"]}, seed)
     if any(isinstance(objective, MaskedPatches) for objective in fitted.model.objectives.values()):
@@ -90,6 +94,7 @@ def report(fitted: Fitted, found: Report | None, encode: Encode, data: str) -> d
     space, ills = _space(fitted, encode, items)
     made: dict[str, Any] = {
         "kind": fitted.model.recipe.kind,
+        "task": fitted.model.labels.task if fitted.model.labels and heads(fitted.model) else None,
         "metrics": found.metrics if found else {},
         "baselines": found.baselines if found else {},
         "protocol": found.protocol if found else None,

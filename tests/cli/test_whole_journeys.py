@@ -53,6 +53,13 @@ def place(tmp_path_factory):
     return place
 
 
+def test_after_a_fit_on_labels_the_next_thing_is_to_predict_however_few_were_held_out(place):
+    words = ["fit", str(place / "rows.csv"), "--input", "body", "--label", "kind", "--steps", "2", *SMALL]
+    told = CliRunner().invoke(app, [*words, "--out", str(place / "few"), "--set", "training.hold_out=0.01"]).stdout
+    assert "too little was held out to measure anything" in told
+    assert f"next: raw2vec predict {place / 'few'} {place / 'rows.csv'} --input body" in told
+
+
 def test_predicting_classes_to_every_format(place):
     for suffix, read in ((".csv", pa_csv.read_csv), (".jsonl", pa_json.read_json), (".parquet", pq.read_table)):
         out = place / f"predicted{suffix}"

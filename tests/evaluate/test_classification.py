@@ -163,7 +163,11 @@ def test_more_dimensions_than_there_are_leave_a_regression_sound():
     texts = [" ".join(draw.choice(["red", "green", "blue", *map(str, range(300))], 5)) for _ in range(60)]
     answers = [text.count("red") + len(text) / 9 + 0.01 for text in texts]
     train = {"input": texts[:30] * 2, "label": answers[:30] * 2}
-    report = CLASSIFICATION.run(noise, {"input": texts[30:], "label": answers[30:]}, train=train)
+
+    def wide(texts, role):
+        return np.random.default_rng(1).normal(size=(len(texts), 64))
+
+    report = CLASSIFICATION.run(wide, {"input": texts[30:], "label": answers[30:]}, train=train)
     assert report.baselines["TF-IDF+SVD"]["r2"] > -1
 
 

@@ -28,7 +28,7 @@ def test_what_is_prepared_comes_back(tmp_path: Path) -> None:
     assert (tmp_path / "corpus" / "values.bin").stat().st_mtime_ns == stamp, "nothing was done again"
     assert again.raw.identity() == once.raw.identity()
     assert np.array_equal(again.corpus.values, once.corpus.values)
-    assert (again.held, again.truncated) == (once.held, once.truncated)
+    assert (again.held, again.truncated, again.learnt) == (once.held, once.truncated, once.learnt)
     assert once.labels is not None
     assert again.labels is not None
     assert again.labels.as_dict() == once.labels.as_dict()
@@ -46,6 +46,31 @@ def test_the_rows_are_there_as_tokens_with_their_labels(tmp_path: Path) -> None:
     assert data.labels.words(np.asarray(data.corpus.labels)) == [row["label"] for row in rows(60)]
     held = [rows(60)[n] for n in np.flatnonzero(data.corpus.held)]
     assert data.held == {"input": [row["text"] for row in held], "label": [row["label"] for row in held]}
+
+
+def test_labelled_texts_to_train_on_are_kept_as_they_were_written(tmp_path: Path) -> None:
+    """For the baselines of the report, which a resumed run has to find the same."""
+    data = prepared(tmp_path, data=[*rows(60), {"text": "", "label": "garden"}])
+    own = [rows(60)[n] for n in np.flatnonzero(~data.corpus.held[:60])]
+    assert data.learnt == {"input": [row["text"] for row in own], "label": [row["label"] for row in own]}
+    assert not prepared(tmp_path / "b", made=recipe()).learnt, "no labels, no need"
+
+
+@pytest.mark.parametrize(("most", "kept"), [("SEEN", "learnt"), ("SHOWN", "held")])
+def test_of_many_rows_some_are_drawn_from_all_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: str, kept: str
+) -> None:
+    """A file may be sorted by its labels: its first rows would be of one class."""
+    lines = [{"text": f"{row['text']} {n}", "label": row["label"]} for n, row in enumerate(rows(3000))]
+    lines.sort(key=lambda row: row["label"])
+    monkeypatch.setattr(f"raw2vec.train.prepare.{most}", 90)
+    some = getattr(prepared(tmp_path, data=lines), kept)
+    assert len(some["input"]) == len(set(some["input"])) == 90
+    assert [some["label"].count(name) > 15 for name in ("garden", "harbour", "kitchen")] == [True] * 3
+    pairs = [(row["text"], row["label"]) for row in lines]
+    found = list(zip(some["input"], some["label"], strict=True))
+    assert found == [pair for pair in pairs if pair in set(found)], "in the file's order"
+    assert getattr(prepared(tmp_path / "b", data=lines), kept) == some
 
 
 def test_the_vocabulary_is_learned_from_training_rows_only(tmp_path: Path) -> None:

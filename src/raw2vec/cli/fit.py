@@ -165,7 +165,7 @@ def _answer(report: dict[str, Any], heard: Training, out: str, older: bool, read
 
 def _next(report: dict[str, Any], out: str, reading: list[str]) -> list[str]:
     """The command that shows what such a model is for: `reading` are its arguments."""
-    if str(report.get("protocol")).startswith("classification"):
+    if report.get("task"):  # it was trained on labels
         return ["predict", *reading]
     if report.get("threshold") is not None:  # there is a way back
         return ["reconstruct", *reading, "--out", f"{out}-back{_SHOWN.get(report['kind'], '.txt')}"]

@@ -15,7 +15,8 @@ from sklearn.datasets import load_digits
 
 from raw2vec.errors import BadInput
 from raw2vec.evaluate import Report
-from raw2vec.measure.decoding import classification, likelihood, reconstruction
+from raw2vec.measure.decoding import likelihood, reconstruction
+from raw2vec.measure.labelled import classification
 from raw2vec.seeding import key
 from raw2vec.system import Raw2Vec
 from raw2vec.train.base import Listener, Phase

@@ -19,7 +19,7 @@ from raw2vec.evaluate.array_baselines import (
 from raw2vec.evaluate.base import Columns, Encode, Protocol, Report, table
 from raw2vec.evaluate.baselines import bm25, tfidf, tfidf_svd, word_overlap
 from raw2vec.evaluate.bootstrap import compare
-from raw2vec.evaluate.classification import Classification, Probe
+from raw2vec.evaluate.classification import Classification, Head, Probe
 from raw2vec.evaluate.health import Health, Space, health
 from raw2vec.evaluate.likelihood import Bounds, Likelihood
 from raw2vec.evaluate.masked import Guesses, Masked
@@ -97,6 +97,7 @@ __all__ = [
     "Columns",
     "Encode",
     "Guesses",
+    "Head",
     "Health",
     "Patches",
     "Protocol",

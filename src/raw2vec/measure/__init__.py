@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +12,8 @@ from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
 from raw2vec.evaluate import MASKED_PATCHES, Encode, Guesses, Patches, Report, protocol
 from raw2vec.folder import Model
-from raw2vec.measure.decoding import DECODED, SAMPLES, classification, likelihood
+from raw2vec.measure.decoding import DECODED, SAMPLES, likelihood
+from raw2vec.measure.labelled import classification
 from raw2vec.measure.space import space
 from raw2vec.objectives import Masked, MaskedPatches, Supervised
 from raw2vec.presets import roles
@@ -58,9 +60,17 @@ def measure(
         return chosen.run(lambda texts: Guesses(*fill(parts, texts, seed)), held, seed)
     if chosen.name == "space":
         return space(parts, encode, held, seed)
-    if chosen.name == "classification" and parts.raw.form.channels:
-        return classification(parts, encode, held, seed)
+    if chosen.name == "classification":
+        return _known(parts, rows, classification(parts, encode, held, seed))
     return chosen.run(encode, held, seed)
+
+
+def _known(parts: Model, rows: Rows, found: Report) -> Report:
+    """The report, with a word where the rows are those that the model was fitted on: its head knows their labels."""
+    if parts.report.get("data") != rows.fingerprint():
+        return found
+    known = "these are the rows that the model was fitted on, so that it knows their labels: measure it on others"
+    return replace(found, notes=[known, *found.notes])
 
 
 def masked_patches(parts: Model, items: Sequence[Any], seed: int = 0) -> Report:
@@ -92,6 +102,14 @@ def _whole(raw: Raw, items: list[Any]) -> list[Any]:
     return [raw.nothing if item is None else item for item in items]
 
 
+def refuse_unread(parts: Model, name: str | None, columns: Mapping[Role, str], asked: Mapping[str, str | None]) -> None:
+    """BadInput for a column that is asked for and not read by the protocol, the one named or the fitting one."""
+    chosen = protocol(name or _fitting(parts, columns))
+    for role, column in asked.items():
+        if column is not None and role not in chosen.roles:
+            raise BadInput(f"The protocol '{chosen.name}' measures without a {role}: leave out --{role} {column}.")
+
+
 def columns_of(parts: Model, data: Any, encoded: Role = "input", **asked: str | None) -> tuple[Rows, dict[Role, str]]:
     """The data's rows, and their columns by role: those asked for, else those of the model's recipe that are there.
 
@@ -102,14 +120,6 @@ def columns_of(parts: Model, data: Any, encoded: Role = "input", **asked: str | 
     kind = None if parts.recipe.kind in ("text", "pairs") else parts.recipe.kind
     rows = open_rows(data, [name for name in asked.values() if name is not None], likely, kind)
     if not any(asked.values()):
-def refuse_unread(parts: Model, name: str | None, columns: Mapping[Role, str], asked: Mapping[str, str | None]) -> None:
-    """BadInput for a column that is asked for and not read by the protocol, the one named or the fitting one."""
-    chosen = protocol(name or _fitting(parts, columns))
-    for role, column in asked.items():
-        if column is not None and role not in chosen.roles:
-            raise BadInput(f"The protocol '{chosen.name}' measures without a {role}: leave out --{role} {column}.")
-
-
         asked = {role: known.get(role) if known.get(role) in rows.columns else None for role in asked}  # type: ignore[call-overload]
         if known.get(encoded) in rows.columns:
             asked["input"] = known[encoded]

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from raw2vec.errors import BadInput
 from raw2vec.evaluate import (
     ANOMALY,
-    ARRAY_CLASSIFICATION,
     BINARY_LIKELIHOOD,
     LEVELS_LIKELIHOOD,
     LIKELIHOOD,
@@ -23,13 +22,13 @@ from raw2vec.evaluate import (
     TEXT_ANOMALY,
     TEXT_LIKELIHOOD,
     Bounds,
-    Encode,
     Rebuilt,
     Report,
     health,
 )
 from raw2vec.folder import Model
 from raw2vec.latents import Gaussian
+from raw2vec.measure.base import numbers
 from raw2vec.ragged import Ragged
 from raw2vec.use.detect import score_samples
 from raw2vec.use.encode import evaluation
@@ -120,22 +119,6 @@ def anomaly(parts: Model, held: Mapping[str, list[Any]], seed: int = 0) -> Repor
         return TEXT_ANOMALY.run(lambda _: scores, held, seed)
     windows = parts.raw.windows(held["input"]).ragged
     return ANOMALY.run(lambda _: scores, {**held, "input": numbers(parts, windows)}, seed)
-
-
-def classification(parts: Model, encode: Encode, held: Mapping[str, list[Any]], seed: int = 0) -> Report:
-    """Whether labels can be told from the codes, beside the numbers that the model reads and their components."""
-    codes = encode(held["input"], "input")
-    rows = numbers(parts, parts.raw.windows(held["input"]).ragged)
-    return ARRAY_CLASSIFICATION.run(lambda items, role: codes, {**held, "input": rows}, seed)
-
-
-def numbers(parts: Model, items: Ragged) -> list[NDArray[np.float32]]:
-    """Each item's numbers, (*grid, C); of a table without its categories."""
-    values = items.values.float() / 255 if items.values.dtype == torch.uint8 else items.values
-    found = [np.asarray(item.cpu()) for item in items.replace(values).items()]
-    categories = parts.raw.form.categories
-    kept = [place for place, known in enumerate(categories) if not known]
-    return [item[kept] for item in found] if categories else found
 
 
 DECODED: dict[str, Callable[[Model, Mapping[str, list[Any]], int], Report]] = {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from heapq import heappush, heapreplace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,17 +30,22 @@ from raw2vec.train.base import Listener, Phase
 PREPARED = "prepared.json"  # in a run's folder: all that `prepare` did is there
 CHECKPOINT = "checkpoint.safetensors"  # in a run's folder: training has begun
 SHOWN = 1000  # held-out rows kept as they are, for the report at the end
+SEEN = 5000  # rows trained on from which the report's baselines learn
 
 
 @dataclass
 class Data:
-    """What training starts from; `held` are some held-out rows by role, `truncated` how many items were cut."""
+    """What training starts from; `truncated` is how many items were cut.
+
+    held: some held-out rows by role. learnt: some labelled texts to train on, by role, as they were written.
+    """
 
     raw: Raw
     corpus: Corpus
     labels: Labels | None
     held: dict[Role, list[Any]]
     truncated: int
+    learnt: dict[Role, list[Any]] = field(default_factory=dict)
 
 
 def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: Listener) -> Data:
@@ -51,7 +58,8 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
             raise BadInput(f"The run in {work} {difference(held['origin'], origin)}; it cannot be resumed as another.")
         raw = build_raw(recipe).load(work, held["settings"])
         labels = Labels(**held["labels"]) if held["labels"] else None
-        return Data(raw, Corpus.open(work / "corpus"), labels, _held(work, held["held"], raw), held["truncated"])
+        shown, learnt = (_back(work / f"{name}.safetensors", held[name], raw) for name in ("held", "learnt"))
+        return Data(raw, Corpus.open(work / "corpus"), labels, shown, held["truncated"], learnt)
     work.mkdir(parents=True, exist_ok=True)
     for kept in (note, work / CHECKPOINT):  # of a run before: no longer true from here on
         kept.unlink(missing_ok=True)
@@ -66,7 +74,8 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     raw.save(work)
     made: dict[str, Any] = {"origin": origin, "settings": raw.settings, "labels": labels.as_dict() if labels else None}
     partial = note.with_suffix(".partial")
-    made |= {"held": _keep(work, data.held, raw), "truncated": data.truncated}
+    made |= {"held": _keep(work / "held.safetensors", data.held, raw), "truncated": data.truncated}
+    made |= {"learnt": _keep(work / "learnt.safetensors", data.learnt, raw)}
     partial.write_text(json.dumps(made))
     partial.replace(note)
     return data
@@ -90,7 +99,7 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _keep(work: Path, held: dict[Role, list[Any]], raw: Raw) -> dict[str, Any]:
+def _keep(path: Path, held: dict[Role, list[Any]], raw: Raw) -> dict[str, Any]:
     """Labels go to the note, sides to a file of tensors beside it: what is not there was missing."""
     sides = {
         f"{role}/{row}": raw.freeze(item)
@@ -99,12 +108,12 @@ def _keep(work: Path, held: dict[Role, list[Any]], raw: Raw) -> dict[str, Any]:
         for row, item in enumerate(items)
         if item is not None
     }
-    save_file(sides, work / "held.safetensors")
+    save_file(sides, path)
     return {role: len(items) if role in SIDES else items for role, items in held.items()}
 
 
-def _held(work: Path, note: dict[Role, Any], raw: Raw) -> dict[Role, list[Any]]:
-    sides = load_file(work / "held.safetensors")
+def _back(path: Path, note: dict[Role, Any], raw: Raw) -> dict[Role, list[Any]]:
+    sides = load_file(path)
     found: dict[Role, list[Any]] = {}
     for role, kept in note.items():
         names = [f"{role}/{row}" for row in range(kept)] if role in SIDES else []
@@ -174,9 +183,11 @@ def _labels(rows: Rows, recipe: Recipe, raw: Raw) -> Labels | None:
 
 def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, work: Path) -> Data:
     writer = Writer(work / "corpus", columns_of(recipe), raw.form.vocabulary)
-    shown: dict[Role, list[Any]] = {role: [] for role in recipe.columns}
+    shown, learnt = _Sample(SHOWN, recipe.seed, "shown"), _Sample(SEEN, recipe.seed, "learnt")
+    written: list[Role] = ["input", "label"] if labels and isinstance(raw, Text) and recipe.decoder is None else []
     truncated = 0
-    for batch, items, held, numbers in _blocks(rows, recipe, raw):
+    for block in _blocks(rows, recipe, raw):
+        batch, items, held, numbers = block
         sides = []
         for column in items.values():
             side, cut = _windows(raw, column, numbers)
@@ -187,10 +198,43 @@ def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, w
         label = recipe.columns.get("label")
         targets = labels.numbers(batch.column(label).to_pylist()) if labels and label else None
         writer.add(sides, held, targets)
-        for row in held.nonzero()[0][: SHOWN - len(shown["input"])].tolist():
-            for role, name in recipe.columns.items():
-                shown[role].append(items[name][row] if name in items else batch.column(name)[row].as_py())
-    return Data(raw, writer.close(), labels, shown, truncated)
+        for row in held.nonzero()[0].tolist():
+            shown.offer(numbers[row], partial(_row, block, row, recipe))
+        for row in (~held).nonzero()[0].tolist() if written else []:
+            if _there(items[recipe.columns["input"]][row]):
+                learnt.offer(numbers[row], partial(_row, block, row, recipe))
+    return Data(raw, writer.close(), labels, shown.by(list(recipe.columns)), truncated, learnt.by(written))
+
+
+def _row(block: _Block, row: int, recipe: Recipe) -> dict[Role, Any]:
+    """A row of the block as it was written, by role."""
+    batch, items, *_ = block
+    columns = recipe.columns.items()
+    return {role: items[name][row] if name in items else batch.column(name)[row].as_py() for role, name in columns}
+
+
+class _Sample:
+    """At most `most` of the rows that stream by, every one as likely as another: those of the greatest hashes.
+
+    The first would not do: a file is often sorted by its labels.
+    """
+
+    def __init__(self, most: int, *purpose: object):
+        self.most, self.purpose = most, purpose
+        self.kept: list[tuple[int, int, dict[Role, Any]]] = []
+
+    def offer(self, number: int, row: Callable[[], dict[Role, Any]]) -> None:
+        """The row of this number, which is made only where it is kept."""
+        drawn = key(*self.purpose, number)
+        if len(self.kept) < self.most:
+            heappush(self.kept, (drawn, number, row()))
+        elif drawn > self.kept[0][0]:
+            heapreplace(self.kept, (drawn, number, row()))
+
+    def by(self, roles: Sequence[Role]) -> dict[Role, list[Any]]:
+        """The rows kept, in their order, by role."""
+        rows = [row for _, _, row in sorted(self.kept, key=lambda kept: kept[1])]
+        return {role: [row[role] for row in rows] for role in roles}
 
 
 def _refuse_gaps(side: Ragged, rows: Rows, numbers: range) -> None:
