@@ -32,8 +32,9 @@ def test_defaults_are_filled_in_and_what_is_given_is_left_out() -> None:
         ({"litre": 2}, "The kettle has no setting 'litre'. Did you mean 'litres'? It knows: litres, colour, cups."),
         ({"inputs": 2}, "The kettle has no setting 'inputs'."),
         ({"colour": "green"}, "The kettle: setting 'colour' is 'green', but input should be 'red' or 'blue'."),
-        ({"cups": 1.5}, "The kettle: setting 'cups' is 1.5, but"),
-        ({"litres": None}, "The kettle: setting 'litres' is None, but"),
+        ({"cups": 1.5}, "The kettle: setting 'cups' is 1.5, but input should be a whole number."),
+        ({"litres": None}, "The kettle: setting 'litres' is None, but input should be a number."),
+        ({"litres": "two"}, "The kettle: setting 'litres' is 'two', but input should be a number."),
     ],
 )
 def test_what_is_wrong_is_named(settings: dict, sentence: str) -> None:

@@ -1,5 +1,6 @@
 """What goes wrong, in sentences: every error says what, where and what to do."""
 
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
@@ -57,6 +58,13 @@ class Numbered:
 def numbered(items: Iterable[Any]) -> Iterable[tuple[int, Any]]:
     """Every item after its number: its own where it is Numbered, else its place."""
     return items.pairs if isinstance(items, Numbered) else enumerate(items)
+
+
+def plainly(complaint: str) -> str:
+    """Pydantic's complaint about a value that is not of its type, in fewer and plainer words."""
+    for told, plain in (("integer", "a whole number"), ("number", "a number"), ("boolean", "true or false")):
+        complaint = re.sub(rf"a valid {told}\b.*", plain, complaint)
+    return complaint
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

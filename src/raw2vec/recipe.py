@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from raw2vec.errors import BadInput, nearest
+from raw2vec.errors import BadInput, nearest, plainly
 
 Role = Literal["input", "target", "negative", "label"]
 SIDES: tuple[Role, ...] = ("input", "target", "negative")
@@ -180,7 +180,7 @@ def sentence(error: ValidationError, where: str) -> str:
         return f"{where} has no setting '{key}'.{nearest(str(first['loc'][-1]), known)} It knows: {', '.join(known)}."
     if first["type"] == "value_error":  # one of our own, a sentence already
         return f"{where}: '{key}': {first['ctx']['error']}."
-    message = first["msg"][0].lower() + first["msg"][1:]
+    message = plainly(first["msg"][0].lower() + first["msg"][1:])
     given = first["input"]
     shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
     return f"{where}: '{key}': {message}{shown}."

@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, ValidationError, create_model
 
-from raw2vec.errors import BadInput, nearest
+from raw2vec.errors import BadInput, nearest, plainly
 
 
 def checked(
@@ -34,7 +34,7 @@ def checked(
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        message = first["msg"][0].lower() + first["msg"][1:]
+        message = plainly(first["msg"][0].lower() + first["msg"][1:])
         raise BadInput(f"{where}: setting '{name}' is {settings.get(name)!r}, but {message}.") from None
 
 

@@ -43,6 +43,9 @@ def said(result) -> str:
             [*FIT, "--minutes", "nan"],
             "Invalid value for '--minutes': nan is not a number above 0. See: raw2vec fit --help",
         ),
+        ([*FIT, "--minutes", "abc"], "--minutes should be a number. See: raw2vec fit --help"),
+        ([*FIT, "--steps", "1.5"], "--steps should be a whole number. See: raw2vec fit --help"),
+        (["search", "tickets.store", "x", "-k", "0"], "-k should be at least 1. See: raw2vec search --help"),
         ([*FIT, "--minutes", "1", "--steps", "2"], "A budget is --minutes or --steps, not both."),
         ([*FIT, "--set", "layers"], "--set takes KEY=VALUE, such as encoder.layers=2, not 'layers'."),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -17,7 +18,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from raw2vec.cli.base import Answer, console, one_line
-from raw2vec.errors import BadInput, MissingExtra, Raw2VecError, nearest
+from raw2vec.errors import BadInput, MissingExtra, Raw2VecError, nearest, plainly
 
 DONE, FAILED, UNUSABLE, STOPPED = 0, 1, 2, 130  # the exit codes; 130 is what a shell gives Ctrl-C
 RESUMABLE = ("fit", "embed", "index")
@@ -112,7 +113,7 @@ def calm_warnings() -> Iterator[None]:
 def _usage(error: typer.TyperException) -> str:
     """Typer's complaint, with the nearest option there is, and where to read more."""
     context = getattr(error, "ctx", None)
-    told = error.format_message().strip().rstrip(".")
+    told = _typed(error.format_message().strip().rstrip("."))
     unknown = getattr(error, "option_name", None)
     if unknown and "No such option" in told and context is not None:
         known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("-")]
@@ -120,6 +121,13 @@ def _usage(error: typer.TyperException) -> str:
     end = "" if told.endswith(("?", ".")) else "."
     more = f" See: {context.command_path} --help" if context is not None else ""
     return f"{told}{end}{more}"
+
+
+def _typed(told: str) -> str:
+    """'--minutes should be a number' for what pydantic, which reads typer's numbers, says of a value and its limits."""
+    named = re.sub(r"^Invalid value for '([^']+)': Input should be ", r"\1 should be ", told)
+    limited = named.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
+    return plainly(limited) if named != told else told
 
 
 def _stopped(words: list[str]) -> str:
