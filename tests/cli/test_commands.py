@@ -94,6 +94,13 @@ def test_fit_sets_the_model_beside_its_baselines(run):
     assert lines[-1] == "next: raw2vec index m tickets.csv --input body --store m.store"
 
 
+def test_one_of_something_is_told_as_one(run, monkeypatch):
+    monkeypatch.setattr(facade_double, "REPORT", {**facade_double.REPORT, "items": 1, "steps": 1, "truncated": 1})
+    told = run("fit", "tickets.csv", "--out", "m").stdout
+    assert "m: learned from 1 row (60 held out) in 1:02, 1 step\n" in told
+    assert "1 text was longer than the model takes, and cut\n" in told
+
+
 def test_after_a_fit_of_pairs_the_targets_are_what_is_to_be_indexed(run):
     lines = run("fit", "pairs.jsonl", "--input", "query", "--target", "code", "--out", "m").stdout.splitlines()
     assert lines[-1] == "next: raw2vec index m pairs.jsonl --input code --store m.store"

@@ -22,6 +22,7 @@ from raw2vec.cli.base import (
     Target,
     Training,
     above_zero,
+    counted,
     duration,
     heavy,
     one_of,
@@ -147,8 +148,8 @@ def _answer(report: dict[str, Any], heard: Training, out: str, older: bool, read
     takes them; none: the data are gone."""
     speed = round(heard.items / heard.seconds, 1) if heard.seconds else 0.0
     values = {key: value for key, value in report.items() if key != "history"}
-    told = f"{out}: learned from {report['items']:,} rows ({report['held_out']:,} held out)"
-    told += f" in {duration(report['seconds'])}, {report['steps']:,} steps"
+    told = f"{out}: learned from {counted(report['items'], 'row')} ({report['held_out']:,} held out)"
+    told += f" in {duration(report['seconds'])}, {counted(report['steps'], 'step')}"
     shown: list[RenderableType] = [Text(told)]
     values |= {"replaced": older and not heard.finished_already, "finished_already": heard.finished_already}
     if heard.finished_already:
@@ -156,7 +157,7 @@ def _answer(report: dict[str, Any], heard: Training, out: str, older: bool, read
     elif older:
         shown.append(Text(f"it replaced the model that was in {out}"))
     if report["truncated"]:
-        shown.append(Text(f"{report['truncated']:,} texts were longer than the model takes and were cut"))
+        shown.append(Text(f"{counted(report['truncated'], 'text', 'were')} longer than the model takes, and cut"))
     then: list[str] = []
     if reading:
         then = _next(report, out.rstrip("/"), reading)
