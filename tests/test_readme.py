@@ -60,7 +60,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     table("mails.csv", ["text", "folder"], [[text, "in" if i % 2 else "out"] for i, text in enumerate(texts)])
     table("new.csv", ["text"], [[text] for text in texts[:9]])
     for name in ("pairs.jsonl", "test.jsonl"):
-        rows = [{"query": text.split()[0] + f" {i}", "code": text} for i, text in enumerate(texts)]
+        rows = [
+            {"query": text.split()[0] + f" {i}", "code": text, "wrong": texts[i - 1]} for i, text in enumerate(texts)
+        ]
         Path(name).write_text("\n".join(map(json.dumps, rows)) + "\n")
     Path("my/src").mkdir(parents=True)
     source = [
