@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from raw2vec.errors import BadInput
+from raw2vec.errors import BadInput, NumberedList
 from raw2vec.folder import Model
 from raw2vec.seeding import Draws
 from raw2vec.use import classify, detect, generate
@@ -79,9 +79,11 @@ class Decoding(ABC):
 
     def score_samples(self, X: Any, samples: int = 1, seed: int = 0) -> NDArray[np.float64]:
         """How normal each item is, (n,) nats, higher is more so: its log-likelihood given its code, or, for a latent
-        that is a distribution, the evidence lower bound, the mean over `samples` draws. It is the whole item's."""
+        that is a distribution, the evidence lower bound, the mean over `samples` draws. It is the whole item's where
+        all items are of one size, and nats an element (pixel, frame, token) where sizes differ."""
         parts = self._placed()
-        return detect.score_samples(parts, parts.raw.items(X)[0], samples, seed)
+        items = X if isinstance(X, NumberedList) else parts.raw.items(X)[0]
+        return detect.score_samples(parts, items, samples, seed)
 
     def score(self, X: Any, y: Any = None) -> float:
         """What scikit-learn's searches make as large as they can: with labels y, of a model trained on such, the share

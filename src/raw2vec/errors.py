@@ -1,7 +1,7 @@
 """What goes wrong, in sentences: every error says what, where and what to do."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -55,9 +55,26 @@ class Numbered:
         return (item for _, item in self.pairs)
 
 
+class NumberedList(list[Any]):
+    """The same of items in memory: some of a file's rows, with the numbers that these have in the whole of it."""
+
+    def __init__(self, numbers: Sequence[int], items: Iterable[Any]):
+        super().__init__(items)
+        self.numbers = numbers
+
+
 def numbered(items: Iterable[Any]) -> Iterable[tuple[int, Any]]:
-    """Every item after its number: its own where it is Numbered, else its place."""
+    """Every item after its number: its own where it has one, else its place."""
+    if isinstance(items, NumberedList):
+        return zip(items.numbers, items, strict=True)
     return items.pairs if isinstance(items, Numbered) else enumerate(items)
+
+
+def called(items: Sequence[Any], *places: int) -> str:
+    """What to call items in an error: 'row 16390, 16391' where it is known which ones they are, else 'item 5, 6'."""
+    if isinstance(items, NumberedList):
+        return f"row {', '.join(str(items.numbers[place]) for place in places)}"
+    return f"item {', '.join(map(str, places))}"
 
 
 def plainly(complaint: str) -> str:

@@ -180,6 +180,7 @@ class Scored(NamedTuple):
     threshold: float = -12.5
     truncated: int = 1
     empty: int = 3
+    unit: str = "nats"
 
 
 def scored(model: Any, data: str, column: str | None, contamination: float | None, out: str, progress: Any) -> Scored:

@@ -160,7 +160,7 @@ def test_scores_stand_beside_the_rows(data, suffix):
     wanted = score_samples(model.parts_, ITEMS)
     line = float(np.quantile(wanted, 0.3))
     done = scored(model, data, "image", 0.3, f"s{suffix}", seen.append)
-    assert done == Scored(5, 1, pytest.approx(line), 0, 1)
+    assert done == Scored(5, 1, pytest.approx(line), 0, 1, "nats an element")
     assert sum(seen) == 5
     table = (pa_csv.read_csv if suffix == ".csv" else pq.read_table)(f"s{suffix}")
     assert table.column_names == ["id", *(["image"] if suffix == ".parquet" else []), "score", "anomaly"]

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raw2vec.errors import BadInput, NonFinite
+from raw2vec.errors import BadInput, NonFinite, NumberedList
 from raw2vec.use import generate
-from raw2vec.use.detect import flags, score_samples, threshold
+from raw2vec.use.detect import flags, score_samples, threshold, unit
 from tiny_autoencoder import LOG_2PI, Arrays, doubtful, embedder_only, parts, pictures
 
 
 def by_hand(item: np.ndarray) -> float:
-    """Unit normal about the mean, but for the first value, which is known."""
+    """Unit normal about the mean, but for the first value, which is known; of the whole item."""
     off = (item - item.mean()).flat[1:]
     return float(-0.5 * (off @ off + item.size * LOG_2PI))
 
@@ -20,8 +20,21 @@ def by_hand(item: np.ndarray) -> float:
 def test_a_point_gives_the_likelihood_given_the_code() -> None:
     items = pictures((2, 3), (4, 4), (1, 1))
     scores = score_samples(parts(), items)
-    np.testing.assert_allclose(scores, [by_hand(item / 255) for item in items], rtol=1e-5)
+    np.testing.assert_allclose(scores, [by_hand(item / 255) / item.size for item in items], rtol=1e-5)
     assert scores.dtype == np.float64
+    alike = parts(Arrays(shape=(2, 3)))
+    np.testing.assert_allclose(score_samples(alike, items[:1]), [by_hand(items[0] / 255)], rtol=1e-5)
+    assert (unit(parts()), unit(alike)) == ("nats an element", "nats")
+
+
+def test_a_larger_item_is_no_stranger_one() -> None:
+    """Items of the same noise and of any size score about the same, and the odd ones are found among the small."""
+    draw = np.random.default_rng(0)
+    items = [np.float32(draw.normal(size=size)) for size in range(20, 200, 10)]
+    odd = [np.float32(3 * draw.normal(size=20)) for _ in range(3)]
+    scores = score_samples(parts(Arrays(dimensions=1)), items)
+    assert np.ptp(scores) < 1
+    assert score_samples(parts(Arrays(dimensions=1)), odd).max() < scores.min()
 
 
 def test_doubt_gives_the_evidence_lower_bound() -> None:
@@ -33,7 +46,7 @@ def test_doubt_gives_the_evidence_lower_bound() -> None:
         values = item / 255
         mean = np.array([values.mean(), values.flat[0]])
         kl = (0.5 * (mean**2 + deviation**2 - 1) - np.log(deviation)).sum()
-        assert abs(score - (by_hand(values) - 0.5 * item.size * deviation**2 - kl)) < 0.02
+        assert abs(score * item.size - (by_hand(values) - 0.5 * item.size * deviation**2 - kl)) < 0.02
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=2, max_size=6), st.integers(0, 5))
@@ -64,7 +77,7 @@ def test_the_windows_of_a_long_item_add_up() -> None:
     strip = np.array([1.0, 3, 5, 7, 9], np.float32)
     model = parts(Arrays(dimensions=1, room=2))
     whole = sum(by_hand(window) for window in (strip[:2], strip[2:4], strip[4:]))
-    np.testing.assert_allclose(score_samples(model, [strip[:1], strip])[1], whole, rtol=1e-6)
+    np.testing.assert_allclose(score_samples(model, [strip[:1], strip])[1], whole / 5, rtol=1e-6)
 
 
 def test_odd_items_score_low() -> None:
@@ -77,7 +90,15 @@ def test_odd_items_score_low() -> None:
 
 def test_a_score_that_is_none_is_named() -> None:
     items = [np.float32([1, 2]), np.float32([1e38, 3e38])]
-    with pytest.raises(NonFinite, match="Item 1 has a score that is not finite"):
+    with pytest.raises(NonFinite, match=r"Item 1 has a score that is not finite\..*weights may be damaged"):
+        score_samples(parts(Arrays(dimensions=1)), items)
+    with pytest.raises(NonFinite, match="Row 9 has a score"):
+        score_samples(parts(Arrays(dimensions=1)), NumberedList([4, 9], items))
+
+
+def test_gaps_are_what_is_wrong_with_an_item_that_has_gaps() -> None:
+    items = [np.float32([1, 2]), np.float32([1, np.nan, 2])]
+    with pytest.raises(NonFinite, match=r"Item 1 has a score that is not finite\. The item has gaps \(NaN\)"):
         score_samples(parts(Arrays(dimensions=1)), items)
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raw2vec.disk import replacing
-from raw2vec.errors import BadInput
+from raw2vec.errors import BadInput, NumberedList
 from raw2vec.measure import columns_of
 from raw2vec.rows import Rows, Typed, one_value
 from raw2vec.system import Raw2Vec
@@ -69,7 +69,8 @@ class Predictions:
             there = present(items)
             said: dict[str, list[Any]] = {name: [None] * len(items) for name in self._names()}
             if there:
-                found = self.model.encoded([items[place] for place in there])
+                numbers = [self.items + place for place in there]
+                found = self.model.encoded(NumberedList(numbers, (items[place] for place in there)))
                 for name, values in self._say(found.vectors).items():
                     for place, value in zip(there, values, strict=True):
                         said[name][place] = value

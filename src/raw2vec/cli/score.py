@@ -33,7 +33,8 @@ def score(
 
     The columns score and anomaly are written beside DATA's own. What is below
     the threshold is an anomaly: the one the model found when it was fitted,
-    or the score below which the --contamination of DATA lies.
+    or the score below which the --contamination of DATA lies. Where items
+    are of different sizes, scores are nats an element: pixel, frame, token.
 
     raw2vec score sensors readings.parquet --out scored.parquet
     raw2vec score sensors readings.parquet --out s.csv --contamination 0.05
@@ -46,7 +47,7 @@ def score(
     with Counter() as progress:
         done = heavy("cli.scored").scored(loaded, data, input, contamination, out, progress)
     values = {**done._asdict(), "out": out, **pace(done.items, time.perf_counter() - began)}
-    told = [Text(f"{out}: {done.items:,} rows, {done.anomalies:,} anomalies below {done.threshold:,.3f} nats")]
+    told = [Text(f"{out}: {done.items:,} rows, {done.anomalies:,} anomalies below {done.threshold:,.3f} {done.unit}")]
     if done.truncated:
         told.append(Text(f"{done.truncated:,} items were longer than the model takes and were cut"))
     if done.empty:

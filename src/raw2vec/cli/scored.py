@@ -13,25 +13,27 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raw2vec.disk import replacing
-from raw2vec.errors import BadInput
+from raw2vec.errors import BadInput, NumberedList
 from raw2vec.folder import Model
 from raw2vec.measure import columns_of
 from raw2vec.rows import Rows, Typed, one_value
 from raw2vec.system import Raw2Vec
-from raw2vec.use.detect import threshold
+from raw2vec.use.detect import threshold, unit
 
 ROWS = 4096  # at a time
 CONTAMINATION = 0.1  # where neither the user nor the model's report tells of a threshold
 
 
 class Scored(NamedTuple):
-    """What was found: rows, those below the threshold, those that were cut, those with nothing to score."""
+    """What was found: rows, those below the threshold, those that were cut, those with nothing to score; and what the
+    scores are in."""
 
     items: int
     anomalies: int
     threshold: float
     truncated: int
     empty: int
+    unit: str = "nats"
 
 
 def scored(
@@ -44,7 +46,10 @@ def scored(
 ) -> Scored:
     """Writes every row with its score and whether it is an anomaly; a row without an item has neither."""
     rows, columns = columns_of(model.parts_, data, input=column)
-    parts = [_scores(model, batch, columns["input"], progress) for batch in rows.batches(ROWS)]
+    parts, start = [], 0
+    for batch in rows.batches(ROWS):
+        parts.append(_scores(model, batch, columns["input"], start, progress))
+        start += len(batch)
     scores = np.concatenate([found for found, _ in parts])
     there = scores[~np.isnan(scores)]
     if not len(there):
@@ -54,19 +59,19 @@ def scored(
         carried = Typed(rows, texts=[columns["input"]]) if rows.written else rows
         _write(partial, Path(out).suffix, carried, scores, line)
     cut = sum(cut for _, cut in parts)
-    return Scored(len(scores), int((there < line).sum()), line, cut, len(scores) - len(there))
+    return Scored(len(scores), int((there < line).sum()), line, cut, len(scores) - len(there), unit(model.parts_))
 
 
 def _scores(
-    model: Raw2Vec, batch: pa.RecordBatch, column: str, progress: Callable[[int], None]
+    model: Raw2Vec, batch: pa.RecordBatch, column: str, start: int, progress: Callable[[int], None]
 ) -> tuple[NDArray[np.float64], int]:
-    """A batch's scores, NaN where there is no item, and how many items were cut."""
+    """A batch's scores, NaN where there is no item, and how many items were cut. `start`: its first row's number."""
     raw, cut = model.parts_.raw, 0
     items = raw.column(batch, column)
     there = [place for place, item in enumerate(items) if item is not None]
     scores = np.full(len(items), np.nan)
     if there:
-        given = [items[place] for place in there]
+        given = NumberedList([start + place for place in there], (items[place] for place in there))
         scores[there] = model.score_samples(given)
         cut = int((raw.windows(given).truncated > 0).sum())
     progress(len(items))

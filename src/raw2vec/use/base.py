@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from raw2vec.errors import NumberedList
 from raw2vec.rows import Rows, text_column
 
 BLOCK_ROWS = 16_384
@@ -18,7 +19,7 @@ Column = Callable[[pa.Table, str], list[Any]]
 
 
 def blocks(rows: Rows, column: str, read: Column, done: int = 0) -> Iterator[tuple[int, list[Any], pa.Table]]:
-    """Blocks of BLOCK_ROWS rows after the first `done`: where each starts, its items, all its columns."""
+    """Blocks of BLOCK_ROWS rows after the first `done`: where each starts, its items, numbered, and all columns."""
     held: list[pa.RecordBatch] = []
     start = at = done
     skip = done
@@ -31,15 +32,15 @@ def blocks(rows: Rows, column: str, read: Column, done: int = 0) -> Iterator[tup
             held.append(part)
             at += part.num_rows
             if at - start == BLOCK_ROWS:
-                yield start, *_block(held, column, read)
+                yield start, *_block(held, start, column, read)
                 held, start = [], at
     if held:
-        yield start, *_block(held, column, read)
+        yield start, *_block(held, start, column, read)
 
 
-def _block(held: list[pa.RecordBatch], column: str, read: Column) -> tuple[list[Any], pa.Table]:
+def _block(held: list[pa.RecordBatch], start: int, column: str, read: Column) -> tuple[list[Any], pa.Table]:
     table = pa.Table.from_batches(held)
-    return read(table, column), table
+    return NumberedList(range(start, start + len(table)), read(table, column)), table
 
 
 def texts(table: pa.Table, column: str) -> list[str]:

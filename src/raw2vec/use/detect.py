@@ -11,12 +11,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from raw2vec.errors import BadInput, NonFinite
+from raw2vec.errors import BadInput, NonFinite, called
 from raw2vec.folder import Model
 from raw2vec.models import Autoencoder
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
-from raw2vec.use.encode import evaluation
+from raw2vec.use.encode import GAPS, evaluation
 from raw2vec.use.generate import autoencoder, device_of, portions
 
 
@@ -25,21 +25,35 @@ def score_samples(parts: Model, items: Sequence[Any], samples: int = 1, seed: in
 
     Given its code where the latent is a point; where it is a distribution, the evidence lower bound (Kingma & Welling
     2014), averaged over `samples` codes. Codes are drawn by the item's own values, so an item scores the same alone, in
-    any batch and at any place. It is the likelihood of the whole item, what is missing left out: larger items have
-    lower scores. A long item's windows add up. Raises NonFinite with the item's number for a score that is none.
+    any batch and at any place. It is the likelihood of the whole item, a long one's windows and all, what is missing
+    left out; where sizes differ (see `unit`) it is the mean over the elements that are there, or else the larger of
+    two items would be the stranger one. Raises NonFinite with the item's number for a score that is none.
     """
     model = autoencoder(parts)
     if samples < 1:
         raise BadInput(f"A score is the mean over at least 1 sample, not {samples}.")
     windows = parts.raw.windows(items)
+    owners, ragged = windows.owners, windows.ragged
     nats = torch.zeros(len(items), dtype=torch.float64)
     with evaluation(model):
-        for part in portions(model, windows.ragged.shapes):
-            nats.index_add_(0, windows.owners[part], _bound(model, windows.ragged.take(part), samples, seed))
+        for part in portions(model, ragged.shapes):
+            nats.index_add_(0, owners[part], _bound(model, ragged.take(part), samples, seed))
+    missing = ragged.values.isnan()[:, None].flatten(1)
+    item = owners[ragged.owners]
     bad = (~nats.isfinite()).nonzero()
     if len(bad):
-        raise NonFinite(f"Item {int(bad[0])} has a score that is not finite. The model's weights may be damaged.")
+        first = int(bad[0])
+        reason = GAPS if missing[item == first].any() else "The model's weights may be damaged."
+        raise NonFinite(f"{called(items, first).capitalize()} has a score that is not finite. {reason}")
+    if parts.raw.form.shape is None:
+        there = torch.zeros_like(nats).index_add_(0, item, (~missing.all(dim=1)).double())
+        nats /= there.clamp(min=1)
     return nats.numpy()
+
+
+def unit(parts: Model) -> str:
+    """What this model's scores are in: a whole item's nats, or nats an element where items are of different sizes."""
+    return "nats" if parts.raw.form.shape is not None else "nats an element"
 
 
 def threshold(scores: ArrayLike, contamination: float = 0.1) -> float:

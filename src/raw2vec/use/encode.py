@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raw2vec.errors import BadInput, EmptyTextWarning, NonFinite, TruncationWarning
+from raw2vec.errors import BadInput, EmptyTextWarning, NonFinite, TruncationWarning, called
 from raw2vec.models import AnyModel, Autoencoder
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Raw
@@ -63,7 +63,7 @@ def encode(
     with evaluation(model):
         for part in batches(rows, batch_tokens, batch_size):
             owners = windows.owners[part]
-            found = _vectors(model, windows.ragged.take(part).to(device), precision, owners)
+            found = _vectors(model, windows.ragged.take(part).to(device), precision, owners, items)
             lengths = windows.ragged.lengths[part].float()
             vectors.index_add_(0, owners, found * lengths[:, None])
             weights.index_add_(0, owners, lengths)
@@ -162,7 +162,7 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16)
 
 
-def _vectors(model: AnyModel, ids: Ragged, precision: torch.dtype, owners: Tensor) -> Tensor:
+def _vectors(model: AnyModel, ids: Ragged, precision: torch.dtype, owners: Tensor, items: Sequence[Any]) -> Tensor:
     with autocast(ids.values.device, precision):
         vectors = model(ids).float()
     if not bool(vectors.isfinite().all()):
@@ -170,8 +170,8 @@ def _vectors(model: AnyModel, ids: Ragged, precision: torch.dtype, owners: Tenso
             vectors = model(ids).float()
     bad = (~vectors.isfinite().all(dim=1)).nonzero().squeeze(1).cpu()
     if len(bad):
-        items = ", ".join(map(str, owners[bad].unique().tolist()[:5]))
+        named = called(items, *owners[bad].unique().tolist()[:5])
         gaps = ids.values.is_floating_point() and bool(ids.values.isnan().any())
         reason = GAPS if gaps else "Its weights may be damaged."
-        raise NonFinite(f"The model gives a vector that is not finite for item {items}, in float32 too. {reason}")
+        raise NonFinite(f"The model gives a vector that is not finite for {named}, in float32 too. {reason}")
     return vectors.cpu()
