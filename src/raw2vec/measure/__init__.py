@@ -110,7 +110,9 @@ def refuse_unread(parts: Model, name: str | None, columns: Mapping[Role, str], a
             raise BadInput(f"The protocol '{chosen.name}' measures without a {role}: leave out --{role} {column}.")
 
 
-def columns_of(parts: Model, data: Any, encoded: Role = "input", **asked: str | None) -> tuple[Rows, dict[Role, str]]:
+def columns_of(
+    parts: Model, data: Any, encoded: Role = "input", /, **asked: str | None
+) -> tuple[Rows, dict[Role, str]]:
     """The data's rows, and their columns by role: those asked for, else those of the model's recipe that are there.
 
     encoded: whose column is the input where nobody names one. What is found by a pair's input is its target.
