@@ -235,7 +235,8 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         rows, columns = columns_of(self._parts(), data, "target", input=input)
         home = str(Path(self.source_).absolute()) if hasattr(self, "source_") else ""
         space = Space(self.n_features_out_, self.fingerprint_, home)
-        with store_for(store, space, columns["input"], resume) as made:
+        words = columns["input"] if self._parts().recipe.kind in ("text", "pairs") else None
+        with store_for(store, space, words, resume) as made:
             done = index(rows, columns["input"], self._counted, made, read=self._parts().raw.read, progress=progress)
             return approximated(done, made, self.seed) if approximate else done
 

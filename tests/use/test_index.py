@@ -113,3 +113,12 @@ def test_texts_alone_are_indexed_by_a_model_of_pairs(tmp_path):
     pairs = [{"asked": f"where is number {row}", "answer": f"behind door {row}"} for row in range(30)]
     model = Raw2Vec(**SMALL).fit(pairs, input="asked", target="answer")
     assert model.index([pair["answer"] for pair in pairs], tmp_path / "store").items == 30
+
+
+def test_pictures_in_a_column_of_lists_are_indexed(tmp_path):
+    pictures = [np.full((4, 4), row, np.uint8).tolist() for row in range(40)]
+    rows = {"picture": pictures, "name": [f"grey {row}" for row in range(40)]}
+    model = Raw2Vec("reconstruction", kind="image", size="tiny", steps=2).fit(rows, input="picture")
+    assert model.index(rows, tmp_path / "store", input="picture").items == 40
+    (hit,) = model.search(tmp_path / "store", [np.full((4, 4), 7, np.uint8)], k=1)[0]
+    assert hit.columns["name"] == "grey 7"

@@ -22,8 +22,8 @@ class Space(NamedTuple):
 
 
 @contextmanager
-def store_for(place: str | Path, space: Space, text: str, resume: bool = False) -> Iterator[VectorStore]:
-    """A new store, or with `resume` the one that is there if it is of the same space. `text`: its column of texts.
+def store_for(place: str | Path, space: Space, text: str | None, resume: bool = False) -> Iterator[VectorStore]:
+    """A new store, or with `resume` the one that is there if it is of the same space. `text`: its column of words.
 
     Where the block fails, a new store without rows goes with the folders that were made for it; Unwritable says how
     many rows there are to go on with.
