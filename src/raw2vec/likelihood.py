@@ -182,10 +182,10 @@ def _known(values: Tensor, like: Tensor) -> tuple[Tensor, Tensor | None]:
     NaN must not reach a gradient, not even times zero.
     """
     values = values.to(like.dtype)
-    missing = values.isnan()
     # Mostly there is nothing to mask, which saves a third of the passes; a GPU would have to be waited for to know.
-    if missing.device.type == "cpu" and not bool(missing.any()):
+    if values.device.type == "cpu" and not bool(values.sum().isnan()):
         return values, None
+    missing = values.isnan()
     return values.masked_fill(missing, 0.0), missing
 
 

@@ -77,7 +77,8 @@ def _folded(values: Tensor, items: int, shape: Sequence[int], sizes: Sequence[in
     beyond = [count * size - length for count, size, length in zip(grid, sizes, shape, strict=True)]
     # Torch's `pad` counts from the last axis: channels first, which have no edge.
     padding = [0, 0, *(amount for after in reversed(beyond) for amount in (0, after))]
-    whole = pad(values.reshape(items, *shape, channels), padding)
+    whole = values.reshape(items, *shape, channels)
+    whole = pad(whole, padding) if any(padding) else whole
     pairs = [length for pair in zip(grid, sizes, strict=True) for length in pair]
     order = [*range(1, 2 * axes, 2), *range(2, 2 * axes + 1, 2)]
     patches = whole.view(items, *pairs, channels).permute(0, *order, 2 * axes + 1)

@@ -104,4 +104,8 @@ def _sorted(modules: Iterable[nn.Module]) -> tuple[list[nn.Parameter], list[nn.P
 
 
 def _groups(*groups: tuple[list[nn.Parameter], dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{"params": parameters, **options} for parameters, options in groups if parameters]
+    """As torch takes them; those of equal options are one, for each is a pass of its own."""
+    found: dict[tuple[tuple[str, Any], ...], list[nn.Parameter]] = {}
+    for parameters, options in groups:
+        found.setdefault(tuple(options.items()), []).extend(parameters)
+    return [{"params": parameters, **dict(options)} for options, parameters in found.items() if parameters]
