@@ -217,7 +217,8 @@ def _reserve(recipe: Recipe, data: Data) -> float:
     if data.labels is None or recipe.decoder is not None:
         return usual
     rows = min(SEEN, len(data.corpus) - int(data.corpus.held.sum()))
-    return max(usual, min(JUDGING + rows * (JUDGING_ROW + JUDGING_OUTCOME * data.labels.outcomes), budget / 2))
+    outcomes = data.labels.outcomes * (2 if data.labels.task == "labels" else 1)  # several at once: a fit for each
+    return max(usual, min(JUDGING + rows * (JUDGING_ROW + JUDGING_OUTCOME * outcomes), budget / 2))
 
 
 def _work(

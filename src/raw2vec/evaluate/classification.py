@@ -144,12 +144,12 @@ class _Data:
             return f"{learnt} rows were learnt from and {measured} measured"
         if train is not None:
             return (
-                f"on {measured} rows the model's own head answers, and probes of its vectors (probe_, knn) and the "
-                f"baselines, all of which learnt from {learnt} of the rows that the model was trained on"
+                f"on {measured:,} rows the model's own head answers, and probes of its vectors (probe_, knn) and the "
+                f"baselines, all of which learnt from {learnt:,} of the rows that the model was trained on"
             )
         return (
-            f"the model's own head answers for all {measured} rows; probes of its vectors (probe_, knn) and the "
-            f"baselines answer for each fifth of them after learning from {learnt} of the other rows: they know this "
+            f"the model's own head answers for all {measured:,} rows; probes of its vectors (probe_, knn) and the "
+            f"baselines answer for each fifth of them after learning from {learnt:,} of the other rows: they know this "
             "file's labels, the model those that it was trained on"
         )
 
