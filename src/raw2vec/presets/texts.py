@@ -36,9 +36,10 @@ def tree(
         "raw": {"case": "lower", "words": "identifiers", "boundaries": "none" if bag else "cls-sep"},
         "embedding": {"weights": "learned"} if bag else {},
         "encoder": part,
-        "latent": {"name": "point", "width": latent or 0, "normalize": "unit"},
+        # A head on vectors of length one is never sure of anything (docs/log.md).
+        "latent": {"name": "point", "width": latent or 0, "normalize": "none" if objective == "supervised" else "unit"},
         "stages": _stages(objective, bag, views),
-        "training": _training(bag),
+        "training": _training(bag, objective),
     }
 
 
@@ -80,9 +81,9 @@ def _stages(objective: str, bag: bool, views: Sequence[Mapping[str, Any]]) -> li
     return [{**masked, "share": 0.5}, contrastive]
 
 
-def _training(bag: bool) -> dict[str, Any]:
+def _training(bag: bool, objective: str) -> dict[str, Any]:
     if not bag:
         return {"learning_rate": 1e-3}
     optimizer = {"name": "adamw", "weight_decay": 0.0}
-    rates = {"learning_rate": 3e-3, "warmup": 0.15, "full_steps": 100}
+    rates = {"learning_rate": 3e-3, "warmup": 0.15} | ({} if objective == "supervised" else {"full_steps": 100})
     return {"start": "lsa", **rates, "optimizer": optimizer, "precision": "float32"}
