@@ -71,6 +71,16 @@ def test_what_is_minimised_and_what_judges() -> None:
     torch.testing.assert_close(plain["variational"], plain["negative_elbo"])
 
 
+def test_held_out_items_are_judged_by_the_bound_that_is_learned() -> None:
+    model, items = doubtful_model(), batch()
+    tight = Variational(20, "importance", beta=0.5)(model, items, Draws(0))
+    name, bound = list(tight.items())[-1]
+    assert name == "negative_bound"
+    assert bound < tight["negative_elbo"]
+    torch.testing.assert_close(bound, Variational(20, "importance")(model, items, Draws(0))["variational"])
+    assert list(Variational(20)(model, items, Draws(0)))[-1] == "negative_elbo"
+
+
 def test_free_bits_cost_nothing_and_pull_nothing() -> None:
     model, items = doubtful_model(), batch()
     units = model.latent.posterior(items.sides["input"]).kl().mean(dim=0).detach()
