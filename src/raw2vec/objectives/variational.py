@@ -28,8 +28,9 @@ class Told(NamedTuple):
 
 
 class Variational(Objective):
-    """The negative evidence lower bound, in nats per item; held-out items are judged by it as it is, "negative_elbo", or
-    by the tighter "negative_bound" where that is what is learned.
+    """The negative evidence lower bound, in nats per item.
+
+    Held-out items are judged by it as it is, "negative_elbo", or by the tighter "negative_bound" where that is learned.
 
     What is minimised, "variational", weighs and bends it:
     samples: codes drawn an item.
