@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from raw2vec.errors import Raw2VecError, Unwritable
+from raw2vec.errors import BadInput, Raw2VecError, Unwritable
 
 _FULL = (errno.ENOSPC, errno.EFBIG, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else []))
 _RUST = re.compile(r"\(os error (\d+)\)")  # how safetensors and Lance pass on what the operating system said
@@ -56,6 +56,18 @@ def cause(error: BaseException) -> int | None:
     if found:
         return int(found[1])
     return errno.ENOSPC if _NUMPY.search(str(error)) else None
+
+
+def refuse_source(out: str | Path, *sources: object) -> None:
+    """BadInput where `out` is a file that one of the sources is or, being a folder, holds: it would be lost."""
+    place = Path(out)
+    if not os.path.isfile(place):
+        return
+    for source in sources:
+        if isinstance(source, str | Path) and os.path.exists(source):
+            within = os.path.isdir(source) and Path(source).resolve() in place.resolve().parents
+            if within or os.path.samefile(place, source):
+                raise BadInput(f"{out} is what is read: it would be written over. Name another file with --out.")
 
 
 @contextmanager

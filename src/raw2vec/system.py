@@ -15,6 +15,7 @@ from torch import Tensor
 
 from raw2vec import folder, presets
 from raw2vec.decoding import Decoding
+from raw2vec.disk import refuse_source
 from raw2vec.errors import BadFolder, BadInput, TruncationWarning
 from raw2vec.evaluate import Report
 from raw2vec.fitting import begun, device_called, finished, fit_model, working_precision
@@ -211,6 +212,7 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         progress: Callable[[int], None] = lambda items: None,
     ) -> Embedded:
         """Writes the vectors of a file's rows to a folder of Parquet shards, or to one .npy or .parquet file."""
+        refuse_source(out, data)
         rows, columns = columns_of(self._parts(), data, input=input)
         read, to, mark = self._parts().raw.read, Path(out), self.fingerprint_
         return embed(

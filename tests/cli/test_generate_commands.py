@@ -28,7 +28,7 @@ def test_reconstruct_asks_and_tells(run, asked):
     assert (found["items"], found["truncated"], found["out"]) == (32, 3, "p.png")
     assert found["items_per_s"] > 0
     told = run("reconstruct", "digits", "digits.npy", "--out", "p.png").stdout.splitlines()
-    assert told == ["p.png: 32 items", "3 items were longer than the model takes and were cut"]
+    assert told == ["p.png: 32 items", "3 items were longer than the model takes, and cut"]
 
 
 def test_sample_asks_and_tells(run, asked):
@@ -160,7 +160,7 @@ def test_scores_stand_beside_the_rows(data, suffix):
     wanted = score_samples(model.parts_, ITEMS)
     line = float(np.quantile(wanted, 0.3))
     done = scored(model, data, "image", 0.3, f"s{suffix}", seen.append)
-    assert done == Scored(5, 1, pytest.approx(line), 0, 1, "nats an element")
+    assert done == Scored(5, 1, pytest.approx(line), 0, 1, "nats an element", ["score"])
     assert sum(seen) == 5
     table = (pa_csv.read_csv if suffix == ".csv" else pq.read_table)(f"s{suffix}")
     assert table.column_names == ["id", *(["image"] if suffix == ".parquet" else []), "score", "anomaly"]

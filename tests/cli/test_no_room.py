@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -244,4 +246,34 @@ def test_few_rows_get_a_note_and_no_approximate_index(place, tmp_path):
     result = CliRunner().invoke(app, [*(word.replace("PLACE", str(place)) for word in words), "--resume"])
     assert f"note: {note}" in result.stdout
     told = run(place, "search", str(tmp_path / "s"), "ship", "--mode", "approximate", code=2)["error"]
-    assert "has no approximate index. Build one, or search exactly." in told
+    assert "has no approximate index. Search exactly: of so few rows it is faster." in told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict", "PLACE/classes", "PLACE/rows.csv", "--out", "PLACE/rows.csv"),
+        ("embed", "PLACE/pictures", "PLACE/pictures.npy", "--out", "PLACE/./pictures.npy"),
+        ("score", "PLACE/pictures", "PLACE/pictures.npy", "--out", "PLACE/pictures.npy"),
+        ("embed", "PLACE/classes", "PLACE/folder", "--out", "PLACE/folder/rows.parquet"),
+        ("sample", "PLACE/pictures", "--like", "PLACE/sheet.png", "--out", "PLACE/sheet.png"),
+    ],
+)
+def test_what_is_read_is_never_written_over(place, words):
+    (place / "folder").mkdir(exist_ok=True)
+    pq.write_table(pa.table({"text": ["one", "two"]}), place / "folder" / "rows.parquet")
+    (place / "sheet.png").write_bytes(b"not looked at")
+    kept = Path(words[-1].replace("PLACE", str(place)))
+    before = kept.read_bytes()
+    told = run(place, *words, code=2)["error"]
+    assert told.endswith("is what is read: it would be written over. Name another file with --out.")
+    assert kept.read_bytes() == before
+
+
+def test_columns_that_give_way_to_new_ones_are_told(place):
+    lines = [f"{text},mine,9" for text, _ in labelled(20)]
+    (place / "own.csv").write_text("\n".join(["text,prediction,score", *lines]) + "\n")
+    words = ("predict", "PLACE/classes", "PLACE/own.csv", "--input", "text", "--out", "PLACE/told.csv")
+    assert run(place, *words)["replaced"] == ["prediction"]
+    shown = CliRunner().invoke(app, [word.replace("PLACE", str(place)) for word in words])
+    assert "DATA's own 'prediction' gave way to what was found" in shown.output

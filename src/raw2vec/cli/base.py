@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from rich.table import Table
 from rich.text import Text
 
+from raw2vec.disk import refuse_source
 from raw2vec.errors import BadInput, nearest
 
 LINE_EVERY = 10.0  # seconds between lines where progress cannot be drawn over itself
@@ -71,8 +72,13 @@ Json = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", metavar="", help="Show where an error came from.")]
 
 
-def there(*places: str) -> None:
-    """BadInput for a file or folder that is not there, before anything slow begins. '-' and addresses pass."""
+def there(*places: str, out: str | None = None) -> None:
+    """BadInput for a file or folder that is not there, before anything slow begins. '-' and addresses pass.
+
+    out: where the command will write, which must not be what it reads.
+    """
+    if out is not None:
+        refuse_source(out, *places)
     for place in places:
         path = Path(place)
         aside = path.parent / f".{path.name}.old"  # a model whose successor was killed as it took the place
@@ -144,12 +150,27 @@ def scores(report: dict[str, Any]) -> list[RenderableType]:
         for row in rows:
             row.insert(2, _span(intervals.get(row[0])))
     table = [grid([heading, *rows], strong=1)] if rows else []
-    return [*table, *notes(report.get("notes") or [])]
+    signature = [Text(report["signature"], style="dim")] if report.get("signature") else []
+    return [*table, *_lengths(report.get("by_length") or []), *signature, *notes(report.get("notes") or [])]
+
+
+def _lengths(brackets: Sequence[dict[str, Any]]) -> list[RenderableType]:
+    """How a translation's score fares with the length of the source."""
+    heading = ["words of the source", "bleu", "95% interval", "items"]
+    rows = [
+        [found["words"], _figure(found["bleu"]), _span(found["interval"]), f"{found['items']:,}"] for found in brackets
+    ]
+    return [Text(), grid([heading, *rows], strong=1)] if rows else []
 
 
 def notes(sentences: Iterable[str]) -> list[RenderableType]:
     """What a reader must know, a line each."""
     return [Text(f"note: {one_line(note)}", style="yellow") for note in sentences]
+
+
+def replaced(names: Sequence[str]) -> list[RenderableType]:
+    """A word on columns of DATA that gave way to new ones of the same names."""
+    return notes([f"DATA's own {' and '.join(map(repr, names))} gave way to what was found"] if names else [])
 
 
 def one_line(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from raw2vec.cli.base import Answer, Data, Debug, Input, Json, Model, Seed, heavy, pace, there
+from raw2vec.cli.base import Answer, Data, Debug, Input, Json, Model, Seed, counted, heavy, pace, there
 
 Out = Annotated[
     str,
@@ -39,7 +39,7 @@ def reconstruct(
     raw2vec reconstruct digits digits.npy --out pairs.png
     raw2vec reconstruct digits digits.npy --out pairs --items 100
     """
-    there(model, data)
+    there(model, data, out=out)
     return _made(model, out, lambda loaded, work: work.reconstructed(loaded, data, input, items, out))
 
 
@@ -61,7 +61,7 @@ def sample(
     raw2vec sample digits --out new.png -n 64 --seed 1
     raw2vec sample digits --out new.png --like digits.npy
     """
-    there(model, *([like] if like else []))
+    there(model, *([like] if like else []), out=out)
     return _made(model, out, lambda loaded, work: work.sampled(loaded, count, seed or 0, like, input, out))
 
 
@@ -80,7 +80,7 @@ def interpolate(
 
     raw2vec interpolate digits digits.npy --out walk.png --from 3 --to 12
     """
-    there(model, data)
+    there(model, data, out=out)
     return _made(model, out, lambda loaded, work: work.interpolated(loaded, data, input, (begin, end), steps, out))
 
 
@@ -89,8 +89,8 @@ def _made(model: str, out: str, make: Callable[[Any, Any], Any]) -> Answer:
     loaded = heavy().load(model)
     began = time.perf_counter()
     made = make(loaded, heavy("cli.generated"))
-    told = [Text(f"{out}: {made.items:,} items")]
+    told = [Text(f"{out}: {counted(made.items, 'item')}")]
     if made.truncated:
-        told.append(Text(f"{made.truncated:,} items were longer than the model takes and were cut"))
+        told.append(Text(f"{counted(made.truncated, 'item', 'were')} longer than the model takes, and cut"))
     values = {"items": made.items, "truncated": made.truncated, "out": out}
     return Answer({**values, **pace(made.items, time.perf_counter() - began)}, list(told))

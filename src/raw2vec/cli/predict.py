@@ -9,7 +9,21 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from raw2vec.cli.base import Answer, Counter, Data, Debug, Input, Json, Model, counted, grid, heavy, pace, there
+from raw2vec.cli.base import (
+    Answer,
+    Counter,
+    Data,
+    Debug,
+    Input,
+    Json,
+    Model,
+    counted,
+    grid,
+    heavy,
+    pace,
+    replaced,
+    there,
+)
 from raw2vec.errors import BadInput
 
 SHOWN = 20  # rows on a terminal
@@ -34,7 +48,7 @@ def predict(
     raw2vec predict stars new.tsv --input text
     raw2vec predict stars new.tsv --input text --out predicted.csv
     """
-    there(model, data)
+    there(model, data, out=out)
     if out and not out.endswith(FORMATS):
         raise BadInput(f"{out}: predictions are written to a file that ends in {', '.join(FORMATS)}.")
     loaded = heavy().load(model)
@@ -45,6 +59,7 @@ def predict(
         if out:
             run.write(out)
     values: dict[str, Any] = {"items": run.items, "truncated": run.truncated, "empty": run.empty, "out": out}
+    values |= {"replaced": run.replaced} if out else {}
     if not out:
         values["predictions"] = rows
     values |= pace(run.items, time.perf_counter() - began)
@@ -54,7 +69,7 @@ def predict(
 def _shown(run: Any, rows: list[dict[str, Any]], out: str | None) -> list[RenderableType]:
     told: list[RenderableType] = []
     if out:
-        told.append(Text(f"{out}: {counted(run.items, 'row')}"))
+        told += [Text(f"{out}: {counted(run.items, 'row')}"), *replaced(run.replaced)]
     elif rows:
         cells = [[_cell(value) for value in row.values()] for row in rows[:SHOWN]]
         told.append(grid([list(rows[0]), *cells], shrink=1))

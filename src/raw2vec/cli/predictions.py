@@ -33,6 +33,7 @@ class Predictions:
         self.source, columns = columns_of(model.parts_, data, input=column)
         self.column = columns["input"]
         self.items = self.truncated = self.empty = 0
+        self.replaced = [name for name in self._names() if name in self.source.columns]
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Each row's number, its text or path if it is one, its prediction and, for classes, that one's probability."""

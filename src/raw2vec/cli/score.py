@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from raw2vec.cli.base import Answer, Counter, Data, Debug, Input, Json, Model, heavy, pace, there
+from raw2vec.cli.base import Answer, Counter, Data, Debug, Input, Json, Model, counted, heavy, pace, replaced, there
 from raw2vec.errors import BadInput
 
 FORMATS = (".csv", ".parquet", ".npy")
@@ -39,7 +39,7 @@ def score(
     raw2vec score sensors readings.parquet --out scored.parquet
     raw2vec score sensors readings.parquet --out s.csv --contamination 0.05
     """
-    there(model, data)
+    there(model, data, out=out)
     if not out.endswith(FORMATS):
         raise BadInput(f"{out}: scores are written to a file that ends in {', '.join(FORMATS)}.")
     loaded = heavy().load(model)
@@ -49,7 +49,7 @@ def score(
     values = {**done._asdict(), "out": out, **pace(done.items, time.perf_counter() - began)}
     told = [Text(f"{out}: {done.items:,} rows, {done.anomalies:,} anomalies below {done.threshold:,.3f} {done.unit}")]
     if done.truncated:
-        told.append(Text(f"{done.truncated:,} items were longer than the model takes and were cut"))
+        told.append(Text(f"{counted(done.truncated, 'item', 'were')} longer than the model takes, and cut"))
     if done.empty:
-        told.append(Text(f"{done.empty:,} rows are empty and got no score"))
-    return Answer(values, list(told))
+        told.append(Text(f"{counted(done.empty, 'row', 'are')} empty and got no score"))
+    return Answer(values, [*told, *replaced(done.replaced)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,9 +24,12 @@ ROWS = 4096  # at a time
 CONTAMINATION = 0.1  # where neither the user nor the model's report tells of a threshold
 
 
+_ADDED = ("score", "anomaly")
+
+
 class Scored(NamedTuple):
     """What was found: rows, those below the threshold, those that were cut, those with nothing to score; and what the
-    scores are in."""
+    scores are in; and which columns of the data gave way to the new ones."""
 
     items: int
     anomalies: int
@@ -34,6 +37,7 @@ class Scored(NamedTuple):
     truncated: int
     empty: int
     unit: str = "nats"
+    replaced: Sequence[str] = ()
 
 
 def scored(
@@ -59,7 +63,8 @@ def scored(
         carried = Typed(rows, texts=[columns["input"]]) if rows.written else rows
         _write(partial, Path(out).suffix, carried, scores, line)
     cut = sum(cut for _, cut in parts)
-    return Scored(len(scores), int((there < line).sum()), line, cut, len(scores) - len(there), unit(model.parts_))
+    gone = [name for name in _ADDED if name in rows.columns and not out.endswith(".npy")]
+    return Scored(len(scores), int((there < line).sum()), line, cut, len(scores) - len(there), unit(model.parts_), gone)
 
 
 def _scores(
@@ -109,9 +114,7 @@ def _beside(rows: Rows, scores: NDArray[np.float64], line: float, plain: bool) -
         held = scores[start : start + len(table)]
         start += len(table)
         kept = [
-            field.name
-            for field in table.schema
-            if field.name not in ("score", "anomaly") and (one_value(field.type) or not plain)
+            field.name for field in table.schema if field.name not in _ADDED and (one_value(field.type) or not plain)
         ]
         nothing = np.isnan(held)
         yield (

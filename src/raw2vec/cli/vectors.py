@@ -46,7 +46,7 @@ def embed(
     raw2vec embed tickets tickets.csv --input body --out vectors.npy
     raw2vec embed tickets tickets.csv --input body --out vectors --resume
     """
-    there(model, data)
+    there(model, data, out=out)
     loaded = heavy().load(model)
     began = time.perf_counter()
     with Counter() as progress:
