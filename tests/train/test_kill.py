@@ -165,9 +165,9 @@ def test_every_row_is_embedded_once(run: Run, tmp_path: Path, model: Path, many:
     out = tmp_path / form
 
     def check() -> None:
-        manifest = out / "manifest.json"
+        manifest = out / "_manifest.json"
         if out.is_dir() and not manifest.exists():  # killed before the first manifest was whole
-            assert {path.name for path in out.iterdir()} <= {"manifest.json.partial"}
+            assert {path.name for path in out.iterdir()} <= {"_manifest.json.partial"}
             return
         if out.is_dir() and not json.loads(manifest.read_text())["finished"]:
             return
@@ -185,7 +185,7 @@ def read(out: Path) -> tuple[np.ndarray, list[int] | None]:
     if out.suffix == ".npy":
         return np.load(out), None
     if out.is_dir():
-        manifest = json.loads((out / "manifest.json").read_text())
+        manifest = json.loads((out / "_manifest.json").read_text())
         tables = [pq.read_table(out / shard["name"]) for shard in manifest["shards"]]
         assert manifest["rows"] == sum(map(len, tables))
         assert sorted(path.name for path in out.glob("*.parquet")) == [shard["name"] for shard in manifest["shards"]]

@@ -102,7 +102,7 @@ def test_done_and_run_again(tmp_path: Path) -> None:
     run(tmp_path / "v")
     with pytest.raises(BadInput, match="holds vectors already; add --resume"):
         run(tmp_path / "v")
-    assert json.loads((tmp_path / "v" / "manifest.json").read_text())["finished"]
+    assert json.loads((tmp_path / "v" / "_manifest.json").read_text())["finished"]
     assert run(tmp_path / "v", Encoder(stop_at=0), resume=True).new == 0
     run(tmp_path / "v.npy")
     run(tmp_path / "v.npy", rows=data(TEXTS[:20]))
@@ -134,7 +134,7 @@ def test_a_folder_killed_before_its_first_shard_is_a_new_one_whatever_it_was_beg
     (tmp_path / "v").mkdir()
     (tmp_path / "v" / "shard-00000.parquet.partial").write_bytes(b"half")
     held = {"origin": {"model": "other"}, "rows": 0, "finished": False, "shards": []}
-    (tmp_path / "v" / "manifest.json").write_text(json.dumps(held))
+    (tmp_path / "v" / "_manifest.json").write_text(json.dumps(held))
     assert run(tmp_path / "v", resume=resume).new == len(TEXTS)
     assert np.array_equal(read(tmp_path / "v"), vectors_of(TEXTS))
 
@@ -151,9 +151,9 @@ def test_places_that_will_not_do(tmp_path: Path) -> None:
 
 def test_a_folder_killed_before_its_first_manifest_was_whole_is_a_new_one(tmp_path: Path) -> None:
     (tmp_path / "v").mkdir()
-    (tmp_path / "v" / "manifest.json.partial").write_text('{"orig')
+    (tmp_path / "v" / "_manifest.json.partial").write_text('{"orig')
     assert run(tmp_path / "v", resume=True).new == len(TEXTS)
-    assert not (tmp_path / "v" / "manifest.json.partial").exists()
+    assert not (tmp_path / "v" / "_manifest.json.partial").exists()
 
 
 def test_no_rows(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_full_disk_keeps_what_was_there_and_goes_on_when_there_is_room(
         nonlocal shards
         name = Path(target).name
         shards += name.startswith("shard")
-        broken = {"manifest": name == "manifest.json" and shards == 4, "joining": name == form}
+        broken = {"manifest": name == "_manifest.json" and shards == 4, "joining": name == form}
         if broken.get(str(where), shards > 3 and name.startswith("shard")):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
         replace(source, target)
@@ -200,7 +200,7 @@ def test_a_full_disk_keeps_what_was_there_and_goes_on_when_there_is_room(
 def test_a_manifest_counts_only_whole_shards(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "v", Encoder(stop_at=3))
-    held = json.loads((tmp_path / "v" / "manifest.json").read_text())
+    held = json.loads((tmp_path / "v" / "_manifest.json").read_text())
     assert (held["rows"], held["finished"], len(held["shards"])) == (30, False, 3)
     (tmp_path / "v" / "shard-00003.parquet").write_bytes(b"half a shard")
     run(tmp_path / "v", resume=True)
@@ -230,6 +230,20 @@ def test_killed_while_it_tidies_up_it_has_nothing_left_to_do(
 def test_a_damaged_manifest_is_said_to_be(tmp_path: Path) -> None:
     run(tmp_path / "v")
     for text in ("", "{", "[]", "{}"):
-        (tmp_path / "v" / "manifest.json").write_text(text)
-        with pytest.raises(BadInput, match=r"manifest\.json is damaged"):
+        (tmp_path / "v" / "_manifest.json").write_text(text)
+        with pytest.raises(BadInput, match=r"_manifest\.json is damaged"):
             run(tmp_path / "v", resume=True)
+
+
+def test_a_column_called_vector_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    rows = open_rows({"text": ["one", "two"], "vector": ["mine", "too"]}, [])
+    for out in (tmp_path / "v.parquet", tmp_path / "v"):
+        with pytest.raises(BadInput, match=r"has a column 'vector'.*rename it, or write a \.npy"):
+            run(out, rows=rows)
+        assert not list(tmp_path.iterdir())
+    assert run(tmp_path / "v.npy", rows=rows).items == 2
+
+
+def test_a_folder_of_shards_opens_as_one_table(tmp_path: Path) -> None:
+    run(tmp_path / "v")
+    assert pq.read_table(tmp_path / "v")["text"].to_pylist() == TEXTS

@@ -54,9 +54,11 @@ def embed(
     single = out.suffix in (".npy", ".parquet")
     if out.suffix and not single:
         raise BadInput(f"{out}: vectors are written to a folder, a .npy or a .parquet file, not to '{out.suffix}'.")
+    if out.suffix != ".npy" and "vector" in rows.columns:
+        raise BadInput(f"{rows.name} has a column 'vector', the name of what is added: rename it, or write a .npy.")
     folder = out.with_name(out.name + ".partial") if single else out
     origin = {"model": fingerprint, "data": rows.fingerprint(), "column": column}
-    with writing(out, lambda: _kept(folder)), room(folder / "manifest.json"):
+    with writing(out, lambda: _kept(folder)), room(folder / "_manifest.json"):
         manifest = _Manifest.open(folder, origin, resume)
         done = manifest.rows
         with manifest.begun():
@@ -81,7 +83,7 @@ def embed(
 def _kept(folder: Path) -> str:
     """What a run that cannot write on leaves: the rows of the shards that the manifest names."""
     try:
-        rows = sum(shard["rows"] for shard in _read(folder / "manifest.json")[1])
+        rows = sum(shard["rows"] for shard in _read(folder / "_manifest.json")[1])
     except (OSError, BadFolder):
         rows = 0
     return f"{rows:,} rows are kept" if rows else ""
@@ -95,7 +97,7 @@ class _Manifest:
 
     @classmethod
     def open(cls, folder: Path, origin: dict[str, str], resume: bool) -> _Manifest:
-        path = folder / "manifest.json"
+        path = folder / "_manifest.json"
         if path.exists() and resume:
             began, shards, finished = _read(path)
             other = [name for name in origin if began.get(name) != origin[name]]
@@ -103,7 +105,7 @@ class _Manifest:
                 raise BadInput(f"{folder} was begun with another {' and '.join(other)}; give another --out.")
             if shards:
                 return cls(folder, origin, shards, finished)
-        if folder.exists() and {file.name for file in folder.iterdir()} - {"manifest.json.partial"}:
+        if folder.exists() and {file.name for file in folder.iterdir()} - {"_manifest.json.partial"}:
             if not path.exists():
                 raise BadInput(f"{folder} holds other files; give a new or empty --out.")
             if not folder.name.endswith(".partial") and _read(path)[1]:
@@ -157,14 +159,14 @@ class _Manifest:
     def discard(self) -> None:
         """Removes the folder, the manifest last: what a kill leaves of it still says what it is."""
         self._sweep()
-        (self.folder / "manifest.json").unlink()
+        (self.folder / "_manifest.json").unlink()
         if self.folder.suffix == ".partial":
             with suppress(OSError):  # it holds something that was never ours
                 self.folder.rmdir()
 
     def _sweep(self) -> None:
         for path in self.folder.iterdir():
-            if path.name.startswith("shard-") or path.name == "manifest.json.partial":
+            if path.name.startswith("shard-") or path.name == "_manifest.json.partial":
                 path.unlink()
 
     def gather(self, out: Path) -> None:
@@ -194,10 +196,10 @@ class _Manifest:
     def _write(self, shards: list[dict[str, Any]]) -> None:
         rows = sum(shard["rows"] for shard in shards)
         held = {"origin": self.origin, "rows": rows, "finished": self.finished, "shards": shards}
-        partial = self.folder / "manifest.json.partial"
+        partial = self.folder / "_manifest.json.partial"
         with drafts(partial):
             partial.write_text(json.dumps(held, indent=1))
-            os.replace(partial, self.folder / "manifest.json")
+            os.replace(partial, self.folder / "_manifest.json")
 
 
 def _read(manifest: Path) -> tuple[dict[str, str], list[dict[str, Any]], bool]:
