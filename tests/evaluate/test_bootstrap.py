@@ -57,3 +57,8 @@ def test_less_is_better_for_costs_and_level_counts_half():
 def test_one_item_has_an_interval_of_no_width():
     assert compare({MODEL: Measured.means({"m": np.array([0.3])})}, 0).intervals["m"] == pytest.approx((0.3, 0.3))
     assert interval(np.array([np.nan, 1.0, 1.0])) == (1, 1)
+
+
+def test_an_interval_that_leaves_out_the_estimate_is_none():
+    beside = Measured(9, lambda counts: {"x": np.where((counts == 1).all(axis=1), 0.0, 1.0)})
+    assert np.isnan(compare({MODEL: beside}, 0).intervals["x"]).all()

@@ -20,7 +20,17 @@ def compare(contestants: Mapping[str, Measured], seed: int) -> Comparison:
         name: {metric: superiority(model[metric], values[metric], lower_is_better(metric)) for metric in values}
         for name, values in drawn.items()
     }
-    return Comparison({metric: interval(values) for metric, values in model.items()}, ahead)
+    own = contestants[MODEL].metrics()
+    return Comparison({metric: _around(own[metric], interval(values)) for metric, values in model.items()}, ahead)
+
+
+def _around(estimate: float, found: tuple[float, float]) -> tuple[float, float]:
+    """The interval, or none (NaN) where it leaves out the estimate itself.
+
+    So it is with macro-F1 of rare labels: resamples lack the hardest of them.
+    """
+    low, high = found
+    return found if not (estimate < low or estimate > high) else (float("nan"), float("nan"))
 
 
 def resample(contestants: Mapping[str, Measured], seed: int, resamples: int = RESAMPLES) -> dict[str, Values]:
