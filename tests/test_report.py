@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from raw2vec.build import resolve
+from raw2vec.errors import BadInput
 from raw2vec.fitting import Fitted, _reserve, fit_model
 from raw2vec.report import FEWEST, complete, cut_in_two, judge
 from raw2vec.rows import open_rows
@@ -127,7 +128,7 @@ def test_too_little_held_out_claims_nothing() -> None:
         assert model.report["metrics"] == {}
         assert model.report["baselines"] == {}
         assert "too little was held out" in model.report["notes"][0]
-        assert "Held-out scores" not in model._card
+        assert "Scores of held-out rows" not in model._card
 
 
 def test_golden_vectors_are_those_of_the_model(fitted: Fit) -> None:
@@ -164,3 +165,37 @@ def test_a_text_is_cut_by_words() -> None:
     assert cut_in_two("one two three four five six seven") == ("one two three", "four five six seven")
     assert cut_in_two("one two three four five") is None
     assert cut_in_two("") is None
+
+
+def test_a_model_is_saved_though_its_held_out_rows_cannot_be_measured(tmp_path: Path) -> None:
+    """Every value is a category that the others lack."""
+    rows = {"name": [f"only {place}" for place in range(900)]}
+    made = Raw2Vec("reconstruction", kind="table", size="tiny", steps=2).fit(rows, out=tmp_path / "m")
+    assert Raw2Vec.load(tmp_path / "m").report["metrics"] == {}
+    assert made.report["notes"][0].startswith("nothing was measured: Every number")
+
+
+def test_a_source_tree_is_evaluated_on_the_functions_that_have_a_docstring(tmp_path: Path) -> None:
+    functions = [f'def number_{n}():\n    """Give the number {n} back."""\n    return {n}\n' for n in range(30)]
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.py").write_text("\n\n".join([*functions, "def silent():\n    return 0\n"]))
+    model = Raw2Vec(size="tiny", steps=2, settings={"raw.vocabulary": 300}).fit(tmp_path / "src")
+    found = model.evaluate(tmp_path / "src")
+    assert (found.protocol, found.items) == ("retrieval/1", 30)
+    assert found.notes[0] == "rows left out, without 'query' or 'code': 1"
+
+
+def test_many_whole_numbers_learned_as_classes_are_told() -> None:
+    rows = [f"it is number {n} of {n}" for n in range(30)] * 6
+    model = Raw2Vec(size="tiny", steps=2, settings={"raw.vocabulary": 300})
+    told = [note for note in model.fit(rows, list(range(30)) * 6).report["notes"] if "without an order" in note]
+    assert told[0].startswith("the labels, 30 whole numbers, are classes")
+    few = Raw2Vec(size="tiny", steps=2, settings={"raw.vocabulary": 300}).fit(rows, [n % 5 for n in range(180)])
+    assert not [note for note in few.report["notes"] if "without an order" in note]
+
+
+@pytest.mark.parametrize("nothing", [None, 3])
+def test_what_holds_no_items_is_named(nothing: Any) -> None:
+    model = Raw2Vec(size="tiny", steps=2, settings={"raw.vocabulary": 300}).fit([f"text {n} here" for n in range(60)])
+    with pytest.raises(BadInput, match=f"Give an item or a list of items, not {nothing}"):
+        model.encode(nothing)

@@ -13,6 +13,8 @@ from raw2vec.errors import BadInput
 
 Task = Literal["classes", "labels", "numbers"]
 
+MOST_CLASSES = 20  # more different numbers than so are a quantity, where they are written with a decimal point
+
 
 class Labels:
     """What the labels of a fit are: a task, and the names (classes or labels) or the scale (numbers) it needs.
@@ -147,18 +149,18 @@ def _names(value: Any) -> list[Any]:
 
 def _are_numbers(values: Sequence[Any]) -> bool:
     if all(isinstance(value, float | np.floating) for value in values):
-        return len(set(values)) > 20 or not all(float(value).is_integer() for value in values)
+        return len(set(values)) > MOST_CLASSES or not all(float(value).is_integer() for value in values)
     try:
         numbers = {float(value) for value in values if isinstance(value, str)}
     except ValueError:
         return False
-    return len(numbers) > 20 and any("." in value for value in values if isinstance(value, str))
+    return len(numbers) > MOST_CLASSES and any("." in value for value in values if isinstance(value, str))
 
 
 def _refuse_stray(values: Sequence[Any], column: str) -> None:
     """BadInput for what is no number where nearly all are: as classes, every number would be one of its own."""
     told = [value for value in map(_plain, values) if _is_pointed(value)]
-    if len(values) < 20 or len(told) <= 0.9 * len(values) or len({float(value) for value in told}) <= 20:
+    if len(values) < 20 or len(told) <= 0.9 * len(values) or len({float(value) for value in told}) <= MOST_CLASSES:
         return
     for row, value in enumerate(values):
         try:

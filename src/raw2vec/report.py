@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 import torch
 
+from raw2vec.errors import BadInput
 from raw2vec.evaluate import RETRIEVAL, Encode, Report, health
 from raw2vec.fitting import Fitted
 from raw2vec.interchange import refusal
+from raw2vec.labels import MOST_CLASSES
 from raw2vec.measure import masked_patches
 from raw2vec.measure.decoding import reconstruction
 from raw2vec.measure.labelled import classification
@@ -27,8 +30,12 @@ ENOUGH = 200  # held-out rows among which a tenth can be told
 
 def judged(fitted: Fitted, encode: Encode, data: str) -> str:
     """Puts the report and the golden vectors into the fitted model, and gives its model card."""
-    parts = fitted.model
-    parts.report = report(fitted, judge(fitted, encode, parts.recipe.seed), encode, data)
+    parts, why = fitted.model, "too little was held out to measure anything"
+    try:
+        found = judge(fitted, encode, parts.recipe.seed)
+    except BadInput as error:  # what the held-out rows lack is no reason to lose a model that is trained
+        found, why = None, f"nothing was measured: {error}"
+    parts.report = report(fitted, found, encode, data, why)
     golden = [item for item in fitted.held.get("input", []) if _there(item)][:GOLDEN] or _stand_in(fitted)
     parts.golden = (golden, encode(golden, "input"))
     return card(fitted, parts.report)
@@ -68,7 +75,11 @@ def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
     halves = [half for half in map(cut_in_two, held["input"]) if half]
     if len(halves) < FEWEST:
         return None
-    return RETRIEVAL.run(encode, {"input": [a for a, _ in halves], "target": [b for _, b in halves]}, seed)
+    found = RETRIEVAL.run(encode, {"input": [a for a, _ in halves], "target": [b for _, b in halves]}, seed)
+    told = (
+        f"the second half of each of {len(halves)} held-out texts is sought by its first: no search for what users ask"
+    )
+    return replace(found, notes=[told, *found.notes])
 
 
 def complete(held: dict[Role, list[Any]]) -> dict[Role, list[Any]]:
@@ -88,8 +99,11 @@ def cut_in_two(text: str) -> tuple[str, str] | None:
     return (" ".join(words[:middle]), " ".join(words[middle:])) if len(words) >= 6 else None
 
 
-def report(fitted: Fitted, found: Report | None, encode: Encode, data: str) -> dict[str, Any]:
-    """report.json: held-out metrics and baselines, the space's health, and all that is needed to do it again."""
+def report(fitted: Fitted, found: Report | None, encode: Encode, data: str, why: str) -> dict[str, Any]:
+    """report.json: held-out metrics and baselines, the space's health, and all that is needed to do it again.
+
+    why: what stands there instead of metrics.
+    """
     items = [item for item in fitted.held.get("input", []) if _there(item)]
     space, ills = _space(fitted, encode, items)
     made: dict[str, Any] = {
@@ -99,7 +113,7 @@ def report(fitted: Fitted, found: Report | None, encode: Encode, data: str) -> d
         "baselines": found.baselines if found else {},
         "protocol": found.protocol if found else None,
         "intervals": found.intervals if found else {},
-        "notes": [*(found.notes if found else ["too little was held out to measure anything"]), *ills, *fitted.notes],
+        "notes": [*(found.notes if found else [why]), *ills, *fitted.notes, *_unordered(fitted)],
         "health": space,
         "history": fitted.history,
         "items": fitted.counts["rows"],
@@ -114,6 +128,19 @@ def report(fitted: Fitted, found: Report | None, encode: Encode, data: str) -> d
         "versions": {name: version(name) for name in ("raw2vec", "torch", "tokenizers", "numpy")},
     }
     return made
+
+
+def _unordered(fitted: Fitted) -> list[str]:
+    """A word on whole numbers that are learned as classes, where so many look like a quantity."""
+    labels = fitted.model.labels
+    if labels is None or labels.task != "classes" or len(labels.names) <= MOST_CLASSES:
+        return []
+    if not all(isinstance(name, int) or str(name).isdecimal() for name in labels.names):
+        return []
+    return [
+        f"the labels, {len(labels.names):,} whole numbers, are classes without an order: written with a decimal point "
+        "(3.0) they are learned as numbers"
+    ]
 
 
 def _space(fitted: Fitted, encode: Encode, items: list[Any]) -> tuple[dict[str, Any], list[str]]:
@@ -171,7 +198,8 @@ def card(fitted: Fitted, made: dict[str, Any]) -> str:
     ]
     if made["metrics"]:
         names = list(made["metrics"])
-        lines += ["", f"Held-out scores ({made['protocol']}):", "", "| | " + " | ".join(names) + " |"]
+        chose = ", which also chose the best weights on the way" if fitted.history else ""
+        lines += ["", f"Scores of held-out rows{chose} ({made['protocol']}):", "", "| | " + " | ".join(names) + " |"]
         lines.append("|---" * (len(names) + 1) + "|")
         for name, metrics in {"this model": made["metrics"], **made["baselines"]}.items():
             cells = [f"{metrics[key]:.3f}" if key in metrics else "–" for key in names]

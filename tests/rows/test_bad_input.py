@@ -42,7 +42,7 @@ FILES: list[tuple[str, bytes, list[str], str]] = [
     ("x.jsonl", b'{"a": "b"}\n{"a": "\\ud800"}\n', [], "x.jsonl line 2: column 'a' holds half a character (a lone surrogate)"),
     ("x.jsonl", b'{"a": 1e999, "b": 99999999999999999999999}\n', [], "x.jsonl line 1: column 'b' holds '99999999999999999999999' (int), which no column can hold"),
     ("x.jsonl", b"{}\n", [], "x.jsonl holds no rows with a column: each line is to be an object"),
-    ("x.jsonl", b'{"body": 1}\n', ["boddy"], "x.jsonl has no column 'boddy' (its first 1,024 lines names: body). Did you mean 'body'?"),
+    ("x.jsonl", b'{"body": 1}\n', ["boddy"], "x.jsonl has no column 'boddy' (its beginning names: body). Did you mean 'body'?"),
     ("x.json", b'[{"a": 1},\n {"a": }]', [], "x.json line 2 is not JSON (Expecting value, column 8)"),
     ("x.json", b'[{"a": 1}, 2]', [], "x.json is to be an array of objects, [{…}, …], but item 1 is none"),
     ("x.json", b"[]", [], "x.json is to be an array of objects, [{…}, …], but it is empty"),

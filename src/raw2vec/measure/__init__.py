@@ -10,7 +10,7 @@ import torch
 
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
-from raw2vec.evaluate import MASKED_PATCHES, Encode, Guesses, Patches, Report, protocol
+from raw2vec.evaluate import MASKED_PATCHES, Encode, Guesses, Patches, Protocol, Report, protocol
 from raw2vec.folder import Model
 from raw2vec.measure.decoding import DECODED, SAMPLES, likelihood
 from raw2vec.measure.labelled import classification
@@ -44,14 +44,38 @@ def measure(
     chosen = protocol(name or _fitting(parts, columns))
     if samples is not None and chosen.name != "likelihood":
         raise BadInput(f"The protocol '{chosen.name}' draws no codes: samples are for --protocol likelihood.")
-    held = read_columns(parts.raw, rows, columns)
+    held, gone = _complete(read_columns(parts.raw, rows, columns), rows, columns)
+    found = _by(chosen, parts, encode, held, seed, SAMPLES if samples is None else samples, progress)
+    if chosen.name == "classification":
+        found = _known(parts, rows, found)
+    named = " or ".join(map(repr, columns.values()))
+    return replace(found, notes=[f"rows left out, without {named}: {gone}", *found.notes]) if gone else found
+
+
+def _complete(held: dict[str, list[Any]], rows: Rows, columns: Mapping[Role, str]) -> tuple[dict[str, list[Any]], int]:
+    """The rows that lack nothing, and how many others there were; BadInput for those where a gap is a mistake."""
+    if rows.gaps:
+        whole = [row for row in zip(*held.values(), strict=True) if not any(cell is None for cell in row)]
+        return {role: [row[place] for row in whole] for place, role in enumerate(held)}, len(held["input"]) - len(whole)
     for row, text in enumerate(held.get("input", [])):
         if text is None:
             raise BadInput(
                 f"{rows.where(row)} has nothing in '{columns['input']}'; an evaluation needs every row whole."
             )
+    return held, 0
+
+
+def _by(
+    chosen: Protocol,
+    parts: Model,
+    encode: Encode,
+    held: Mapping[str, list[Any]],
+    seed: int,
+    samples: int,
+    progress: Callable[[int], None],
+) -> Report:
     if chosen.name == "likelihood":
-        return likelihood(parts, held, seed, SAMPLES if samples is None else samples, progress)
+        return likelihood(parts, held, seed, samples, progress)
     if chosen.name in DECODED:
         return DECODED[chosen.name](parts, held, seed)
     if chosen.name == "masked" and parts.raw.form.channels:
@@ -61,7 +85,7 @@ def measure(
     if chosen.name == "space":
         return space(parts, encode, held, seed)
     if chosen.name == "classification":
-        return _known(parts, rows, classification(parts, encode, held, seed))
+        return classification(parts, encode, held, seed)
     return chosen.run(encode, held, seed)
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from raw2vec.errors import BadFolder, BadInput, nearest, numbered
 from raw2vec.ragged import Ragged
-from raw2vec.raw.base import Form, Raw, Windows
+from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import item_column
 from raw2vec.seeding import generator
 
@@ -156,7 +156,7 @@ class Audio(Raw):
             single = inputs.ndim == 1 or (inputs.ndim == 2 and inputs.shape[1] <= _MOST_CHANNELS)
         else:
             single = isinstance(inputs, str | os.PathLike | bytes | Mapping) or _with_rate(inputs)
-        return ([inputs], True) if single else (list(inputs), False)
+        return ([inputs], True) if single else (listed(inputs), False)
 
     def freeze(self, item: Any, number: int | None = None) -> Tensor:
         """The file's bytes, uint8, or an array's samples at `rate`, float32."""

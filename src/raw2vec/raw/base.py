@@ -11,6 +11,7 @@ from typing import Any, Self, final
 import pyarrow as pa
 from torch import Tensor
 
+from raw2vec.errors import BadInput
 from raw2vec.ragged import Ragged
 
 
@@ -48,6 +49,13 @@ class Form:
     categories: tuple[int, ...] = ()
     ending: int | None = None
     longest: int = 0
+
+
+def listed(inputs: Any) -> list[Any]:
+    """The items as a list; BadInput for what holds none, such as None."""
+    if not isinstance(inputs, Iterable):
+        raise BadInput(f"Give an item or a list of items, not {inputs!r}.")
+    return list(inputs)
 
 
 class Raw(ABC):

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from raw2vec.errors import BadFolder, BadInput, nearest, numbered
 from raw2vec.ragged import Ragged
-from raw2vec.raw.base import Form, Raw, Windows
+from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import item_column
 
 _NOTE = "image.json"
@@ -114,7 +114,7 @@ class Image(Raw):
             single = inputs.ndim == 2 or (channels and (self._known is None or self._known.axes == 3))
         else:
             single = isinstance(inputs, str | os.PathLike | bytes | Mapping | Pillow.Image)
-        return ([inputs], True) if single else (list(inputs), False)
+        return ([inputs], True) if single else (listed(inputs), False)
 
     def freeze(self, item: Any, number: int | None = None) -> Tensor:
         """Pixels (H, W) or (H, W, C) of arrays and PIL images, else the file's bytes (n,)."""

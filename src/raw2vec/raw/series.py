@@ -17,7 +17,7 @@ from torch import Tensor
 
 from raw2vec.errors import BadFolder, BadInput, nearest, numbered
 from raw2vec.ragged import Ragged
-from raw2vec.raw.base import Form, Raw, Windows
+from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import item_column
 
 _NOTE = "series.json"
@@ -121,7 +121,7 @@ class Series(Raw):
         So is a path; a list or an array of objects holds several.
         """
         axes = _MOST_AXES if self._known is None else self._known.axes
-        return ([inputs], True) if _is_path(inputs) or 0 < _axes(inputs) <= axes else (list(inputs), False)
+        return ([inputs], True) if _is_path(inputs) or 0 < _axes(inputs) <= axes else (listed(inputs), False)
 
     def freeze(self, item: Any, number: int | None = None) -> Tensor:
         return torch.tensor(_array(item, number), dtype=torch.float32)

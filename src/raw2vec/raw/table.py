@@ -19,7 +19,7 @@ from torch import Tensor
 
 from raw2vec.errors import BadFolder, BadInput, nearest, numbered
 from raw2vec.ragged import Ragged
-from raw2vec.raw.base import Form, Raw, Windows
+from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import read_cells
 from raw2vec.tabular import Categories, Numbers, Tally
 
@@ -122,7 +122,7 @@ class Table(Raw):
         if hasattr(inputs, "iloc"):
             return ([inputs.to_dict()], True) if inputs.ndim == 1 else (_frame_rows(inputs), False)
         single = isinstance(inputs, Mapping | tuple) or (isinstance(inputs, np.ndarray) and inputs.ndim == 1)
-        return ([inputs], True) if single else (list(inputs), False)
+        return ([inputs], True) if single else (listed(inputs), False)
 
     def freeze(self, item: Any, number: int | None = None) -> Tensor:
         """The row as JSON, in which a date or time is told by its kind: bytes (n,)."""

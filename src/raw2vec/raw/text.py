@@ -18,7 +18,7 @@ from torch import Tensor
 
 from raw2vec.errors import BadFolder, BadInput, nearest, numbered
 from raw2vec.ragged import Ragged
-from raw2vec.raw.base import Form, Raw, Windows
+from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import text_column
 from raw2vec.subwords import SPECIAL, check_text, learned
 
@@ -112,7 +112,7 @@ class Text(Raw):
         return text_column(batch, name)
 
     def items(self, inputs: Any) -> tuple[list[Any], bool]:
-        return ([inputs], True) if isinstance(inputs, str) else (list(inputs), False)
+        return ([inputs], True) if isinstance(inputs, str) else (listed(inputs), False)
 
     def freeze(self, item: str, number: int | None = None) -> Tensor:
         return torch.tensor(list(item.encode()), dtype=torch.uint8)

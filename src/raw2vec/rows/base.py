@@ -23,7 +23,8 @@ class Rows(ABC):
     those names stand, `skipped` one sentence for each part of the data that was left out, `group` the column whose
     rows belong together when some are held out (the functions of one file), if there is one. `kind` tells what the data
     are where their source knows (image, series, audio, table), `alike` that all items are of one size, `written` that
-    every value is a string whatever it stands for, as in a csv (see Typed).
+    every value is a string whatever it stands for, as in a csv (see Typed), and `gaps` that a row without a value is no
+    mistake, as a function without a docstring.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Rows(ABC):
     kind: str | None = None
     alike: bool = False
     written: bool = False
+    gaps: bool = False
 
     @abstractmethod
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -65,7 +67,7 @@ class Joined(Rows):
     def __init__(self, name: str, parts: Sequence[Rows]):
         self.name, self.parts, self.columns = name, parts, parts[0].columns
         self.names_at, self.group = parts[0].names_at, parts[0].group
-        self.written = all(part.written for part in parts)
+        self.written, self.gaps = all(part.written for part in parts), any(part.gaps for part in parts)
         self.skipped = [line for part in parts for line in part.skipped]
         for part in parts:
             if part.columns != self.columns:

@@ -39,7 +39,7 @@ class TextLines(FileRows):
 class JsonLines(FileRows):
     """A JSON object a line, types kept. The first 1,024 objects tell the columns, and a column keeps its first type."""
 
-    names_at = "its first 1,024 lines"
+    names_at = "its beginning"
 
     def __init__(self, path: str | Path, name: str | None = None):
         super().__init__(path, name)

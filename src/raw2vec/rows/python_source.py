@@ -56,6 +56,7 @@ class PythonFunctions(Rows):
     """
 
     group = "file"
+    gaps = True
     names_at = "a source tree"
 
     def __init__(self, folder: str | Path, exclude: Sequence[str] = VENDORED):

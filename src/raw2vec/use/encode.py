@@ -111,7 +111,7 @@ def features(
         for part in Ragged(windows.ragged.values, windows.ragged.shapes).split(64):
             place = sum(map(len, found))
             states = model.states(part.to(device))
-            if not -len(states) <= layer < len(states):
+            if layer not in range(-len(states), len(states)):
                 last = len(states) - 1
                 raise BadInput(f"There is no layer {layer}: 0 is the encoder's input, {last} (or -1) its last states.")
             for owner, state in zip(

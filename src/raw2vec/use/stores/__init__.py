@@ -274,7 +274,9 @@ class Store(VectorStore):
     def _approximate(self, queries: NDArray[np.float32], k: int, where: str | None) -> list[exact.Found]:
         index = self.approximate
         if index is None:
-            raise BadInput(f"The store {self.folder} has no approximate index. Build one, or search exactly.")
+            few = self._rows < LEAST_ROWS
+            advice = "Search exactly: of so few rows it is faster" if few else "Build one, or search exactly"
+            raise BadInput(f"The store {self.folder} has no approximate index. {advice}.")
         return [self._near(query, k, index.probes, where) for query in queries]
 
     def _near(self, query: NDArray[np.float32], k: int, probes: int, where: str | None = None) -> exact.Found:
