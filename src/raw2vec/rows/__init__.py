@@ -15,6 +15,7 @@ import numpy as np
 from raw2vec.errors import BadInput, nearest
 from raw2vec.rows.arrays import Arrays
 from raw2vec.rows.base import Joined, Rows, opened
+from raw2vec.rows.catalogues import Catalogues
 from raw2vec.rows.cells import NUMBERS, Typed, read_cells
 from raw2vec.rows.columnar import Arrow, Parquet
 from raw2vec.rows.columns import Guess, guess_text, guess_text_column, one_value, text_column, text_columns
@@ -24,6 +25,7 @@ from raw2vec.rows.items import item_column
 from raw2vec.rows.lines import JsonArray, JsonLines, TextLines
 from raw2vec.rows.memory import Memory
 from raw2vec.rows.objects import Objects
+from raw2vec.rows.pair_filters import Filtered
 from raw2vec.rows.python_source import TESTS, VENDORED, PythonFunctions, python_functions, source_files
 
 __all__ = [
@@ -31,7 +33,9 @@ __all__ = [
     "TESTS",
     "VENDORED",
     "Arrays",
+    "Catalogues",
     "Files",
+    "Filtered",
     "Guess",
     "Joined",
     "Memory",
@@ -62,6 +66,8 @@ _FORMATS = {
     ".arrow": "arrow",
     ".feather": "arrow",
     ".txt": "txt",
+    ".po": "catalogue",
+    ".mo": "catalogue",
     ".npy": "numpy",
     ".npz": "numpy",
 }
@@ -79,10 +85,11 @@ _SUFFIXES = f"{', '.join(_FORMATS)}, each but the last two with .gz as well, {',
 def open_rows(data: Any, wanted: Sequence[str] = (), likely: Sequence[str] = (), kind: str | None = None) -> Rows:
     """Rows from a path, '-' for standard input, or Python objects, with the columns `wanted` known to be there.
 
-    A path is a file (csv, tsv, jsonl, json, parquet, arrow, feather or txt, perhaps .gz; npy or npz), a folder of such
-    files of one format, a folder of pictures or sounds (see Files) or one of them, or a source tree of .py files (one
-    row a function; see PythonFunctions). Python objects: see Memory.of, and with arrays or PIL images among them
-    Objects.of; an array of three axes or more: Arrays.of; an array of objects: as a list of them.
+    A path is a file (csv, tsv, jsonl, json, parquet, arrow, feather, txt, or gettext's po or mo, see Catalogues, each
+    perhaps .gz; npy or npz), a folder of such files of one format, a folder of pictures or sounds (see Files) or one of
+    them, or a source tree of .py files (one row a function; see PythonFunctions). Python objects: see Memory.of, and
+    with arrays or PIL images among them Objects.of; an array of three axes or more: Arrays.of; an array of objects: as
+    a list of them.
     likely: columns that need not be there. Standard input is a table where its first line holds a name of either, or
     where the kind is table or pairs; else, if it is not JSON, Parquet or Arrow, lines of text. kind: what the data are,
     as far as known: where they are series, an array of two axes is (n, time) and not a table, of nested lists each is
@@ -128,6 +135,8 @@ def _file(
 ) -> Rows:
     if form in ("csv", "tsv"):
         return Delimited(path, wanted, form == "tsv", name)
+    if form == "catalogue":
+        return Catalogues(path)
     if form == "numpy":
         return Arrays.open(path, wanted, name, kind)
     if form == "json":
@@ -147,18 +156,26 @@ def _format(path: Path) -> str | None:
 def _folder(path: Path, wanted: Sequence[str], kind: str | None) -> Rows:
     """Data files of one format read as one; where those are the most, pictures or sounds, or a source tree.
 
-    .npy files are each one series where their `kind` says so.
+    .npy files are each one series where their `kind` says so. Programs carry their catalogues in many languages, and
+    those the same in JSON: catalogues are rows only where there is no function, and no file of another name.
     """
     files = [item for item in sorted(path.rglob("*")) if _visible(item.relative_to(path)) and item.is_file()]
-    readable = [item for item in files if _format(item)]
+    catalogues = [item for item in files if _format(item) == "catalogue"]
+    stems = {item.with_suffix("") for item in catalogues}
+    readable = [item for item in files if _format(item) and item.with_suffix("") not in stems]
     sources = sum(1 for _ in source_files(path))
     media = sum(1 for item in files if media_kind(item))
-    if media > max(sources, len(readable)):
+    if media > max(sources, len(readable), len(catalogues)):
         return Files(path, files)
     if kind == "series" and _each_one_series(readable):
         return Files(path, files, SERIES)
     if sources > len(readable):
-        return PythonFunctions(path)
+        functions = PythonFunctions(path)
+        if not catalogues or next(functions.batches(1), None) is not None:
+            return functions
+    if catalogues and not readable:
+        return Catalogues(path, catalogues)
+    readable += catalogues
     if not readable:
         found = Counter(item.suffix or item.name for item in files)
         holds = ", ".join(f"{count} {suffix}" for suffix, count in found.most_common(5)) or "no files"
