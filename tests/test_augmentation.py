@@ -19,6 +19,7 @@ from raw2vec.augmentation import (
     hide,
     mask,
     rescale,
+    unmerge,
 )
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
@@ -283,3 +284,17 @@ def test_views_of_numbers_do_not_know_their_batch_mates(shapes, place) -> None:
     for change in changes:
         together, by_itself = change(values, items, draws), change(alone, items[place, None], draws)
         assert together.items()[place].equal(by_itself.items()[0])
+
+
+def test_tokens_are_taken_apart_into_what_they_were_merged_of() -> None:
+    merges = torch.full((9, 2), -1)
+    merges[6], merges[7], merges[8] = torch.tensor([1, 2]), torch.tensor([6, 3]), torch.tensor([7, 7])
+    ids, items = Ragged(torch.tensor([8, 4, 7, 5]), torch.tensor([[2], [1], [1]])), torch.tensor([3, 9, 4])
+    whole = unmerge(ids, items, Draws(0), rate=0.999999, merges=merges, purpose="p")
+    assert [item.tolist() for item in whole.items()] == [[1, 2, 3, 1, 2, 3, 4], [1, 2, 3], [5]]
+    assert torch.equal(unmerge(ids, items, Draws(0), rate=0.0, merges=merges, purpose="p").values, ids.values)
+    many = Ragged(torch.full((4000,), 6), torch.ones(4000, 1, dtype=torch.long))
+    some = unmerge(many, torch.arange(4000), Draws(0), rate=0.1, merges=merges, purpose="p")
+    assert 300 < len(some.values) - 4000 < 500
+    again = unmerge(many.take(torch.arange(7)), torch.arange(7), Draws(0), rate=0.1, merges=merges, purpose="p")
+    assert torch.equal(again.values, some.values[: len(again.values)])

@@ -59,6 +59,25 @@ def drop(ids: Ragged, items: Tensor, draws: Draws, *, rate: float, ordinary: ran
     return keep(ids, (chance >= rate) | ~_ordinary(ids, ordinary) | (candidates == luckiest[ids.owners]))
 
 
+def unmerge(ids: Ragged, items: Tensor, draws: Draws, *, rate: float, merges: Tensor, purpose: str) -> Ragged:
+    """Each token taken apart, with chance `rate`, into the two it was merged of, and these again, three times at most.
+
+    merges (V, 2): the two tokens of each, -1 where there are none.
+    """
+    new = torch.ones_like(ids.values, dtype=torch.bool)  # only what has just come apart is drawn for again
+    for again in range(3):
+        halves = merges[ids.values]
+        apart = new & (halves[:, 0] >= 0) & (draws.uniform(f"{purpose} {again}", items, ids.lengths) < rate)
+        if not bool(apart.any()):
+            break
+        counts = 1 + apart.long()
+        values, new = (part.repeat_interleave(counts) for part in (torch.where(apart, halves[:, 0], ids.values), apart))
+        values[(counts.cumsum(0) - 1)[apart]] = halves[apart, 1]
+        longer = torch.zeros(len(ids), dtype=torch.long).index_add(0, ids.owners.cpu(), counts.cpu())
+        ids = Ragged(values, longer[:, None])
+    return ids
+
+
 def add_noise(values: Ragged, items: Tensor, draws: Draws, *, deviation: float, purpose: str = "noise") -> Ragged:
     """Normal noise of this deviation on each of the numbers (N, …); what is missing stays missing.
 

@@ -49,6 +49,14 @@ class Ragged:
         """Grids (B, k) with nothing on them yet: values (N, 0) on `device`."""
         return cls(torch.empty(int(shapes.prod(dim=1).sum()), 0, device=device), shapes)
 
+    @classmethod
+    def row(cls, values: Tensor, place: int) -> Ragged:
+        """One row (B, …) of each of B sequences, all at the same place of theirs."""
+        made = cls(values, torch.ones(len(values), 1, dtype=torch.long))
+        places = torch.full((len(values),), place, device=values.device)
+        made.__dict__.update(places=places, coordinates=places[:, None])
+        return made
+
     def __len__(self) -> int:
         return len(self.shapes)
 
@@ -103,7 +111,7 @@ class Ragged:
     def replace(self, values: Tensor) -> Ragged:
         """Other values (N, …) over the same items; what was worked out about the shapes is kept."""
         other = Ragged(values, self.shapes)
-        for known in ("lengths", "length", "offsets", "owners", "places", "coordinates", "groups"):
+        for known in ("lengths", "length", "offsets", "owners", "places", "coordinates", "groups", "slots"):
             if known in self.__dict__:
                 other.__dict__[known] = self.__dict__[known]
         return other
@@ -163,10 +171,18 @@ class Ragged:
 
     def padded(self, fill: float = 0.0) -> Tensor:
         """Sequences as a rectangle (B, T, …), short ones filled up. Only kernels use it, inside themselves."""
-        shape = (len(self), int(self.lengths.max()), *self.values.shape[1:])
-        rectangle = self.values.new_full(shape, fill)
-        rectangle[self.inside()] = self.values
-        return rectangle
+        longest = int(self.lengths.max())
+        rectangle = self.values.new_full((len(self) * longest, *self.values.shape[1:]), fill)
+        return rectangle.index_copy(0, self.slots, self.values).unflatten(0, (len(self), longest))
+
+    def unpadded(self, rectangle: Tensor) -> Tensor:
+        """The way back from `padded`: the real rows (N, …) of a rectangle (B, T, …)."""
+        return rectangle.flatten(0, 1).index_select(0, self.slots)
+
+    @cached_property
+    def slots(self) -> Tensor:
+        """Where each row stands among the rows of `padded`, (N,) int64 on the values' device."""
+        return self.owners * int(self.lengths.max()) + self.places
 
     def inside(self) -> Tensor:
         """True where `padded` holds a real row: (B, T) bool on the values' device."""

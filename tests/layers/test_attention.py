@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from raw2vec.errors import BadInput
-from raw2vec.layers import Layout, Rotary, SelfAttention, attention
+from raw2vec.layers import Layout, Rotary, SelfAttention, attention, base
 from raw2vec.ragged import Ragged
 
 LENGTHS = [
@@ -48,7 +48,7 @@ def test_every_item_is_attended_by_itself(lengths: list[int], window: int) -> No
 def test_the_explicit_formula_agrees_with_the_fused_kernel(monkeypatch: pytest.MonkeyPatch, window: int) -> None:
     x, layer = batch(LENGTHS[3]), SelfAttention(8, 2, window).double()
     fused = layer(x.values, Layout(x))
-    monkeypatch.setattr(attention, "_fused", attention._explicit)
+    monkeypatch.setattr(attention, "attended", base._explicit)
     torch.testing.assert_close(layer(x.values, Layout(x)), fused)
 
 
@@ -57,7 +57,7 @@ def test_the_explicit_formula_agrees_with_the_fused_kernel(monkeypatch: pytest.M
 def test_gradients(monkeypatch: pytest.MonkeyPatch, window: int, explicit: bool) -> None:
     """Through near lengths in one rectangle too: what pads it must leave no trace in any gradient."""
     if explicit:
-        monkeypatch.setattr(attention, "_fused", attention._explicit)
+        monkeypatch.setattr(attention, "attended", base._explicit)
     x, layer = batch([3, 1, 17, 16], width=4), SelfAttention(4, 2, window).double()
     layout, rotate = Layout(x), Rotary(2)(x)
     assert any(part.inside is not None for part in layout.rectangles)

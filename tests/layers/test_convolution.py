@@ -61,3 +61,18 @@ def test_nothing_to_filter_and_even_kernels() -> None:
     assert DepthwiseConvolution(3).double()(batch([0, 0])).values.shape == (0, 3)
     with pytest.raises(BadInput, match="odd number of rows"):
         DepthwiseConvolution(3, kernel=4)
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (2, 4), (4, 2), (1, 1)])
+def test_a_causal_filter_sees_no_later_row_and_goes_row_by_row(kernel: int, dilation: int) -> None:
+    torch.manual_seed(0)
+    layer = DepthwiseConvolution(3, kernel, dilation, causal=True).double()
+    x = Ragged(torch.randn(12, 3).double(), torch.tensor([[7], [0], [5]]))
+    found = layer(x)
+    padded = torch.nn.functional.pad(x.items()[0].T, (dilation * (kernel - 1), 0))
+    by_hand = torch.nn.functional.conv1d(padded, layer.weight.permute(2, 1, 0), dilation=dilation, groups=3).T
+    torch.testing.assert_close(found.items()[0], by_hand)
+    kept = torch.zeros(1, layer.span, 3).double()
+    for place, row in enumerate(x.items()[2]):
+        told, kept = layer.step(row[None], kept)
+        torch.testing.assert_close(told[0], found.items()[2][place])

@@ -11,10 +11,9 @@ from raw2vec.encoders.base import Encoder
 from raw2vec.errors import BadInput
 from raw2vec.layers import (
     Layout,
-    Learned,
     Rotary,
     Rotation,
-    Sinusoidal,
+    added_positions,
     begin,
     soften,
     stack_norm,
@@ -59,7 +58,7 @@ class Transformer(Encoder):
         if global_every < 1:
             raise BadInput(f"Every how many layers one looks at the whole item is 1 or more, not {global_every}.")
         self.project = nn.Linear(inputs, width) if inputs != width else nn.Identity()
-        self.positions = _added(positions, limit, width)
+        self.positions = added_positions(positions, limit, width)
         self.normalization, self.dropout = stack_norm(normalization, width, norm_order), nn.Dropout(dropout)
         self.windows = [window if layer % global_every else 0 for layer in range(layers)]
         blocks = transformer_blocks(
@@ -89,14 +88,3 @@ class Transformer(Encoder):
             return {}
         kinds = {window > 0 for window in self.windows}
         return {near: (self.local_rotary if near else self.global_rotary)(x) for near in kinds}
-
-
-def _added(positions: str, limit: int, width: int) -> nn.Module:
-    """Positions that are added to the rows; rotary ones come in at each attention instead."""
-    if positions == "learned":
-        return Learned(limit, width)
-    if positions == "sinusoidal":
-        return Sinusoidal(width)
-    if positions in ("rotary", "none"):
-        return nn.Identity()
-    raise BadInput(f"Positions are rotary, learned, sinusoidal or none, not '{positions}'.")

@@ -2,13 +2,23 @@
 
 from raw2vec.layers.activations import ACTIVATIONS, GATES, activation
 from raw2vec.layers.attention import Layout, SelfAttention
-from raw2vec.layers.blocks import TransformerBlock, convolution_blocks, hidden_features, stack_norm, transformer_blocks
+from raw2vec.layers.blocks import (
+    TransformerBlock,
+    WriterBlock,
+    convolution_blocks,
+    hidden_features,
+    stack_norm,
+    transformer_blocks,
+    writer_blocks,
+)
 from raw2vec.layers.convolution import ConvolutionBlock, DepthwiseConvolution
+from raw2vec.layers.cross_attention import Attention, CrossAttention, Memory, ScoreName, rectangle, rows_of
+from raw2vec.layers.cross_entropy import cross_entropy
 from raw2vec.layers.feed_forward import FeedForward, GatedFeedForward
 from raw2vec.layers.initialization import begin, soften
 from raw2vec.layers.normalization import NORMALIZATIONS, normalization
 from raw2vec.layers.plane import Canvas, PlaneBlock, PlaneConvolution
-from raw2vec.layers.positions import Learned, Rotary, Rotation, Sinusoidal
+from raw2vec.layers.positions import Learned, Rotary, Rotation, Sinusoidal, added_positions
 from raw2vec.layers.recurrent import CELLS, Recurrent
 from raw2vec.layers.scales import Double, Halve, halved, halving, trace
 from raw2vec.layers.spread import Spread
@@ -18,8 +28,10 @@ __all__ = [
     "CELLS",
     "GATES",
     "NORMALIZATIONS",
+    "Attention",
     "Canvas",
     "ConvolutionBlock",
+    "CrossAttention",
     "DepthwiseConvolution",
     "Double",
     "FeedForward",
@@ -27,24 +39,32 @@ __all__ = [
     "Halve",
     "Layout",
     "Learned",
+    "Memory",
     "PlaneBlock",
     "PlaneConvolution",
     "Recurrent",
     "Rotary",
     "Rotation",
+    "ScoreName",
     "SelfAttention",
     "Sinusoidal",
     "Spread",
     "TransformerBlock",
+    "WriterBlock",
     "activation",
+    "added_positions",
     "begin",
     "convolution_blocks",
+    "cross_entropy",
     "halved",
     "halving",
     "hidden_features",
     "normalization",
+    "rectangle",
+    "rows_of",
     "soften",
     "stack_norm",
     "trace",
     "transformer_blocks",
+    "writer_blocks",
 ]

@@ -10,13 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
-from raw2vec.errors import BadInput
+from raw2vec.layers.base import attended, refuse_uneven
 from raw2vec.ragged import Ragged
-
-# Past this length explicit scores, 2 bytes each, would outgrow the flash kernel's saving of time.
-_EXPLICIT = 1024
 
 
 @dataclass(frozen=True)
@@ -27,11 +23,14 @@ class Rectangle:
     length: int
     inside: Tensor | None
 
-    def allowed(self, window: int, device: torch.device) -> Tensor | None:
+    def allowed(self, window: int, device: torch.device, causal: bool = False) -> Tensor | None:
         """Which rows look at which, (items or 1, 1, length or 1, length) bool; None: all at all.
 
-        Rows of padding look at their surroundings too, so that no softmax is over nothing; nobody reads them.
+        Rows of padding look at their surroundings too, so that no softmax is over nothing; nobody reads them. causal:
+        no row looks at later ones, and so none that is real at padding, which comes last.
         """
+        if causal:
+            return torch.ones(self.length, self.length, dtype=torch.bool, device=device).tril()[None, None]
         keys = None if self.inside is None else self.inside[:, None, None, :]
         if not window or self.length <= window // 2 + 1:
             return keys
@@ -95,15 +94,17 @@ class Layout:
 class SelfAttention(nn.Module):
     """Multi-head attention (Vaswani et al. 2017), (N, D) to (N, D), each row over its item or over a window round it.
 
-    window: 0 looks at the whole item; W looks at most W // 2 rows to either side, as ModernBERT counts. Dropout falls
-    on the outcome, not on the weights: the fast kernels have none there.
+    window: 0 looks at the whole item; W looks at most W // 2 rows to either side, as ModernBERT counts. causal: no row
+    looks at later ones, whatever the window. Dropout falls on the outcome, not on the weights: the fast kernels have
+    none there.
     """
 
-    def __init__(self, width: int, heads: int, window: int = 0, bias: bool = True, dropout: float = 0.0):
+    def __init__(
+        self, width: int, heads: int, window: int = 0, bias: bool = True, dropout: float = 0.0, causal: bool = False
+    ):
         super().__init__()
-        if width % heads:
-            raise BadInput(f"{heads} heads cannot share {width} features evenly: choose a width that {heads} divides.")
-        self.heads, self.window = heads, window
+        refuse_uneven(width, heads)
+        self.heads, self.window, self.causal = heads, window, causal
         self.enter = nn.Linear(width, 3 * width, bias=bias)
         self.leave = nn.Linear(width, width, bias=bias)
         self.dropout = nn.Dropout(dropout)
@@ -114,9 +115,26 @@ class SelfAttention(nn.Module):
         if rotate is not None:
             turned, value = enter.split((2, 1), dim=1)
             enter = torch.cat((rotate(turned), value), dim=1)
-        mixed = _varlen(enter, layout, self.window) if _has_varlen(enter, self.window) else self._mix(enter, layout)
+        if _has_varlen(enter, self.window or self.causal):
+            mixed = _varlen(enter, layout, self.window, self.causal)
+        else:
+            mixed = self._mix(enter, layout)
         left: Tensor = self.dropout(self.leave(mixed.flatten(1)))
         return left
+
+    def step(self, x: Tensor, kept: Tensor, rotate: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """One more row of each item (B, D), which looks at itself and at the t rows before it.
+
+        kept: their keys and values, (B, 2, heads, t, D/heads). Gives the outcome (B, D), and what to keep from now on.
+        """
+        enter = self.enter(x).unflatten(1, (3, self.heads, -1))
+        if rotate is not None:
+            turned, value = enter.split((2, 1), dim=1)
+            enter = torch.cat((rotate(turned), value), dim=1)
+        kept = torch.cat((kept, enter[:, 1:, :, None]), dim=3)
+        mixed = attended(enter[:, 0, :, None], kept[:, 0], kept[:, 1])
+        left: Tensor = self.leave(mixed.flatten(1))
+        return left, kept
 
     def _mix(self, enter: Tensor, layout: Layout) -> Tensor:
         """Queries, keys and values (N, 3, H, W) to (N, H, W), by rectangles."""
@@ -131,22 +149,8 @@ class SelfAttention(nn.Module):
 
     def _attend(self, enter: Tensor, part: Rectangle) -> Tensor:
         query, key, value = enter.view(part.items, part.length, *enter.shape[1:]).permute(2, 0, 3, 1, 4).unbind(0)
-        allowed = part.allowed(self.window, enter.device)
-        explicit = enter.device.type == "cpu" and enter.itemsize == 2 and part.length <= _EXPLICIT
-        mix = _explicit if explicit else _fused
-        return mix(query, key, value, allowed).transpose(1, 2).flatten(0, 1)
-
-
-def _fused(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None) -> Tensor:
-    return scaled_dot_product_attention(query, key, value, attn_mask=allowed)
-
-
-def _explicit(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None) -> Tensor:
-    """The plain formula. In bfloat16 on a CPU the fused kernel's backward takes 4 to 6 times as long (torch 2.13)."""
-    scores = query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)
-    if allowed is not None:
-        scores = scores.masked_fill(~allowed, float("-inf"))
-    return scores.softmax(-1) @ value
+        allowed = part.allowed(self.window, enter.device, self.causal)
+        return attended(query, key, value, allowed).transpose(1, 2).flatten(0, 1)
 
 
 @cache
@@ -159,12 +163,14 @@ def _varlen_kernel() -> tuple[Callable[..., Any] | None, frozenset[str]]:
     return varlen_attn, frozenset(signature(varlen_attn).parameters)
 
 
-def _varlen(enter: Tensor, layout: Layout, window: int) -> Tensor:
+def _varlen(enter: Tensor, layout: Layout, window: int, causal: bool) -> Tensor:
     """All rows by that kernel: no padding at all."""
     kernel, offered = _varlen_kernel()
     assert kernel is not None
     query, key, value = enter.unbind(1)
     options: dict[str, Any] = {"window_size": (window // 2, window // 2)} if window else {}
+    if causal:
+        options["window_size"] = (-1, 0)
     if "num_splits" in offered:
         options["num_splits"] = 1  # an item's answer must not depend on its batch
     ends, longest = layout.ends, layout.longest
@@ -172,7 +178,7 @@ def _varlen(enter: Tensor, layout: Layout, window: int) -> Tensor:
     return mixed
 
 
-def _has_varlen(enter: Tensor, window: int) -> bool:
+def _has_varlen(enter: Tensor, window: int | bool) -> bool:
     if not enter.is_cuda or enter.itemsize != 2 or not len(enter):
         return False
     kernel, offered = _varlen_kernel()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
@@ -11,10 +11,12 @@ from raw2vec.layers.activations import GATES
 from raw2vec.layers.activations import activation as activation_called
 from raw2vec.layers.attention import Layout, SelfAttention
 from raw2vec.layers.convolution import ConvolutionBlock
+from raw2vec.layers.cross_attention import CrossAttention, Memory
 from raw2vec.layers.feed_forward import FeedForward, GatedFeedForward
 from raw2vec.layers.normalization import normalization as normalization_called
 from raw2vec.layers.plane import PlaneBlock
 from raw2vec.layers.positions import Rotation
+from raw2vec.ragged import Ragged
 
 
 class TransformerBlock(nn.Module):
@@ -49,6 +51,86 @@ class TransformerBlock(nn.Module):
     def leaving(self) -> list[nn.Linear]:
         """The last map of each of the two, which tells how much is added."""
         return [self.attention.leave, self.feed_forward.leave]
+
+
+class WriterBlock(nn.Module):
+    """A transformer's decoder block (Vaswani et al. 2017): causal attention, cross-attention, feed-forward.
+
+    Each is added to what it was given, in the order of norms that TransformerBlock tells.
+    """
+
+    def __init__(
+        self,
+        attention: SelfAttention,
+        cross: CrossAttention,
+        feed_forward: FeedForward | GatedFeedForward,
+        norms: Sequence[nn.Module],
+        norm_order: str,
+    ):
+        super().__init__()
+        self.attention, self.cross, self.feed_forward = attention, cross, feed_forward
+        self.attention_norm, self.cross_norm, self.feed_forward_norm = norms
+        self.pre = norm_order == "pre"
+
+    def forward(self, x: Ragged, layout: Layout, rotation: Rotation | None, memory: Memory) -> Ragged:
+        """(N, D) to (N, D), each row told from those before it and from its item's memory."""
+        values = self._added(x.values, self.attention_norm, lambda seen: self.attention(seen, layout, rotation))
+        values = self._added(values, self.cross_norm, lambda seen: self.cross(x.replace(seen), memory))
+        return x.replace(self._added(values, self.feed_forward_norm, self.feed_forward))
+
+    def begin(self, memory: Memory) -> tuple[Tensor, Tensor]:
+        """What is kept for `step`: keys and values of the memory, and of the rows so far, of which there are none."""
+        kept = self.cross.keep(memory)
+        return kept, kept[:, :, :, :0]
+
+    def step(
+        self, x: Tensor, rotation: Rotation | None, cross: Tensor, kept: Tensor, inside: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """One more row of each item, (B, D) to (B, D), and what is kept of the rows from now on."""
+        after = kept
+
+        def look(seen: Tensor) -> Tensor:
+            nonlocal after
+            left, after = self.attention.step(seen, kept, rotation)
+            return left
+
+        x = self._added(x, self.attention_norm, look)
+        x = self._added(x, self.cross_norm, lambda seen: self.cross.step(seen, cross, inside))
+        return self._added(x, self.feed_forward_norm, self.feed_forward), after
+
+    def _added(self, x: Tensor, norm: nn.Module, layer: Callable[[Tensor], Tensor]) -> Tensor:
+        added: Tensor = x + layer(norm(x)) if self.pre else norm(x + layer(x))
+        return added
+
+    @property
+    def leaving(self) -> list[nn.Linear]:
+        """The last map of each of the three, which tells how much is added."""
+        return [self.attention.leave, self.cross.leave, self.feed_forward.leave]
+
+
+def writer_blocks(
+    width: int,
+    memory: int,
+    heads: int,
+    layers: int,
+    feed_forward: int,
+    activation: str,
+    normalization: str,
+    norm_order: str,
+    dropout: float,
+) -> list[WriterBlock]:
+    """Blocks that write from a memory (B, S, memory); the rest is as `transformer_blocks` has it."""
+    pre = norm_order == "pre"
+    blocks = []
+    for layer in range(layers):
+        attention = SelfAttention(width, heads, bias=not pre, dropout=dropout, causal=True)
+        cross = CrossAttention(width, memory, heads, bias=not pre, dropout=dropout)
+        feed = _feed_forward(width, feed_forward, activation, bias=not pre, dropout=dropout)
+        norms = [stack_norm(normalization, width, norm_order) for _ in range(3)]
+        if pre and layer == 0:
+            norms[0] = nn.Identity()
+        blocks.append(WriterBlock(attention, cross, feed, norms, norm_order))
+    return blocks
 
 
 def transformer_blocks(

@@ -91,6 +91,17 @@ class Sinusoidal(nn.Module):
         return x.replace(x.values + self.scale * waves)
 
 
+def added_positions(positions: str, limit: int, width: int) -> nn.Module:
+    """Positions that are added to the rows; rotary ones come in at each attention instead."""
+    if positions == "learned":
+        return Learned(limit, width)
+    if positions == "sinusoidal":
+        return Sinusoidal(width)
+    if positions in ("rotary", "none"):
+        return nn.Identity()
+    raise BadInput(f"Positions are rotary, learned, sinusoidal or none, not '{positions}'.")
+
+
 def _angles(x: Ragged, pairs: int, base: float) -> Tensor:
     """How far each pair of features turns at each row, (N, pairs): the axes of the grid share the pairs evenly."""
     axes = x.coordinates.float().unbind(1)

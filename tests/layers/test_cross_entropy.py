@@ -1,0 +1,45 @@
+import pytest
+import torch
+from torch.nn import functional
+
+from raw2vec.layers import cross_entropy
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("rows", [1, 256, 700])
+def test_losses_and_gradients_are_torchs_own(smoothing: float, rows: int) -> None:
+    torch.manual_seed(0)
+    given = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((rows, 5), (11, 5), (11,))]
+    ids = torch.randint(11, (rows,))
+    total, costs = cross_entropy(*given, ids, smoothing)
+    logits = functional.linear(*given)
+    expected = functional.cross_entropy(logits, ids, reduction="sum", label_smoothing=smoothing)
+    torch.testing.assert_close(total, expected)
+    torch.testing.assert_close(costs, functional.cross_entropy(logits, ids, reduction="none"))
+    assert not costs.requires_grad
+    found = torch.autograd.grad(3 * total, given)
+    torch.testing.assert_close(found, torch.autograd.grad(3 * expected, given))
+
+
+def test_gradcheck() -> None:
+    given = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((4, 3), (6, 3), (6,))]
+    ids = torch.tensor([0, 5, 5, 2])
+    assert torch.autograd.gradcheck(lambda *weights: cross_entropy(*weights, ids, 0.2)[0], given)
+
+
+def test_bfloat16_stays_near_and_keeps_float32_losses() -> None:
+    states, table, bias = torch.randn(300, 16), torch.randn(50, 16) / 4, torch.zeros(50)
+    ids = torch.randint(50, (300,))
+    exact, _ = cross_entropy(states, table, bias, ids)
+    weights = [states.requires_grad_(), table.requires_grad_(), bias.requires_grad_()]
+    with torch.autocast("cpu", torch.bfloat16):
+        total, costs = cross_entropy(*weights, ids)
+    assert (total.dtype, costs.dtype) == (torch.float32, torch.float32)
+    assert total.item() == pytest.approx(exact.item(), rel=2e-3)
+    total.backward()
+    assert [weight.grad.dtype for weight in weights] == [torch.float32] * 3
+
+
+def test_nothing_to_tell() -> None:
+    total, costs = cross_entropy(torch.zeros(0, 3), torch.zeros(5, 3), torch.zeros(5), torch.zeros(0, dtype=torch.long))
+    assert (total.item(), len(costs)) == (0.0, 0)
