@@ -1,5 +1,6 @@
 """A text to one vector and back to the text: learned by heart, it comes back to the letter."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from raw2vec.embedding import TokenEmbedding
 from raw2vec.encoders import Dense
 from raw2vec.errors import BadInput
 from raw2vec.latents import Point
-from raw2vec.models import Embedder, SequenceAutoencoder
+from raw2vec.models import Embedder, SequenceToSequence
 from raw2vec.ragged import Ragged
 from raw2vec.readout import TokenReadout
 from raw2vec.system import Raw2Vec
@@ -96,23 +97,22 @@ def test_what_cannot_be_written_is_said() -> None:
         Raw2Vec(objective="reconstruction", steps=1, settings={"raw.boundaries": "none"}).fit(TEXTS)
 
 
-def tiny() -> SequenceAutoencoder:
-    """Tokens 0 to 6, of which 6 ends a text."""
+def tiny() -> SequenceToSequence:
+    """Tokens 0 to 6, of which 5 begins a text and 6 ends it."""
     torch.manual_seed(0)
     embedder = Embedder(TokenEmbedding(7, 4), Dense(4, 6), Point(6, 5))
-    return SequenceAutoencoder(embedder, RecurrentWriter(5, 4, 8), TokenReadout(8, 7, ending=6)).double().eval()
+    return SequenceToSequence(embedder, RecurrentWriter(5, 4, 8), TokenReadout(8, 7, 6, beginning=5)).double().eval()
 
 
 def test_the_likelihood_is_the_product_of_each_tokens_given_those_before() -> None:
-    model, ids = tiny(), torch.tensor([3, 1, 6, 2, 6])
-    items, codes = Ragged(ids, torch.tensor([[3], [2]])), torch.randn(2, 5, dtype=torch.float64)
+    model, ids = tiny(), torch.tensor([5, 3, 1, 6, 5, 2, 6])
+    items, codes = Ragged(ids, torch.tensor([[4], [3]])), torch.randn(2, 5, dtype=torch.float64)
     expected = []
     for code, text in zip(codes, items.items(), strict=True):
-        memory, before, total = model.decoder.begin(code[None]), torch.zeros(1, 4, dtype=torch.float64), 0.0
-        for token in text:
-            states, memory = model.decoder.step(memory, before)
+        kept, total = model.decoder.begin(code[None]), 0.0
+        for place, (before, token) in enumerate(pairwise(text)):
+            states, kept = model.step(kept, before[None], place)
             total = total + model.readout.linear(states).log_softmax(dim=1)[0, token]
-            before = model.embedding(Ragged(token[None], torch.ones(1, 1, dtype=torch.long))).values
         expected.append(total)
     torch.testing.assert_close(model.log_prob(codes, items), torch.stack(expected))
 
@@ -126,7 +126,7 @@ def test_all_short_texts_together_are_as_likely_as_can_be() -> None:
         longer = [[*text, token] for text in beginnings for token in range(7)]
         done = [text for text in longer if text[-1] == 6 or length == 3]
         beginnings = [text for text in longer if text[-1] != 6]
-        items = Ragged(torch.tensor(done).flatten(), torch.full((len(done), 1), length + 1))
+        items = Ragged(torch.tensor([[5, *text] for text in done]).flatten(), torch.full((len(done), 1), length + 2))
         chance += model.log_prob(code.expand(len(done), -1), items).exp().sum().item()
     assert chance == pytest.approx(1.0)
 
@@ -136,7 +136,7 @@ def test_drawn_texts_follow_the_likelihood() -> None:
     codes = torch.randn(1, 5, dtype=torch.float64).expand(count, -1)
     luck = torch.rand(count, 1, generator=torch.Generator().manual_seed(0))
     drawn = model.sample(codes, torch.ones(count, 1, dtype=torch.long), luck)
-    each = Ragged(torch.arange(7), torch.ones(7, 1, dtype=torch.long))
+    each = Ragged(torch.tensor([[5, token] for token in range(7)]).flatten(), torch.full((7, 1), 2))
     chances = model.log_prob(codes[:7], each).exp().detach().numpy()
     np.testing.assert_allclose(np.bincount(drawn.values, minlength=7) / count, chances, atol=0.015)
 

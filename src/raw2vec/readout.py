@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from raw2vec.errors import BadInput
 from raw2vec.layers import activation as activation_called
+from raw2vec.layers import cross_entropy as token_costs
 from raw2vec.likelihood import Gaussian, Likelihood, drawn
 from raw2vec.patches import join, patch_sizes
 from raw2vec.ragged import Ragged
@@ -171,23 +172,50 @@ def _log_prob_known(logits: Tensor, codes: Tensor) -> Tensor:
 class TokenReadout(Readout):
     """One state a token to a distribution over the vocabulary: the way back from a TokenEmbedding's rows.
 
-    Its table is its own: unlike Words' it need not be as wide as the embedding. ending: the id that ends an item.
+    Its table is its own; or, tied (Press & Wolf 2017), the one handed in, the embedding's, after a map to its width
+    where that is another. ending: the id that ends an item; beginning: the one that stands before its first.
     """
 
-    def __init__(self, inputs: int, vocabulary: int, ending: int):
+    def __init__(
+        self, inputs: int, vocabulary: int, ending: int, beginning: int = 0, table: nn.Embedding | None = None
+    ):
         super().__init__()
-        self.linear = nn.Linear(inputs, vocabulary)
-        self.ending = ending
+        self.ending, self.beginning = ending, beginning
+        width = inputs if table is None else table.embedding_dim
+        self.narrow = nn.Linear(inputs, width) if width != inputs else nn.Identity()
+        self.linear = nn.Linear(width, vocabulary)
         _begin(self)
+        if table is not None:
+            self.linear.weight = table.weight
+            self.linear.register_state_dict_post_hook(_leave_out)
+            self.linear.register_load_state_dict_pre_hook(_put_back)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """(N, inputs) to (N, V)."""
+        found: Tensor = self.linear(self.narrow(states))
+        return found
+
+    def costs(self, states: Tensor, ids: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
+        """What ids (N,) cost after states (N, inputs), nats: the sum to be minimised, smoothed, and each one's (N,)."""
+        return token_costs(self.narrow(states), self.linear.weight, self.linear.bias, ids, smoothing)
 
     def log_prob(self, states: Ragged, items: Ragged) -> Tensor:
-        return _log_prob(self.linear(states.values), items.values)
+        return _log_prob(self.logits(states.values), items.values)
 
     def mode(self, states: Ragged, shapes: Tensor) -> Ragged:
-        return Ragged(self.linear(states.values).argmax(dim=-1), shapes)
+        return Ragged(self.logits(states.values).argmax(dim=-1), shapes)
 
     def sample(self, states: Ragged, shapes: Tensor, luck: Tensor) -> Ragged:
-        return Ragged(drawn(_wide(self.linear(states.values)), luck.squeeze(-1)), shapes)
+        return Ragged(drawn(_wide(self.logits(states.values)), luck.squeeze(-1)), shapes)
+
+
+# A tied table is kept once, by the embedding.
+def _leave_out(linear: nn.Module, weights: dict[str, Any], prefix: str, metadata: dict[str, Any]) -> None:
+    del weights[f"{prefix}weight"]
+
+
+def _put_back(linear: nn.Module, weights: dict[str, Any], prefix: str, *others: Any) -> None:
+    weights[f"{prefix}weight"] = linear.weight
 
 
 class Words(nn.Module):

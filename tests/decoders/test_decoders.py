@@ -153,7 +153,7 @@ def test_a_writer_step_by_step_is_the_writer_at_once(cell: str) -> None:
     at_once, shown = decoder(drawn, before).values.view(2, 6, 8), before.values.view(2, 6, 3)
     memory = decoder.begin(drawn)
     for place in range(6):
-        states, memory = decoder.step(memory, shown[:, place])
+        states, memory = decoder.step(memory, shown[:, place], place)
         torch.testing.assert_close(states, at_once[:, place], atol=1e-6, rtol=1e-5)
 
 

@@ -1,11 +1,26 @@
-"""The convolutional decoder: from the code to a coarse grid, and finer from layer to layer."""
+"""The convolutional decoders: from a coarse grid to finer ones; or row by row, each from the few before it."""
 
 import torch
 from torch import Tensor, nn
 
-from raw2vec.decoders.base import Decoder
+from raw2vec.decoders.base import Decoder, Kept, Words, Writer
 from raw2vec.errors import BadInput
-from raw2vec.layers import Double, Spread, begin, convolution_blocks, halving, soften, trace
+from raw2vec.layers import (
+    Attention,
+    ConvolutionBlock,
+    Double,
+    Memory,
+    ScoreName,
+    Spread,
+    begin,
+    convolution_blocks,
+    halving,
+    rectangle,
+    rows_of,
+    soften,
+    trace,
+)
+from raw2vec.layers import activation as activation_called
 from raw2vec.layers import normalization as normalization_called
 from raw2vec.ragged import Ragged
 
@@ -64,3 +79,100 @@ class Convolutional(Decoder):
             if isinstance(double, Double):
                 x = double(x, grid)
         return x.replace(self.normalization(x.values))
+
+
+class ConvolutionalWriter(Writer):
+    """Row by row through residual blocks, each of which sees `kernel` rows, its own the last (ConvS2S, Gehring 2017).
+
+    Their taps stand `dilation` times as far apart from block to block. The code comes in at each row. With a memory
+    every block is followed by a look at the encoder's states (multi-step attention); see layers.Attention for score and
+    coverage. words: "own", or "tied", the embedding's table tells them.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        inputs: int,
+        width: int = 256,
+        layers: int = 4,
+        kernel: int = 3,
+        dilation: int = 2,
+        activation: str = "gelu",
+        normalization: str = "layer",
+        dropout: float = 0.0,
+        words: Words = "own",
+        memory: int = 0,
+        score: ScoreName = "multiplicative",
+        coverage: bool = False,
+    ):
+        super().__init__(latent, inputs, width, memory)
+        self.code, self.shown = nn.Linear(latent, width), nn.Linear(inputs, width, bias=False)
+        blocks = [
+            ConvolutionBlock(
+                width,
+                kernel,
+                dilation**layer,
+                activation_called(activation),
+                normalization_called(normalization, width),
+                dropout,
+                causal=True,
+            )
+            for layer in range(layers)
+        ]
+        self.layers = nn.ModuleList(blocks)
+        looks = [Attention(width, memory, score, coverage) for _ in range(layers if memory else 0)]
+        self.attentions = nn.ModuleList(looks)
+        self.normalization = normalization_called(normalization, width)
+        self.words = words
+        begin(self)
+        soften([*(block.leave for block in blocks), *(look.leave for look in looks)])
+
+    def forward(self, codes: Tensor, before: Ragged, memory: Memory | None = None) -> Ragged:
+        x = before.replace((before.spread(self.code(codes)) + self.shown(before.values)).to(codes.dtype))
+        for layer, look in zip(self.layers, self._looks(), strict=True):
+            x = layer(x)
+            if look is not None and memory is not None:
+                x = x.replace(x.values + look(x, memory))
+        return x.replace(self.normalization(x.values))
+
+    def looks(self, codes: Tensor, before: Ragged, memory: Memory) -> Tensor:
+        """The mean over the layers."""
+        x = before.replace((before.spread(self.code(codes)) + self.shown(before.values)).to(codes.dtype))
+        total = codes.new_zeros(len(x.values), memory.rows.shape[1])
+        for layer, look in zip(self.layers, self._looks(), strict=True):
+            assert look is not None, "this decoder has no attention"
+            x = layer(x)
+            weights, _ = look.weights(rectangle(x), memory, look.remember(memory.rows))
+            total = total + rows_of(weights, x) / len(self.layers)
+            x = x.replace(x.values + look(x, memory))
+        return total
+
+    def begin(self, codes: Tensor, memory: Memory | None = None) -> Kept:
+        code = self.code(codes)
+        rows = [code.new_zeros(len(code), block.filter.span, self.width) for block in self._blocks()]
+        if memory is None:
+            return Kept([code], rows)
+        keys = [look.remember(memory.rows) for look in self._looks() if look is not None]
+        covered = [memory.rows.new_zeros(memory.inside.shape) for _ in keys]
+        return Kept([code, *memory, *keys], [*rows, *covered])
+
+    def step(self, kept: Kept, before: Tensor, place: int) -> tuple[Tensor, Kept]:
+        code, *seen = kept.items
+        x = (code[:, None] + self.shown(before).unflatten(0, (len(code), -1))).flatten(0, 1)
+        count, left, covered = len(self.layers), [], []
+        for number, (block, look) in enumerate(zip(self._blocks(), self._looks(), strict=True)):
+            x, after = block.step(x, kept.drafts[number])
+            left.append(after)
+            if look is not None:
+                memory = Memory(seen[0], seen[1])
+                found, after = look.step(x, memory, seen[2 + number], kept.drafts[count + number])
+                x = x + found
+                covered.append(after)
+        return self.normalization(x), Kept(kept.items, [*left, *covered])
+
+    def _blocks(self) -> list[ConvolutionBlock]:
+        return [block for block in self.layers if isinstance(block, ConvolutionBlock)]
+
+    def _looks(self) -> list[Attention | None]:
+        found = [look for look in self.attentions if isinstance(look, Attention)]
+        return [*found] or [None] * len(self.layers)

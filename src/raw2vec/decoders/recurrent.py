@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec import layers as parts
-from raw2vec.decoders.base import Decoder, Writer
+from raw2vec.decoders.base import Decoder, Kept, Words, Writer
 from raw2vec.errors import BadInput
 from raw2vec.ragged import Ragged
 
@@ -49,8 +49,10 @@ class Recurrent(Decoder):
 class RecurrentWriter(Writer):
     """Row by row through `layers` LSTMs or GRUs: the code is where their memory begins, and comes in at each step.
 
-    This is the decoder of Cho et al. (2014). forget: share of the rows before that it is not shown while it learns, so
-    that it has to listen to the code (word dropout, Bowman et al. 2016).
+    This is the decoder of Cho et al. (2014). With a memory every row then looks at the encoder's states by the last
+    layer's (Luong et al. 2015, without input feeding: all rows are learned from at once); see layers.Attention for
+    score and coverage. forget: share of the rows before that it is not shown while it learns, so that it has to listen
+    to the code (word dropout, Bowman et al. 2016). words: "own", or "tied", the embedding's table tells them.
     """
 
     def __init__(
@@ -62,8 +64,12 @@ class RecurrentWriter(Writer):
         cell: Literal["lstm", "gru"] = "lstm",
         dropout: float = 0.0,
         forget: float = 0.0,
+        words: Words = "own",
+        memory: int = 0,
+        score: parts.ScoreName = "additive",
+        coverage: bool = False,
     ):
-        super().__init__(latent, inputs, width)
+        super().__init__(latent, inputs, width, memory)
         if not 0 <= forget <= 1:
             raise BadInput(f"forget is a share of the rows before, from 0 to 1, not {forget:g}.")
         self.code = nn.Linear(latent, width)
@@ -71,29 +77,54 @@ class RecurrentWriter(Writer):
         recurrences = [parts.Recurrent(width, width, cell, directions=1) for _ in range(layers)]
         self.layers = nn.ModuleList(recurrences)
         self.memories = nn.ModuleList(nn.Linear(latent, layer.memory) for layer in recurrences)
-        self.dropout, self.forget = nn.Dropout(dropout), forget
+        self.attention = parts.Attention(width, memory, score, coverage) if memory else None
+        self.dropout, self.forget, self.words = nn.Dropout(dropout), forget, words
         parts.begin(self)
 
-    def forward(self, codes: Tensor, before: Ragged) -> Ragged:
+    def forward(self, codes: Tensor, before: Ragged, memory: parts.Memory | None = None) -> Ragged:
+        x = self._read(codes, before)
+        if self.attention is None or memory is None:
+            return x
+        return x.replace(self.dropout(self.attention(x, memory)))
+
+    def looks(self, codes: Tensor, before: Ragged, memory: parts.Memory) -> Tensor:
+        assert self.attention is not None, "this decoder has no attention"
+        x = self._read(codes, before)
+        looks, _ = self.attention.weights(parts.rectangle(x), memory, self.attention.remember(memory.rows))
+        return parts.rows_of(looks, x)
+
+    def _read(self, codes: Tensor, before: Ragged) -> Ragged:
         shown = before.values
         if self.training and self.forget:
             shown = shown * (torch.rand(len(shown), 1, device=shown.device) >= self.forget)
-        code, *memories = self.begin(codes)
+        code, memories = self._told(codes)
         x = before.replace((before.spread(code) + self.shown(shown)).to(codes.dtype))
-        for layer, memory in zip(self.layers, memories, strict=True):
-            x = layer(x, memory)
+        for layer, first in zip(self.layers, memories, strict=True):
+            x = layer(x, first)
             x = x.replace(self.dropout(x.values))
         return x
 
-    def begin(self, codes: Tensor) -> list[Tensor]:
-        return [self.code(codes), *(memory(codes).tanh() for memory in self.memories)]
+    def _told(self, codes: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What of the code comes in at each step, (B, width), and what each layer's memory begins as."""
+        return self.code(codes), [memory(codes).tanh() for memory in self.memories]
 
-    def step(self, memory: list[Tensor], before: Tensor) -> tuple[Tensor, list[Tensor]]:
-        code, *memories = memory
-        states, left = code + self.shown(before), []
-        for layer, own in zip(self.layers, memories, strict=True):
+    def begin(self, codes: Tensor, memory: parts.Memory | None = None) -> Kept:
+        code, memories = self._told(codes)
+        if self.attention is None or memory is None:
+            return Kept([code], memories)
+        keys = self.attention.remember(memory.rows)
+        return Kept([code, *memory, keys], [*memories, memory.rows.new_zeros(memory.inside.shape)])
+
+    def step(self, kept: Kept, before: Tensor, place: int) -> tuple[Tensor, Kept]:
+        code, *seen = kept.items
+        states = (code[:, None] + self.shown(before).unflatten(0, (len(code), -1))).flatten(0, 1)
+        left = []
+        for layer, own in zip(self.layers, kept.drafts[: len(self.layers)], strict=True):
             assert isinstance(layer, parts.Recurrent)
             states, after = layer.step(states, own)
-            states = self.dropout(states)
             left.append(after)
-        return states, [code, *left]
+        if self.attention is None:
+            return states, Kept(kept.items, left)
+        rows, inside, keys = seen
+        states, covered = self.attention.step(states, parts.Memory(rows, inside), keys, kept.drafts[-1])
+        return states, Kept(kept.items, [*left, covered])

@@ -1,9 +1,26 @@
-"""The transformer decoder: all rows at once begin from the code, and look at each other."""
+"""The transformer decoders: all rows at once, each looking at all others; or row by row, at those before it."""
+
+from __future__ import annotations
+
+from typing import Literal
 
 from torch import Tensor, nn
 
-from raw2vec.decoders.base import Decoder
-from raw2vec.layers import Layout, Rotary, Spread, begin, soften, stack_norm, transformer_blocks
+from raw2vec.decoders.base import Decoder, Kept, Words, Writer
+from raw2vec.layers import (
+    Layout,
+    Memory,
+    Rotary,
+    Rotation,
+    Spread,
+    WriterBlock,
+    added_positions,
+    begin,
+    soften,
+    stack_norm,
+    transformer_blocks,
+    writer_blocks,
+)
 from raw2vec.ragged import Ragged
 
 
@@ -46,3 +63,84 @@ class Transformer(Decoder):
         for layer in self.layers:
             x = x.replace(layer(x.values, layout, rotation))
         return x.replace(self.final(x.values))
+
+
+class TransformerWriter(Writer):
+    """Row by row, each from the rows before it and from a memory by cross-attention (Vaswani et al. 2017).
+
+    The memory is the encoder's states; or, where the code is all that it is told, `unfold` rows that one linear map
+    makes of the code, (B, latent) to (B, unfold, width): heads can look at parts of it. The other settings are those of
+    the encoder of this name. words: "own", or "tied", the embedding's table tells them.
+    """
+
+    bridges = ("cross-attention", "fixed")
+
+    def __init__(
+        self,
+        latent: int,
+        inputs: int,
+        width: int = 256,
+        layers: int = 4,
+        heads: int = 4,
+        feed_forward: int = 0,
+        activation: str = "geglu",
+        normalization: str = "layer",
+        norm_order: Literal["pre", "post"] = "pre",
+        positions: Literal["rotary", "learned", "sinusoidal", "none"] = "rotary",
+        limit: int = 512,
+        unfold: int = 8,
+        dropout: float = 0.0,
+        words: Words = "own",
+        memory: int = 0,
+    ):
+        super().__init__(latent, inputs, width, memory)
+        self.project = nn.Linear(inputs, width) if inputs != width else nn.Identity()
+        self.unfold = nn.Linear(latent, unfold * width) if not memory else None
+        self.positions = added_positions(positions, limit, width)
+        self.rotary = Rotary(width // heads) if positions == "rotary" else None
+        self.normalization, self.dropout = stack_norm(normalization, width, norm_order), nn.Dropout(dropout)
+        blocks = writer_blocks(
+            width, memory or width, heads, layers, feed_forward, activation, normalization, norm_order, dropout
+        )
+        self.layers = nn.ModuleList(blocks)
+        self.final = stack_norm(normalization, width, norm_order) if norm_order == "pre" else nn.Identity()
+        self.words = words
+        begin(self)
+        soften([linear for block in blocks for linear in block.leaving])
+
+    def forward(self, codes: Tensor, before: Ragged, memory: Memory | None = None) -> Ragged:
+        memory = self._memory(codes, memory)
+        x, rotation = self._entered(before)
+        layout = Layout(x)
+        for layer in self.layers:
+            x = layer(x, layout, rotation, memory)
+        return x.replace(self.final(x.values))
+
+    def begin(self, codes: Tensor, memory: Memory | None = None) -> Kept:
+        memory = self._memory(codes, memory)
+        cross, own = zip(*(block.begin(memory) for block in self._blocks()), strict=True)
+        return Kept([memory.inside, *cross], list(own))
+
+    def step(self, kept: Kept, before: Tensor, place: int) -> tuple[Tensor, Kept]:
+        entered, rotation = self._entered(Ragged.row(before, place))
+        x, (inside, *cross), left = entered.values, kept.items, []
+        for block, seen, own in zip(self._blocks(), cross, kept.drafts, strict=True):
+            x, after = block.step(x, rotation, seen, own, inside)
+            left.append(after)
+        return self.final(x), Kept(kept.items, left)
+
+    def _memory(self, codes: Tensor, memory: Memory | None) -> Memory:
+        if self.unfold is None:
+            assert memory is not None, "this decoder looks at the encoder's states"
+            return memory
+        rows = self.unfold(codes).unflatten(1, (-1, self.width))
+        return Memory(rows, rows.new_ones(rows.shape[:2]).bool())
+
+    def _entered(self, before: Ragged) -> tuple[Ragged, Rotation | None]:
+        # Back to the type it came in: under autocast what the layers add up stays float32.
+        x = self.positions(before.replace(self.project(before.values).to(before.values.dtype)))
+        x = x.replace(self.dropout(self.normalization(x.values)))
+        return x, None if self.rotary is None else self.rotary(x)
+
+    def _blocks(self) -> list[WriterBlock]:
+        return [block for block in self.layers if isinstance(block, WriterBlock)]

@@ -1,9 +1,10 @@
 """Models: parts put together, nothing else."""
 
-from raw2vec.models.autoencoder import Autoencoder, GridAutoencoder, SequenceAutoencoder
-from raw2vec.models.base import Embedder
+from raw2vec.models.autoencoder import GridAutoencoder
+from raw2vec.models.base import Autoencoder, Embedder
+from raw2vec.models.sequence_to_sequence import SequenceToSequence, Source
 
 AnyModel = Embedder | Autoencoder
 """Whatever gives an item a vector."""
 
-__all__ = ["AnyModel", "Autoencoder", "Embedder", "GridAutoencoder", "SequenceAutoencoder"]
+__all__ = ["AnyModel", "Autoencoder", "Embedder", "GridAutoencoder", "SequenceToSequence", "Source"]

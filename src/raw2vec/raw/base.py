@@ -37,8 +37,9 @@ class Form:
     vocabulary: how many ids there are; 0 where values are numbers. channels: numbers an element. dimensions: axes of an
     item's grid. shape: the grid that every item has, or None where sizes differ; usual: then, the middle one of those
     learned from, which is what a code is decoded to where nobody says. categories: of a table, how many
-    values each column knows, 0 for a column of numbers. ending: the id that ends an item, and longest: the most rows it
-    can have, of items that tell themselves where they end; None and 0: their size has to be told beforehand.
+    values each column knows, 0 for a column of numbers. beginning and ending: the ids that begin and end an item, and
+    longest: the most rows it can have, of items that tell themselves where they end; None and 0: their size has to be
+    told beforehand.
     """
 
     vocabulary: int = 0
@@ -47,6 +48,7 @@ class Form:
     shape: tuple[int, ...] | None = None
     usual: tuple[int, ...] | None = None
     categories: tuple[int, ...] = ()
+    beginning: int | None = None
     ending: int | None = None
     longest: int = 0
 

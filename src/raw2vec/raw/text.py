@@ -106,7 +106,7 @@ class Text(Raw):
     def form(self) -> Form:
         if self.boundaries == "none":
             return Form(vocabulary=self.size)
-        return Form(vocabulary=self.size, ending=self.end, longest=self.max_tokens)
+        return Form(vocabulary=self.size, beginning=self.start, ending=self.end, longest=self.max_tokens)
 
     def column(self, batch: pa.RecordBatch | pa.Table, name: str) -> list[str | None]:
         return text_column(batch, name)
@@ -130,6 +130,16 @@ class Text(Raw):
     def size(self) -> int:
         """How many tokens the vocabulary holds, special ones included."""
         return int(self._learned().get_vocab_size(with_added_tokens=True))
+
+    @property
+    def merges(self) -> Tensor:
+        """Of which two tokens each was merged, (V, 2) int64; -1 for those that were not, or of which none is known."""
+        model = json.loads(self.identity())["model"]
+        found = torch.full((self.size, 2), -1)
+        vocabulary = model["vocab"] if model["type"] == "BPE" else {}
+        for left, right in reversed(model.get("merges", []) if vocabulary else []):
+            found[vocabulary[left + right]] = torch.tensor([vocabulary[left], vocabulary[right]])
+        return found
 
     def identity(self) -> str:
         """What tokenizer.json holds: the whole of what turns a text into ids."""
