@@ -32,7 +32,8 @@ def evaluate(
         typer.Option(
             "--protocol",
             metavar="NAME",
-            help="retrieval, sts, classification, masked, space, reconstruction, rate-distortion, likelihood, anomaly.",
+            help="retrieval, sts, classification, masked, space, reconstruction, rate-distortion, likelihood, anomaly, "
+            "translation.",
         ),
     ] = None,
     input: Input = None,

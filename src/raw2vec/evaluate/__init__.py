@@ -30,6 +30,8 @@ from raw2vec.evaluate.reconstruction import Rebuilt, Reconstruction
 from raw2vec.evaluate.retrieval import Retrieval
 from raw2vec.evaluate.rewriting import Rewriting, nearest_text
 from raw2vec.evaluate.sts import Sts
+from raw2vec.evaluate.translation import Translation
+from raw2vec.evaluate.translation_baselines import copy, dictionary, nearest_source
 
 RETRIEVAL = Retrieval({"BM25": bm25, "TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, compare)
 STS = Sts({"TF-IDF": tfidf, "word overlap": word_overlap, "TF-IDF+SVD": tfidf_svd}, compare)
@@ -42,6 +44,7 @@ SPACE = Space({}, compare)
 RECONSTRUCTION = Reconstruction({"PCA": pca_reconstruction, "mean item": mean_item}, compare)
 RATE_DISTORTION = RateDistortion({"PCA": pca_reconstruction}, compare)
 REWRITING = Rewriting({"nearest text by TF-IDF+SVD": partial(nearest_text, tfidf_svd)}, compare)
+TRANSLATION = Translation({"copy": copy, "dictionary": dictionary, "nearest": partial(nearest_source, tfidf)}, compare)
 ANOMALY = Anomaly({"isolation forest": isolation_forest, "PCA error": pca_error}, compare)
 TEXT_ANOMALY = Anomaly({}, compare)
 
@@ -63,6 +66,7 @@ PROTOCOLS: dict[str, Protocol] = {
         RATE_DISTORTION,
         LIKELIHOOD,
         ANOMALY,
+        TRANSLATION,
     )
 }
 
@@ -93,6 +97,7 @@ __all__ = [
     "STS",
     "TEXT_ANOMALY",
     "TEXT_LIKELIHOOD",
+    "TRANSLATION",
     "Bounds",
     "Columns",
     "Encode",

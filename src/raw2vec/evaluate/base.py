@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,12 +17,15 @@ Columns = Mapping[str, Sequence[Any]]
 Encode = Callable[[Sequence[Any], str], Any]
 """Items and their role to a matrix (n, L): a model gives an ndarray, a baseline may give a SciPy sparse matrix."""
 
-Baseline = Callable[[Sequence[Any], int], Callable[..., Any]]
-"""Items to learn from and a width to what a model would be: an encoder, or whatever else its protocol measures."""
+Baseline = Callable[[Sequence[Any], Any], Callable[..., Any]]
+"""Items to learn from, and a width or what they are paired with, to what a model would be: an encoder, or whatever else
+its protocol measures."""
 
 Values = dict[str, np.ndarray]
 
-_LOWER_IS_BETTER = frozenset({"mae", "mse", "sse", "nats", "bits_per_dim", "perplexity", "word_error_rate"})
+_LOWER_IS_BETTER = frozenset(
+    {"mae", "mse", "sse", "nats", "bits_per_dim", "perplexity", "word_error_rate", "repetition"}
+)
 """The metrics in which less is more; in every other one, more is."""
 
 
@@ -80,11 +83,22 @@ class Comparison(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Bracket:
+    """The model's BLEU over the `items` whose sources have so many `words` ("6-10"), with its 95% interval."""
+
+    words: str
+    items: int
+    bleu: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Report:
     """The end of an evaluation: the model's metrics beside its baselines', and what a reader must know about them.
 
     `intervals` are bootstrap 95% intervals of the model's metrics, `ahead` the share of resamples in which the model is
-    better than the baseline, metric by metric; `headline` is the metric that `notes` judges by.
+    better than the baseline, metric by metric; `headline` is the metric that `notes` judges by. A translation's report
+    also says how its scores were counted, `signature`, and how they fare with length, `by_length`.
     """
 
     protocol: str
@@ -96,6 +110,8 @@ class Report:
     items: int
     seconds: float
     notes: list[str]
+    signature: str = ""
+    by_length: list[Bracket] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON values; a number that is not finite becomes None."""
