@@ -29,7 +29,7 @@ FLOORS = [
     ["cli", "service"],
 ]
 # Files that gather their own folder, as its __init__ does, or put its other files to use.
-GATHERERS = {"layers.blocks", "train.loop", "train.prepare", "use.detect", "use.generate", "use.index"}
+GATHERERS = {"layers.blocks", "train.loop", "train.prepare", "use.detect", "use.generate", "use.index", "use.translate"}
 
 
 def modules() -> dict[str, Path]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from raw2vec import decoders
-from raw2vec.decoders import Decoder, Writer
+from raw2vec.decoders import Bridge, Decoder, Writer, bridges
 from raw2vec.embedding import ColumnEmbedding, Embedding, PatchEmbedding, TokenEmbedding
 from raw2vec.encoders import Convolutional, Dense, Encoder, Recurrent, Transformer
 from raw2vec.errors import BadInput
@@ -17,7 +17,7 @@ from raw2vec.latents import Gaussian, Latent, Point, Quantised
 from raw2vec.layers import GATES, activation
 from raw2vec.likelihood import Bernoulli, Categorical, DiscretisedLogistic, Likelihood
 from raw2vec.likelihood import Gaussian as Normal
-from raw2vec.models import AnyModel, Embedder, GridAutoencoder, SequenceAutoencoder
+from raw2vec.models import AnyModel, Embedder, GridAutoencoder, SequenceToSequence
 from raw2vec.objectives import (
     Contrastive,
     ContrastiveViews,
@@ -27,11 +27,13 @@ from raw2vec.objectives import (
     Reconstruction,
     Supervised,
     Timestamps,
+    Translation,
     Variational,
 )
 from raw2vec.raw import Audio, Form, Image, Raw, Series, Table, Text
 from raw2vec.readout import ColumnReadout, PatchReadout, Readout, TokenReadout
-from raw2vec.recipe import Part, Recipe
+from raw2vec.recipe import RETURNING, Part, Recipe
+from raw2vec.rows import Filtered
 from raw2vec.seeding import key
 from raw2vec.settings import checked, construct, known
 
@@ -57,8 +59,18 @@ DECODERS: dict[str, type[Decoder]] = {
     "convolutional": decoders.Convolutional,
     "transformer": decoders.Transformer,
 }
-WRITERS: dict[str, type[Writer]] = {"recurrent": decoders.RecurrentWriter}
+WRITERS: dict[str, type[Writer]] = {
+    "recurrent": decoders.RecurrentWriter,
+    "convolutional": decoders.ConvolutionalWriter,
+    "transformer": decoders.TransformerWriter,
+}
 """Decoders of texts, which tell token after token."""
+BRIDGES: dict[str, Callable[..., Bridge]] = {
+    "fixed": bridges.fixed,
+    "attention": bridges.attention,
+    "cross-attention": bridges.cross_attention,
+}
+"""What a decoder of texts is told of what was read."""
 LIKELIHOODS: dict[str, type[Likelihood]] = {
     "bernoulli": Bernoulli,
     "gaussian": Normal,
@@ -71,21 +83,21 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "supervised": Supervised,
     "reconstruction": Reconstruction,
     "variational": Variational,
+    "translation": Translation,
 }
 _UNLIKE: dict[str, dict[str, type[Objective]]] = {
     "masked": dict.fromkeys(("image", "audio", "series"), MaskedPatches),
     "contrastive": {"audio": ContrastiveViews, "series": Timestamps},
+    "translation": {},
 }
 """What an objective is for kinds that have no tokens, where it is not one and the same for all."""
 
 _TEXTS = ("text", "pairs")
-DECODING = ("reconstruction", "variational")
-"""Objectives that need a decoder."""
-
 # What parts and, after them, objectives are given by the data and by their neighbours: never a setting of a recipe.
-_FACTS = dict.fromkeys((*(field.name for field in fields(Form)), "inputs", "places", "latent"))
+_NEIGHBOURS = ("inputs", "places", "latent", "memory", "score", "coverage")
+_FACTS = dict.fromkeys((*(field.name for field in fields(Form)), *_NEIGHBOURS))
 _GIVEN = dict.fromkeys(
-    ("inputs", "latent", "vocabulary", "mask_id", "ordinary", "channels", "sizes", "outcomes", "task")
+    ("merges", "inputs", "latent", "vocabulary", "mask_id", "ordinary", "channels", "sizes", "outcomes", "task")
 )
 
 
@@ -106,32 +118,53 @@ def resolve(recipe: Recipe) -> Recipe:
         for stage in recipe.stages
     ]
     _refuse_unlabelled(recipe)
+    if recipe.translates:
+        pair = dict.fromkeys(("rows", "source", "target"))
+        recipe = recipe.model_copy(update={"filters": checked(Filtered, recipe.filters, "What is left out", pair)})
+    elif recipe.filters:
+        raise BadInput("Filters leave out pairs that a translator is not to learn from: they are for 'translation'.")
     parts = {"raw": raw, "encoder": encoder, "embedding": embedding, "latent": latent, "stages": tuple(stages)}
     return recipe.model_copy(update=parts | _way_back(recipe))
 
 
 def _refuse_unlabelled(recipe: Recipe) -> None:
-    named = [part.name for stage in recipe.stages for part in stage.objectives]
-    wanted = [name for name in named if OBJECTIVES[name].needs == "labels"]
+    wanted = [part.name for part in recipe.objectives if OBJECTIVES[part.name].needs == "labels"]
     if wanted and "label" not in recipe.columns:
         raise BadInput(f"The objective '{wanted[0]}' learns labels: name their column with --label, or hand in y.")
 
 
 def _way_back(recipe: Recipe) -> dict[str, Part]:
-    """The decoder's settings and its likelihood's, where there is a decoder."""
-    needed = [part.name for stage in recipe.stages for part in stage.objectives if part.name in DECODING]
+    """The settings of the decoder and of its likelihood, or of a writer and its bridge, where there is a decoder."""
+    needed = [part.name for part in recipe.objectives if part.name in (*RETURNING, "translation")]
+    if recipe.translates and recipe.kind != "pairs":
+        raise BadInput("The objective 'translation' learns from pairs of texts: name both, with --input and --target.")
     if recipe.decoder is None:
         if needed:
             raise BadInput(f"The objective '{needed[0]}' needs a decoder: name one, {', '.join(DECODERS)}.")
         return {}
     if recipe.kind in _TEXTS:
-        if recipe.decoder.name in DECODERS and recipe.decoder.name not in WRITERS:
-            raise BadInput(f"Texts are written token by token: of decoders there is {', '.join(WRITERS)} for them.")
-        if recipe.raw.get("boundaries") == "none":
-            raise BadInput("A text that is to come back needs to know its end: set raw.boundaries to cls-sep.")
-        return {"decoder": _part(WRITERS, recipe.decoder, "decoder of texts")}
+        return _writer(recipe, recipe.decoder, recipe.returns)
     likelihood = _part(LIKELIHOODS, recipe.likelihood or Part(name="gaussian"), "likelihood")
     return {"decoder": _part(DECODERS, recipe.decoder, "decoder"), "likelihood": likelihood}
+
+
+def _writer(recipe: Recipe, decoder: Part, autoencoder: bool) -> dict[str, Part]:
+    """The settings of a decoder of texts and of its bridge: a text that is to come back comes by its vector alone."""
+    if decoder.name in DECODERS and decoder.name not in WRITERS:
+        raise BadInput(f"Texts are written token by token: of decoders there is {', '.join(WRITERS)} for them.")
+    if recipe.raw.get("boundaries") == "none":
+        raise BadInput("A text that is to be written needs to know its end: set raw.boundaries to cls-sep.")
+    made = _part(WRITERS, decoder, "decoder of texts")
+    known_ones = WRITERS[decoder.name].bridges
+    bridge = recipe.bridge or Part(name="fixed" if autoencoder else known_ones[0])
+    if bridge.name in BRIDGES and bridge.name not in known_ones:
+        raise BadInput(f"A {decoder.name} decoder knows no bridge '{bridge.name}': it has {' and '.join(known_ones)}.")
+    if autoencoder and bridge.name != "fixed":
+        raise BadInput(
+            f"A text that is to come back comes by its vector alone: its bridge is 'fixed', not '{bridge.name}'."
+        )
+    settings = checked(known(BRIDGES, bridge.name, "bridge"), bridge.settings, f"The bridge '{bridge.name}'", {})
+    return {"decoder": made, "bridge": Part(name=bridge.name, **settings)}
 
 
 def build_raw(recipe: Recipe) -> Raw:
@@ -156,14 +189,27 @@ def build_model(recipe: Recipe, raw: Raw) -> AnyModel:
         if recipe.decoder is None:
             return embedder
         if recipe.kind in _TEXTS:
-            writer = _made(WRITERS, recipe.decoder, "decoder", {"latent": latent.width, "inputs": embedding.width})
-            return SequenceAutoencoder(
-                embedder, writer, TokenReadout(writer.width, raw.form.vocabulary, raw.form.ending or 0)
-            )
+            return _sequence_to_sequence(recipe, embedder, raw.form)
         rows = None if grid is None else tuple(grid[0].tolist())
         facts |= {"latent": latent.width, "shape": rows, "places": math.prod(rows or (0,))}
         decoder = _made(DECODERS, recipe.decoder, "decoder", facts)
         return GridAutoencoder(embedder, decoder, _readout(recipe, vars(raw.form) | {"inputs": decoder.width}))
+
+
+def _sequence_to_sequence(recipe: Recipe, embedder: Embedder, form: Form) -> SequenceToSequence:
+    assert recipe.decoder is not None, "it writes"
+    assert isinstance(embedder.embedding, TokenEmbedding), "it writes tokens"
+    bridge: Bridge = _made(BRIDGES, recipe.bridge or Part(name="fixed"), "bridge", {})
+    facts = {"latent": embedder.latent.width, "inputs": embedder.embedding.width}
+    facts |= {"memory": embedder.encoder.width if bridge.looks else 0} | _look(bridge)
+    writer: Writer = _made(WRITERS, recipe.decoder, "decoder", facts)
+    table = embedder.embedding.table if writer.words == "tied" else None
+    readout = TokenReadout(writer.width, form.vocabulary, form.ending or 0, form.beginning or 0, table)
+    return SequenceToSequence(embedder, writer, readout)
+
+
+def _look(bridge: Bridge) -> dict[str, Any]:
+    return {"score": bridge.score, "coverage": bridge.coverage}
 
 
 def _made(table: Mapping[str, Callable[..., Any]], part: Part, what: str, facts: Mapping[str, Any]) -> Any:
@@ -192,6 +238,7 @@ def build_objectives(recipe: Recipe, raw: Raw, model: AnyModel, task: str | None
         "vocabulary": raw.form.vocabulary,
         "channels": raw.form.channels,
         "sizes": _patch_of(model, raw.form),
+        "merges": raw.merges if isinstance(raw, Text) else None,
         "mask_id": raw.mask if isinstance(raw, Text) else 0,
         "ordinary": raw.ordinary if isinstance(raw, Text) else range(0),
         "outcomes": outcomes,

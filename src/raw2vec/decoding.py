@@ -15,6 +15,8 @@ from raw2vec.folder import Model
 from raw2vec.seeding import Draws
 from raw2vec.use import classify, detect, generate
 from raw2vec.use.encode import encode
+from raw2vec.use.translate import translate
+from raw2vec.use.write import Manner
 
 
 class Decoding(ABC):
@@ -76,6 +78,31 @@ class Decoding(ABC):
         """`steps` items on the line from a's code to b's, their own reconstructions at its ends."""
         parts = self._placed()
         return _stacked(generate.interpolate(parts, _one(parts, a), _one(parts, b), steps))
+
+    def translate(
+        self,
+        X: str | Sequence[str],
+        beam: int = 5,
+        *,
+        best: int = 1,
+        length_penalty: float = 1.0,
+        temperature: float = 0.0,
+        seed: int = 0,
+        begin: str | None = None,
+    ) -> Any:
+        """The translation of each text; a single text gives a single one, an empty one an empty one.
+
+        beam: drafts that are followed at a time. best: above 1, so many drafts of each, a list of (text, score).
+        length_penalty, temperature, seed: see use.write.Manner. begin: how every translation begins.
+        """
+        parts = self._placed()
+        texts, single = parts.raw.items(X)
+        manner = Manner(beam, length_penalty, best, temperature, seed)
+        found = translate(parts, texts, manner, None if begin is None else [begin] * len(texts))
+        made: list[Any] = [
+            each.text if best == 1 else list(zip(each.texts, each.scores, strict=True)) for each in found
+        ]
+        return made[0] if single else made
 
     def score_samples(self, X: Any, samples: int = 1, seed: int = 0) -> NDArray[np.float64]:
         """How normal each item is, (n,) nats, higher is more so: its log-likelihood given its code, or, for a latent

@@ -22,10 +22,9 @@ from raw2vec.disk import room, writing
 from raw2vec.embedding import TokenEmbedding
 from raw2vec.errors import BadInput, nearest
 from raw2vec.folder import Model, found, read_json
-from raw2vec.models import AnyModel, Autoencoder
 from raw2vec.ragged import Ragged
 from raw2vec.recipe import Recipe, Role, Stage
-from raw2vec.rows import Rows
+from raw2vec.rows import Filtered, Rows
 from raw2vec.seeding import Draws, key, permutation
 from raw2vec.train import checkpoint
 from raw2vec.train.base import Listener, Progress, Work
@@ -65,8 +64,10 @@ def fit_model(
     rows: Rows, recipe: Recipe, work: Path, *, resume: bool, listener: Listener, device: torch.device
 ) -> Fitted:
     """Trains the recipe on the rows. `work` is a folder of its own that a killed run is resumed from."""
-    began = monotonic()
-    return _fitted(rows, resolve(recipe), work, resume, listener, device, began)
+    began, recipe = monotonic(), resolve(recipe)
+    if recipe.translates:
+        rows = Filtered(rows, recipe.columns["input"], recipe.columns["target"], **recipe.filters)
+    return _fitted(rows, recipe, work, resume, listener, device, began)
 
 
 @contextmanager
@@ -147,18 +148,18 @@ def _fitted(
     parts = Model(recipe, data.raw, model, objectives, data.labels, metrics=metrics.close())
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
     left_out = [f"left out: {sentence}" for sentence in rows.skipped]
-    seen, learnt = _seen(data, model, recipe.seed)
+    seen, learnt = _seen(data, recipe.returns, recipe.seed)
     steps, seconds = state.step, trainer.budget.seconds
     return Fitted(parts, data.held, seen, state.history, steps, seconds, counts, left_out, learnt)
 
 
-def _seen(data: Data, model: AnyModel, seed: int) -> tuple[Ragged | None, dict[Role, list[Any]]]:
+def _seen(data: Data, returns: bool, seed: int) -> tuple[Ragged | None, dict[Role, list[Any]]]:
     """Some of what was trained on, drawn from all of it, for baselines to learn from: items and labelled rows.
 
     Of texts the rows are as they were written, and the items are needed only where texts are to be brought back.
     """
     corpus = data.corpus
-    if corpus.values.ndim == 1 and not isinstance(model, Autoencoder):
+    if corpus.values.ndim == 1 and not returns:
         return None, data.learnt
     rows = np.flatnonzero(~corpus.held & (corpus.lengths[:, 0] > 0))
     rows = rows[permutation(len(rows), seed, "seen")[:SEEN]]
@@ -214,7 +215,7 @@ def _reserve(recipe: Recipe, data: Data) -> float:
     """
     budget = (recipe.training.minutes or 0) * 60
     usual = min(max(0.03 * budget, 0.5), 10.0)
-    if data.labels is None or recipe.decoder is not None:
+    if data.labels is None or recipe.returns:
         return usual
     rows = min(SEEN, len(data.corpus) - int(data.corpus.held.sum()))
     outcomes = data.labels.outcomes * (2 if data.labels.task == "labels" else 1)  # several at once: a fit for each

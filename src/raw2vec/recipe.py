@@ -17,6 +17,8 @@ from raw2vec.errors import BadInput, nearest, plainly
 
 Role = Literal["input", "target", "negative", "label"]
 SIDES: tuple[Role, ...] = ("input", "target", "negative")
+RETURNING = ("reconstruction", "variational")
+"""Objectives that bring back what they are given."""
 _BUDGETS = ("training.minutes", "training.steps")
 
 
@@ -113,9 +115,11 @@ class Recipe(_Strict):
     encoder: Part = Part(name="transformer")
     latent: Part = Part(name="point")
     decoder: Part | None = Field(None, description="the way back from a vector; none: there is none")
+    bridge: Part | None = Field(None, description="what a decoder of texts is told: the vector alone, or every state")
     likelihood: Part | None = Field(None, description="how decoded numbers are told; none: by the kind of data")
     stages: tuple[Stage, ...] = Field(min_length=1)
     training: Training = Training()
+    filters: dict[str, Any] = Field(default_factory=dict, description="which pairs a translator is not to learn from")
     seed: int = Field(0, ge=0)
 
     @classmethod
@@ -134,6 +138,21 @@ class Recipe(_Strict):
             return cls.model_validate(source)
         except ValidationError as error:
             raise BadInput(sentence(error, name)) from None
+
+    @property
+    def returns(self) -> bool:
+        """Whether items come back from their vectors: an autoencoder's do."""
+        return any(part.name in RETURNING for part in self.objectives)
+
+    @property
+    def translates(self) -> bool:
+        """Whether texts are written as other texts."""
+        return any(part.name == "translation" for part in self.objectives)
+
+    @property
+    def objectives(self) -> list[Objective]:
+        """Those of all stages, in order."""
+        return [part for stage in self.stages for part in stage.objectives]
 
     def views(self, stage: Stage) -> tuple[View, ...]:
         """How this stage reads a row."""

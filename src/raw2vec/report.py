@@ -18,6 +18,7 @@ from raw2vec.measure import masked_patches
 from raw2vec.measure.decoding import reconstruction
 from raw2vec.measure.labelled import classification
 from raw2vec.measure.space import beside
+from raw2vec.measure.translation import translation
 from raw2vec.objectives import MaskedPatches
 from raw2vec.recipe import Role
 from raw2vec.use.classify import heads
@@ -56,13 +57,18 @@ def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
     hidden in training, they are told again.
     """
     held = complete(fitted.held)
+    learnt = {str(role): column for role, column in fitted.learnt.items()}
     if len(held.get("input", ())) < FEWEST:
         return None
-    if fitted.model.recipe.decoder is not None:
+    if fitted.model.recipe.returns:
         return reconstruction(fitted.model, {"input": held["input"]}, seed, fitted.seen)
+    if fitted.model.recipe.translates:
+        pairs = {"input": held["input"], "target": held["target"]}
+        found = translation(fitted.model, pairs, seed, learnt, beam=1)
+        told = f"the baselines learnt from {len(learnt['input']):,} pairs that the model was trained on"
+        return replace(found, notes=[told, *found.notes])
     if "label" in held:
         labelled = {"input": held["input"], "label": held["label"]}
-        learnt = {str(role): column for role, column in fitted.learnt.items()}
         if len(set(map(str, held["label"]))) < 2:
             return None
         return classification(fitted.model, encode, labelled, seed, learnt, fitted.seen)
@@ -158,7 +164,7 @@ def _threshold(fitted: Fitted, items: list[Any]) -> float | None:
     Of the held-out items where they are enough to tell, else of some that were trained on as well.
     """
     parts = fitted.model
-    if parts.recipe.decoder is None:
+    if not parts.recipe.returns:
         return None
     if len(items) < ENOUGH and fitted.seen is not None:
         items = [*items, *parts.raw.restore(fitted.seen.split(5 * ENOUGH)[0])]

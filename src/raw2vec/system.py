@@ -189,7 +189,7 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def predict(self, X: Sequence[str]) -> NDArray[Any]:
         """What the supervised head says of each item, or, of a decoder without one: 1 normal, -1 an anomaly."""
-        if self._parts().recipe.decoder is not None and not heads(self._parts()):
+        if self._parts().recipe.returns and not heads(self._parts()):
             return flags(self.decision_function(X))
         return predicted(self._parts(), self.transform(X)).labels
 

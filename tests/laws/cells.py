@@ -7,10 +7,10 @@ from typing import Any
 
 from real import KINDS
 
-from raw2vec.build import DECODING, ENCODERS, OBJECTIVES, objective_called
+from raw2vec.build import ENCODERS, OBJECTIVES, WRITERS, objective_called
 from raw2vec.errors import BadInput
 from raw2vec.presets import recipe as preset
-from raw2vec.recipe import Recipe
+from raw2vec.recipe import RETURNING, Recipe
 from raw2vec.system import Raw2Vec
 
 SMALL = {
@@ -29,13 +29,14 @@ class Cell:
     encoder: str
     objective: str
     latent: str = ""
+    bridge: str = ""
 
     def __str__(self) -> str:
-        return "-".join(filter(None, (self.kind, self.encoder, self.objective, self.latent)))
+        return "-".join(filter(None, (self.kind, self.encoder, self.objective, self.latent, self.bridge)))
 
     @property
     def decodes(self) -> bool:
-        return self.objective in DECODING
+        return self.objective in RETURNING
 
     @property
     def data(self) -> Any:
@@ -66,7 +67,7 @@ class Cell:
         columns = {"input": "query", "target": "code"}
         if self.objective == "supervised" or self.decodes:
             columns = dict(KINDS["text"].columns)
-        whole = self.decodes or self.encoder != "dense"
+        whole = self.decodes or self.encoder != "dense" or self.objective == "translation"
         tree: dict[str, Any] = {
             "kind": "pairs" if "target" in columns else "text",
             "columns": columns,
@@ -76,6 +77,13 @@ class Cell:
             "training": {**budget, **training},
             "seed": 7,
         }
+        if self.objective == "translation":
+            writes = self.encoder if self.encoder in WRITERS else "recurrent"
+            tree["decoder"] = {"name": writes, **SMALL[writes], "dropout": 0.1, "words": "tied"}
+            tree |= {"latent": {"name": "point", "width": 6}, "embedding": {"width": 24}}
+            # A function is longer than what its docstring says of it, and holds its words.
+            tree["filters"] = {"ratio": 1000.0, "copies": 1.0}
+            tree |= {"bridge": {"name": self.bridge}} if self.bridge else {}
         if self.decodes:
             tree["decoder"] = {"name": "recurrent", "width": 24, "cell": "gru"}
             tree["latent"] = {"name": "gaussian" if self.objective == "variational" else "point", "width": 6}
@@ -110,7 +118,13 @@ def every_cell() -> list[Cell]:
                 found += [Cell(kind, encoder, objective) for encoder in ENCODERS]
     sounds = [cell for cell in found if cell.kind == "audio"]
     fewer = [cell for cell in found if cell.kind != "audio" and cell not in NONSENSE]
-    return [*fewer, *_one_of_each(sounds), Cell("image", "dense", "variational", "quantised")]
+    return [*fewer, *_one_of_each(sounds), Cell("image", "dense", "variational", "quantised"), *_bridged()]
+
+
+def _bridged() -> list[Cell]:
+    """Translators by every writer and every bridge that it knows beside its usual one."""
+    others = [(name, bridge) for name, made in WRITERS.items() for bridge in made.bridges[1:]]
+    return [Cell("text", name, "translation", bridge=bridge) for name, bridge in others]
 
 
 def one_of_each() -> list[Cell]:

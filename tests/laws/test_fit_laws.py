@@ -91,12 +91,15 @@ def _baseline(cell: Cell) -> float:
         label = KINDS[cell.kind].columns["label"]
         return _entropy([row[label] for row in rows] if isinstance(rows, list) else rows[label])
     raw = build_raw(resolve(cell.recipe()))
-    roles = ("code",) if cell.decodes else ("query", "code")
+    translates = cell.objective == "translation"
+    roles = ("code",) if cell.decodes or translates else ("query", "code")
     items = [row[name] for row in functions() for name in roles]
     raw.learn(items)
     windows = raw.windows(items).ragged
     if cell.decodes:  # nats a text, each token by its frequency
         return _entropy(windows.values.tolist()) * float(windows.lengths.double().mean())
+    if translates:  # nats a token, but for the first, which is given
+        return _entropy(windows.values[windows.places > 0].tolist())
     return _entropy([i for i in windows.values.tolist() if i in raw.ordinary])
 
 

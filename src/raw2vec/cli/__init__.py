@@ -14,10 +14,25 @@ from raw2vec.cli.inspect import inspect
 from raw2vec.cli.predict import predict
 from raw2vec.cli.score import score
 from raw2vec.cli.search import search
+from raw2vec.cli.translate import translate
 from raw2vec.cli.vectors import embed, index
 
 app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode="rich")
-COMMANDS = (fit, embed, index, search, predict, reconstruct, sample, interpolate, score, evaluate, inspect, demo)
+COMMANDS = (
+    fit,
+    embed,
+    index,
+    search,
+    predict,
+    translate,
+    reconstruct,
+    sample,
+    interpolate,
+    score,
+    evaluate,
+    inspect,
+    demo,
+)
 for command in COMMANDS:
     app.command()(command)
 

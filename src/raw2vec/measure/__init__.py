@@ -15,6 +15,7 @@ from raw2vec.folder import Model
 from raw2vec.measure.decoding import DECODED, SAMPLES, likelihood
 from raw2vec.measure.labelled import classification
 from raw2vec.measure.space import space
+from raw2vec.measure.translation import translation
 from raw2vec.objectives import Masked, MaskedPatches, Supervised
 from raw2vec.presets import roles
 from raw2vec.ragged import Ragged
@@ -76,6 +77,8 @@ def _by(
 ) -> Report:
     if chosen.name == "likelihood":
         return likelihood(parts, held, seed, samples, progress)
+    if chosen.name == "translation":
+        return translation(parts, held, seed, progress=progress)
     if chosen.name in DECODED:
         return DECODED[chosen.name](parts, held, seed)
     if chosen.name == "masked" and parts.raw.form.channels:
@@ -165,8 +168,10 @@ def read_columns(raw: Raw, rows: Rows, columns: Mapping[Role, str]) -> dict[str,
 
 
 def _fitting(parts: Model, columns: Mapping[Role, str]) -> str:
-    if parts.recipe.decoder is not None and "label" not in columns:
+    if parts.recipe.returns and "label" not in columns:
         return "reconstruction"
+    if parts.recipe.translates and "target" in columns and "label" not in columns:
+        return "translation"
     if "label" in columns:
         return "sts" if "target" in columns else "classification"
     if "target" in columns:

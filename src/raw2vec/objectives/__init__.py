@@ -7,6 +7,7 @@ from raw2vec.objectives.masked_patches import MaskedPatches
 from raw2vec.objectives.reconstruction import Reconstruction
 from raw2vec.objectives.supervised import Supervised
 from raw2vec.objectives.timestamps import Timestamps
+from raw2vec.objectives.translation import Translation
 from raw2vec.objectives.variational import Variational
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "Reconstruction",
     "Supervised",
     "Timestamps",
+    "Translation",
     "Variational",
 ]

@@ -8,15 +8,17 @@ from typing import Any
 
 from raw2vec.errors import BadInput, nearest
 from raw2vec.presets import arrays, texts
-from raw2vec.presets.base import DECODING, SIZES
+from raw2vec.presets.base import SIZES
 from raw2vec.raw import Image, Raw, Series, are_drawings
-from raw2vec.recipe import Recipe, Role
+from raw2vec.recipe import RETURNING, Recipe, Role
 from raw2vec.rows import Rows, Typed, content_kind, guess_text_column, one_value, text_columns
 from raw2vec.settings import known
 
-OBJECTIVES = ("contrastive", "masked", "supervised", "reconstruction", "variational")
+OBJECTIVES = ("contrastive", "masked", "supervised", "reconstruction", "variational", "translation")
 WHOLE_ROW = "*"
 """The column of a table that stands for all of them but the label."""
+PAIRS = (("query", "code"), ("source", "target"), ("0", "1"))
+"""First columns that are a pair though nobody names them: of source trees, of catalogues, of tables without names."""
 KINDS = ("text", "pairs", "image", "audio", "series", "table")
 
 
@@ -88,7 +90,7 @@ def _kind(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, An
         return files
     if asked.get("input") or asked.get("target"):
         return None
-    several = options["objective"] in DECODING and len(rows.columns) > 1
+    several = options["objective"] in RETURNING and len(rows.columns) > 1
     tabular = several or not text_columns(Typed(rows) if rows.written else rows)
     return "table" if tabular else None
 
@@ -150,7 +152,7 @@ def roles(rows: Rows, kind: str | None, asked: Mapping[Role, str | None]) -> dic
         first = next((name for name in rows.columns if name not in named.values()), rows.columns[0])
         return {"input": WHOLE_ROW if kind == "table" else first, **named}
     if "input" not in named and "target" not in named:
-        pair = next((pair for pair in (("query", "code"), ("0", "1")) if list(pair) == rows.columns[:2]), None)
+        pair = next((pair for pair in PAIRS if list(pair) == rows.columns[:2]), None)
         if pair and kind != "text" and "label" not in named:
             return {"input": pair[0], "target": pair[1], **named}
         usual = ("code",) if pair == ("query", "code") else ("input", "text")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from raw2vec.presets.base import DECODING, PLANES, sized
+from raw2vec.presets.base import PLANES, sized
+from raw2vec.recipe import RETURNING
 
 _CODE = 32  # numbers in a vector, where nobody says
 
@@ -31,7 +32,7 @@ def tree(
     """
     objective = objective or ("supervised" if "label" in columns else "reconstruction")
     asked, cut = encoder or {}, objective in ("masked", "contrastive")
-    there_and_back = objective in DECODING
+    there_and_back = objective in RETURNING
     planes = PLANES[size] if there_and_back and kind in ("image", "audio") else {}
     part = _part(encoder or {"name": _encoder(kind, objective, alike)}, size, planes)
     whole = part["name"] == "dense" and alike and not cut

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-DECODING = ("reconstruction", "variational")
-"""Objectives that need a way back."""
-
 SIZES: dict[str, dict[str, dict[str, int]]] = {
     "tiny": {
         "dense": {"width": 256, "layers": 0},

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raw2vec.presets.base import DECODING, sized
+from raw2vec.presets.base import sized
+from raw2vec.recipe import RETURNING
 
 _CODE = 256  # numbers in the vector of a text that is to be had back, where nobody says
 _CELL = {"recurrent": {"cell": "gru"}}  # an LSTM learns half as fast here (docs/log.md)
@@ -27,7 +28,9 @@ def tree(
     (docs/log.md); for masked prediction a transformer. `views` are further pairs of columns to learn from.
     """
     objective = objective or ("supervised" if "label" in columns else "contrastive")
-    if objective in DECODING:
+    if objective == "translation":
+        return _translator(encoder, decoder, latent, size)
+    if objective in RETURNING:
         return _there_and_back(kind, objective, encoder, decoder, latent, size)
     part = sized(encoder or _encoder(objective), size)
     bag = part.get("name") == "dense"
@@ -63,6 +66,30 @@ def _there_and_back(
         "training": {"learning_rate": 3e-3, "warmup": 0.02, "decay": "cosine", "checks": 20},
     }
     return made
+
+
+def _translator(encoder: dict[str, Any] | None, decoder: str | None, latent: int | None, size: str) -> dict[str, Any]:
+    """A text to another, of both languages' common subwords: a transformer that looks at every state of the source."""
+    reads = encoder or {"name": "transformer"}
+    writes = decoder or (reads["name"] if reads["name"] != "dense" else "recurrent")
+    writer = _spoken({"name": writes, "words": "tied"}, size)
+    made: dict[str, Any] = {
+        "kind": "pairs",
+        "raw": {"tokenizer": "bpe", "vocabulary": 8000, "max_tokens": 128, "long": "chunk"},
+        "embedding": {"width": writer["width"]},
+        "encoder": _spoken(reads, size),
+        "latent": {"name": "point", "width": latent or 2 * writer["width"], "pooling": "mean"},
+        "decoder": writer,
+        "stages": [{"objectives": [{"name": "translation"}], "batch_tokens": 4096}],
+        "training": {"learning_rate": 2e-3, "warmup": 0.1, "decay": "cosine", "average": 0.999, "checks": 20},
+    }
+    return made
+
+
+def _spoken(part: dict[str, Any], size: str) -> dict[str, Any]:
+    """A translator's encoder or decoder, what was left open filled in."""
+    positions = {"positions": "sinusoidal"} if part["name"] == "transformer" else {}
+    return {"dropout": 0.1, **positions, **sized(part, size)}
 
 
 def _encoder(objective: str) -> dict[str, Any]:

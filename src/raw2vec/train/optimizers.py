@@ -89,11 +89,13 @@ def optimizer(name: str, settings: dict[str, Any], modules: list[nn.Module]) -> 
 
 
 def _sorted(modules: Iterable[nn.Module]) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
-    """Weights that ask for gradients: matrices of linear maps, tables of embeddings, and all others."""
+    """Weights that ask for gradients: matrices of linear maps, tables of embeddings (tied ones too), and all others."""
     matrices, tables, vectors = [], [], []
+    seen: set[nn.Parameter] = set()
     for module in (inner for outer in modules for inner in outer.modules()):
         for parameter in module.parameters(recurse=False):
-            if parameter.requires_grad:
+            if parameter.requires_grad and parameter not in seen:
+                seen.add(parameter)
                 if isinstance(module, nn.Embedding):
                     tables.append(parameter)
                 elif parameter.dim() == 2:

@@ -116,8 +116,11 @@ def _back(path: Path, note: dict[Role, Any], raw: Raw) -> dict[Role, list[Any]]:
     sides = load_file(path)
     found: dict[Role, list[Any]] = {}
     for role, kept in note.items():
-        names = [f"{role}/{row}" for row in range(kept)] if role in SIDES else []
-        found[role] = [raw.thaw(sides[name]) if name in sides else None for name in names] or kept
+        if role not in SIDES:
+            found[role] = kept
+            continue
+        names = [f"{role}/{row}" for row in range(kept)]
+        found[role] = [raw.thaw(sides[name]) if name in sides else None for name in names]
     return found
 
 
@@ -184,7 +187,7 @@ def _labels(rows: Rows, recipe: Recipe, raw: Raw) -> Labels | None:
 def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, work: Path) -> Data:
     writer = Writer(work / "corpus", columns_of(recipe), raw.form.vocabulary)
     shown, learnt = _Sample(SHOWN, recipe.seed, "shown"), _Sample(SEEN, recipe.seed, "learnt")
-    written: list[Role] = ["input", "label"] if labels and isinstance(raw, Text) and recipe.decoder is None else []
+    written = _written(recipe, labels) if isinstance(raw, Text) else []
     truncated = 0
     for block in _blocks(rows, recipe, raw):
         batch, items, held, numbers = block
@@ -201,9 +204,16 @@ def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, w
         for row in held.nonzero()[0].tolist():
             shown.offer(numbers[row], partial(_row, block, row, recipe))
         for row in (~held).nonzero()[0].tolist() if written else []:
-            if _there(items[recipe.columns["input"]][row]):
+            if all(_there(items[recipe.columns[role]][row]) for role in written if role in SIDES):
                 learnt.offer(numbers[row], partial(_row, block, row, recipe))
     return Data(raw, writer.close(), labels, shown.by(list(recipe.columns)), truncated, learnt.by(written))
+
+
+def _written(recipe: Recipe, labels: Labels | None) -> list[Role]:
+    """The roles of texts that baselines learn from as they were written."""
+    if recipe.translates:
+        return ["input", "target"]
+    return ["input", "label"] if labels and not recipe.returns else []
 
 
 def _row(block: _Block, row: int, recipe: Recipe) -> dict[Role, Any]:

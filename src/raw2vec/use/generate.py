@@ -30,7 +30,7 @@ def decode(parts: Model, codes: ArrayLike, shapes: ArrayLike | None = None) -> l
     None: the grid that all items of this model have, or, where their sizes differ, the middle one. Raises BadInput for
     codes or shapes that do not fit the model, NonFinite with the item's number for a code that leads nowhere.
     """
-    model = autoencoder(parts)
+    model = decoding(parts)
     points = _checked_codes(codes, model.latent.width)
     grids = _grids(shapes, len(points), parts.raw.form)
     return parts.raw.restore(decoded(model, points, grids)) if len(points) else []
@@ -82,7 +82,7 @@ def sample(
     the item that each code stands for, without the readout's noise. shapes: as in `decode`.
     Raises BadInput for a latent without a prior when no codes are given.
     """
-    model = autoencoder(parts)
+    model = decoding(parts)
     if count < 0:
         raise BadInput(f"{count} items cannot be drawn: give a number from 0 up.")
     if codes is None:
@@ -98,7 +98,7 @@ def interpolate(parts: Model, a: Any, b: Any, steps: int = 8) -> list[Any]:
     In a space of unit vectors the points of the line are brought back to length one. From a size to another the grids
     go along with the codes. BadInput for long items of different numbers of windows.
     """
-    model = autoencoder(parts)
+    model = decoding(parts)
     if steps < 2:
         raise BadInput(f"From one item to another takes at least 2 steps, not {steps}.")
     windows = parts.raw.windows([a, b])
@@ -121,7 +121,14 @@ def interpolate(parts: Model, a: Any, b: Any, steps: int = 8) -> list[Any]:
 
 
 def autoencoder(parts: Model) -> Autoencoder:
-    """The model, if it has a way back; BadInput for one that only encodes."""
+    """The model, if what goes in comes back; BadInput for one that only encodes, or translates."""
+    if parts.recipe.translates and not parts.recipe.returns:
+        raise BadInput("This model writes a translation of what it reads, which is no copy of it: see translate.")
+    return decoding(parts)
+
+
+def decoding(parts: Model) -> Autoencoder:
+    """The model, if it has a decoder; BadInput for one that only encodes."""
     if not isinstance(parts.model, Autoencoder):
         raise BadInput("This model has no decoder: fit it with --objective reconstruction or variational.")
     return parts.model

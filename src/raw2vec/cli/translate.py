@@ -1,0 +1,131 @@
+"""`raw2vec translate`: lines to their translations, one for one."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from raw2vec.cli.base import Answer, Counter, Debug, Json, Model, Seed, counted, heavy, pace, there
+from raw2vec.disk import replacing
+from raw2vec.errors import BadInput
+
+LINES = 512  # translated at a time: what is read from a pipe is answered before its end
+
+
+def translate(
+    model: Model,
+    data: Annotated[str, typer.Argument(metavar="[FILE]", help="A text a line, or - for standard input.")] = "-",
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", help="The file to write, a line for each.")
+    ] = None,
+    beam: Annotated[
+        int, typer.Option("--beam", metavar="N", min=1, help="Drafts that are followed at a time; 1: greedily.")
+    ] = 5,
+    best: Annotated[
+        int, typer.Option("--best", metavar="N", min=1, help="Give N drafts of each, with their scores.")
+    ] = 1,
+    length_penalty: Annotated[
+        float, typer.Option("--length-penalty", metavar="A", help="Scores are nats over length to this power.")
+    ] = 1.0,
+    temperature: Annotated[
+        float, typer.Option("--temperature", metavar="T", min=0.0, help="Above 0: draw tokens, with --beam 1.")
+    ] = 0.0,
+    begin: Annotated[str | None, typer.Option("--begin", metavar="TEXT", help="How every translation begins.")] = None,
+    seed: Seed = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Translate every line of FILE.
+
+    As many lines come out as go in, in their order; an empty line stays
+    empty. Lines longer than the model reads at once are cut at the ends of
+    sentences and put together again.
+
+    raw2vec translate mt news.en --out news.fr
+    echo "a red car" | raw2vec translate mt
+    raw2vec translate mt news.en --beam 10 --best 3 --json
+    """
+    there(model, data, out=out)
+    loaded = heavy().load(model)
+    manner = heavy("use.write").Manner(beam, length_penalty, best, temperature, seed or 0)
+    work = _Work(loaded, manner, begin)
+    began = time.perf_counter()
+    with replacing(Path(out)) if out else nullcontext() as partial, Counter() as progress:
+        if partial is None:
+            work.run(data, _said if not as_json else lambda line: None, progress)
+        else:
+            with open(partial, "w", encoding="utf-8") as file:
+                work.run(data, lambda line: file.write(line + "\n"), progress)
+    values: dict[str, Any] = {"items": work.lines, "parts": work.parts, "truncated": work.truncated, "out": out}
+    if out is None:
+        values["translations"] = work.made
+    return Answer({**values, **pace(work.lines, time.perf_counter() - began)}, _told(work, out))
+
+
+class _Work:
+    """Lines in, lines out; and what there is to say of them afterwards."""
+
+    def __init__(self, model: Any, manner: Any, begin: str | None):
+        self.model, self.manner, self.begin = model, manner, begin
+        self.lines = self.parts = self.truncated = 0
+        self.made: list[Any] = []
+
+    def run(self, data: str, write: Callable[[str], object], progress: Callable[[int], None]) -> None:
+        lines, translate = _lines(data), heavy("use.translate").translate
+        while block := list(islice(lines, LINES)):
+            prefixes = None if self.begin is None else [self.begin] * len(block)
+            for found in translate(self.model.parts_, block, self.manner, prefixes):
+                self._add(found, write)
+            progress(len(block))
+
+    def _add(self, found: Any, write: Callable[[str], object]) -> None:
+        self.lines += 1
+        self.parts += found.parts > 1
+        self.truncated += found.truncated > 0
+        if self.manner.best == 1:
+            write(found.text)
+            self.made.append(found.text)
+            return
+        for score, text in zip(found.scores, found.texts, strict=True):
+            write(f"{self.lines}\t{score:.4f}\t{text}")
+        self.made.append([{"text": text, "score": s} for text, s in zip(found.texts, found.scores, strict=True)])
+
+
+def _lines(data: str) -> Iterator[str]:
+    """The lines of a file or of standard input. BadInput, by its number, for one that is not UTF-8."""
+    stream = sys.stdin.buffer if data == "-" else open(data, "rb")  # noqa: SIM115 - closed below
+    try:
+        for number, line in enumerate(stream, 1):
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError:
+                name = "standard input" if data == "-" else data
+                raise BadInput(f"{name} line {number} is not UTF-8: convert the file first.") from None
+    finally:
+        if data != "-":
+            stream.close()
+
+
+def _said(line: str) -> None:
+    print(line, flush=True)
+
+
+def _told(work: _Work, out: str | None) -> list[RenderableType]:
+    """What a person is told; nothing where the lines themselves are on standard output."""
+    if out is None:
+        return []
+    told: list[RenderableType] = [Text(f"{out}: {counted(work.lines, 'line')}")]
+    if work.parts:
+        told.append(Text(f"{counted(work.parts, 'line', 'were')} longer than the model reads at once: part by part"))
+    if work.truncated:
+        told.append(Text(f"{counted(work.truncated, 'line', 'were')} longer than the model takes, and cut"))
+    return told

@@ -1,0 +1,36 @@
+"""A translator as its protocol wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from raw2vec.evaluate import TRANSLATION, Report
+from raw2vec.folder import Model
+from raw2vec.use.translate import translate, translator
+from raw2vec.use.write import Manner
+
+BEAM = 5  # drafts, where a report is asked for and not made in passing
+
+
+def translation(
+    parts: Model,
+    held: Mapping[str, Sequence[Any]],
+    seed: int = 0,
+    train: Mapping[str, Sequence[Any]] | None = None,
+    beam: int = BEAM,
+    progress: Callable[[int], None] = lambda items: None,
+) -> Report:
+    """How near the model's translations of the inputs come to the targets. `train` are pairs that baselines learn from.
+
+    A target that is not there counts as an empty one.
+    """
+    translator(parts)
+    columns = {role: [text or "" for text in held[role]] for role in ("input", "target")}
+    manner = Manner(beam=beam)
+    return TRANSLATION.run(
+        lambda texts: [found.text for found in translate(parts, texts, manner, progress=progress)],
+        columns,
+        seed,
+        train,
+    )

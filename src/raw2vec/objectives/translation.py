@@ -1,0 +1,56 @@
+"""Translation: the target is written token by token from what was read of the input (Sutskever et al. 2014)."""
+
+from torch import Tensor
+
+from raw2vec.augmentation import unmerge
+from raw2vec.batch import Batch
+from raw2vec.errors import BadInput
+from raw2vec.models import AnyModel, SequenceToSequence
+from raw2vec.objectives.base import Objective
+from raw2vec.ragged import Ragged
+from raw2vec.seeding import Draws
+
+
+class Translation(Objective):
+    """Cross-entropy of the target's tokens, each after those before it, in nats a token.
+
+    "smoothed" is what is minimised, "translation" the plain cost. smoothing: share of each token's weight that is
+    spread over all tokens (label smoothing). split: share of the tokens of both sides that are taken apart into the two
+    they were merged of, and those again, while it learns: one text is then read in many ways (as BPE-dropout, Provilkov
+    et al. 2020). merges (V, 2): of which two tokens each was made, -1 for those that cannot be taken apart.
+    """
+
+    needs = "pair"
+    merges: Tensor
+
+    def __init__(
+        self,
+        merges: Tensor,
+        smoothing: float = 0.1,
+        split: float = 0.0,
+    ):
+        super().__init__()
+        if not 0 <= smoothing < 1 or not 0 <= split < 1:
+            raise BadInput(f"smoothing and split are shares from 0 to below 1, not {smoothing:g} and {split:g}.")
+        self.smoothing, self.split = smoothing, split
+        self.register_buffer("merges", merges, persistent=False)
+
+    def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+        model = translator(model)
+        source, target = (self._varied(batch, role, draws) for role in ("input", "target"))
+        total, costs = model.costs(model.read(source), target, self.smoothing)
+        count = max(len(costs), 1)
+        return {"smoothed": total / count, "translation": costs.sum() / count}
+
+    def _varied(self, batch: Batch, role: str, draws: Draws) -> Ragged:
+        items = batch.sides[role]
+        if not self.training or not self.split:
+            return items
+        return unmerge(items, batch.items, draws, rate=self.split, merges=self.merges, purpose=f"split of {role}")
+
+
+def translator(model: AnyModel) -> SequenceToSequence:
+    """The model, if it writes texts; BadInput for another."""
+    if not isinstance(model, SequenceToSequence):
+        raise BadInput("A translation is written by a decoder of texts: name one with --decoder.")
+    return model

@@ -1,0 +1,128 @@
+"""Texts to their translations: long ones part by part, batches of like length, every line answered in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from raw2vec.errors import BadInput
+from raw2vec.folder import Model
+from raw2vec.models import SequenceToSequence
+from raw2vec.ragged import Ragged
+from raw2vec.raw import Text
+from raw2vec.use.base import is_empty
+from raw2vec.use.encode import batches, evaluation
+from raw2vec.use.write import Draft, Manner, write
+
+BATCH_TOKENS = 2048  # source tokens a batch, over the drafts of each
+
+
+@dataclass(frozen=True)
+class Translated:
+    """A text's translation and its other drafts, best first: `texts`, with the `scores` that they are compared by.
+
+    parts: how many parts it was cut into, at the ends of sentences, because it is longer than the model reads at once;
+    truncated: the tokens that the model did not read at all.
+    """
+
+    texts: list[str]
+    scores: list[float]
+    parts: int = 1
+    truncated: int = 0
+
+    @property
+    def text(self) -> str:
+        """The best."""
+        return self.texts[0]
+
+
+def translate(
+    parts: Model,
+    texts: Sequence[str],
+    manner: Manner = Manner(),  # noqa: B008 - it never changes
+    prefixes: Sequence[str] | None = None,
+    progress: Callable[[int], None] = lambda texts: None,
+) -> list[Translated]:
+    """One translation a text, in their order; an empty text gives an empty one.
+
+    prefixes: what each translation is to begin with. progress hears how many texts were just done. A text of several
+    parts gives their best drafts alone. BadInput for a model that does not translate, by its number for an item that is
+    no text.
+    """
+    model, raw = translator(parts), parts.raw
+    assert isinstance(raw, Text)
+    windows = raw.windows(texts)
+    manner = _lawful(manner, raw)
+    starts = _prefixes(raw, prefixes, windows.owners) if prefixes is not None else None
+    drafts: list[list[Draft]] = [[] for _ in range(len(windows.ragged))]
+    device = next(model.parameters()).device
+    limits = _limits(windows.ragged, raw)
+    with evaluation(model):
+        for part in batches(windows.ragged.lengths, max(BATCH_TOKENS // manner.beam, 1)):
+            source = model.read(windows.ragged.take(part).to(device))
+            begun = None if starts is None else [starts[place] for place in part.tolist()]
+            made = write(model, source, limits[part], manner, begun, windows.owners[part])
+            for place, found in zip(part.tolist(), made, strict=True):
+                drafts[place] = found
+            progress(len(part))
+    joined = _joined(raw, windows.owners, drafts, len(texts), manner)
+    cut = windows.truncated.tolist()
+    return [
+        Translated([""], [0.0]) if is_empty(text) else Translated(*joined[place], truncated=cut[place])
+        for place, text in enumerate(texts)
+    ]
+
+
+def translator(parts: Model) -> SequenceToSequence:
+    """The model, if it translates; BadInput for another."""
+    if not parts.recipe.translates or not isinstance(parts.model, SequenceToSequence):
+        raise BadInput("This model does not translate: fit pairs of texts with --objective translation.")
+    return parts.model
+
+
+def _lawful(manner: Manner, raw: Text) -> Manner:
+    """The manner with all ids forbidden that no text holds."""
+    special = {raw.pad, raw.unknown, raw.start, raw.mask} - {raw.end}
+    return Manner(**{**vars(manner), "forbidden": tuple(sorted({*manner.forbidden, *special}))})
+
+
+def _limits(windows: Ragged, raw: Text) -> Tensor:
+    """The most tokens of each translation, its end included: three times as many as the source has, and a few."""
+    return (3 * windows.lengths + 8).clamp(max=raw.max_tokens)
+
+
+def _prefixes(raw: Text, prefixes: Sequence[str], owners: Tensor) -> list[list[int]]:
+    """The ids that the first window of each text begins with."""
+    if len(prefixes) != int(owners.max()) + 1:
+        raise BadInput(f"There are {len(prefixes)} beginnings for {int(owners.max()) + 1} texts: give one for each.")
+    windows = raw.windows(prefixes)
+    edges = 1 if raw.boundaries == "cls-sep" else 0
+    ids = [item.tolist()[edges : len(item) - edges] for item in windows.ragged.items()]
+    first = torch.cat([torch.ones(1, dtype=torch.bool), owners[1:] != owners[:-1]]).tolist()
+    return [ids[owner] if begins else [] for owner, begins in zip(owners.tolist(), first, strict=True)]
+
+
+def _joined(
+    raw: Text, owners: Tensor, drafts: list[list[Draft]], count: int, manner: Manner
+) -> list[tuple[list[str], list[float], int]]:
+    """Each text's drafts as texts with their scores, and of how many parts it was."""
+    told = [[draft.ids for draft in found] for found in drafts]
+    flat = [ids for found in told for ids in found]
+    shapes = torch.tensor([[len(ids)] for ids in flat], dtype=torch.long).view(-1, 1)
+    texts = iter(raw.restore(Ragged(torch.tensor([i for ids in flat for i in ids], dtype=torch.long), shapes)))
+    written = [[next(texts) for _ in found] for found in told]
+    groups: list[list[int]] = [[] for _ in range(count)]
+    for place, owner in enumerate(owners.tolist()):
+        groups[owner].append(place)
+    made = []
+    for group in groups:
+        scores = [[draft.score(manner.length_penalty) for draft in drafts[place]] for place in group]
+        if len(group) == 1:
+            made.append((written[group[0]], scores[0], 1))
+        else:
+            whole = " ".join(written[place][0].strip() for place in group)
+            made.append(([whole], [sum(score[0] for score in scores) / len(group)], len(group)))
+    return made

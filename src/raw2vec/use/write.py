@@ -1,0 +1,216 @@
+"""Texts written by a model: the likeliest token each time, drawn tokens, or many drafts of which the best are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from raw2vec.errors import BadInput
+from raw2vec.models import SequenceToSequence, Source
+from raw2vec.seeding import Draws
+
+_LOOPS = ((1, 4), (2, 3), (3, 3), (4, 3))  # so many tokens may not stand so many times in a row
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a text is written.
+
+    beam: drafts that are followed at a time; 1: the likeliest token each time. length_penalty: drafts are compared by
+    their log-likelihood over their tokens to this power (Wu et al. 2016 in CTranslate2's form); 0: short ones win.
+    best: how many drafts are given, at most `beam`. temperature: above 0 tokens are drawn, the likelier the lower it
+    is, and by `seed`. forbidden: ids that are never written. loops: whether a few tokens may go round in a circle.
+    """
+
+    beam: int = 1
+    length_penalty: float = 1.0
+    best: int = 1
+    temperature: float = 0.0
+    seed: int = 0
+    forbidden: Sequence[int] = ()
+    loops: bool = False
+
+    def __post_init__(self) -> None:
+        if self.beam < 1 or not 1 <= self.best <= self.beam:
+            raise BadInput(
+                f"A beam follows 1 draft or more and gives at most as many: not {self.best} of {self.beam} drafts."
+            )
+        if self.temperature < 0 or (self.temperature and self.beam > 1):
+            raise BadInput("Tokens are drawn one draft at a time: give a temperature above 0 and a beam of 1.")
+
+
+class Draft(NamedTuple):
+    """A text as ids, without the one that ends it, and the log-likelihood of it and its end by the model, nats."""
+
+    ids: list[int]
+    log_prob: float
+
+    def score(self, penalty: float) -> float:
+        """What drafts of different lengths are compared by; the end counts as a token."""
+        return self.log_prob / (len(self.ids) + 1) ** penalty
+
+
+def write(
+    model: SequenceToSequence,
+    source: Source,
+    limits: Tensor,
+    manner: Manner,
+    prefixes: Sequence[Sequence[int]] | None = None,
+    numbers: Tensor | None = None,
+) -> list[list[Draft]]:
+    """The best drafts of each of B items, best first. Call it in evaluation mode without gradients.
+
+    limits (B,): the most tokens of each, its end included. prefixes: ids that the texts begin with. numbers (B,): the
+    items' own, by which they draw. What an item gets does not depend on its batch.
+    """
+    starts = [[]] * len(limits) if prefixes is None else [list(prefix) for prefix in prefixes]
+    if manner.beam > 1:
+        return _Beam(model, manner, limits, starts).run(source)
+    return _one_draft(model, source, limits, manner, starts, numbers)
+
+
+def _one_draft(
+    model: SequenceToSequence,
+    source: Source,
+    limits: Tensor,
+    manner: Manner,
+    starts: list[list[int]],
+    numbers: Tensor | None,
+) -> list[list[Draft]]:
+    device, count = source.codes.device, len(limits)
+    history = torch.full((count, int(limits.max())), model.ending, device=device)
+    total = torch.zeros(count, device=device, dtype=torch.float64)
+    forced = _forced(starts, device)
+    own = torch.arange(count) if numbers is None else numbers
+    going = torch.arange(count, device=device)
+    kept, last = model.decoder.begin(*source), torch.full((count,), model.beginning, device=device)
+    for place in range(history.shape[1]):
+        states, kept = model.step(kept, last, place)
+        likely = _allowed(_likely(model, states), history[going, :place], manner)
+        if forced is not None and place < forced.shape[1]:
+            likely = _only(likely, forced[going, place])
+        likely = _only(likely, torch.where(limits.to(device)[going] == place + 1, model.ending, -1))
+        if manner.temperature:
+            luck = Draws(manner.seed).uniform(f"token {place}", own[going.cpu()]).to(device)
+            ends = (likely / manner.temperature).softmax(-1).cumsum(-1)
+            last = (ends < luck[:, None] * ends[:, -1:]).sum(-1)
+        else:
+            last = likely.argmax(-1)
+        total[going] += likely.gather(1, last[:, None])[:, 0].double()
+        history[going, place] = last
+        left = (last != model.ending).nonzero().squeeze(1)
+        if not len(left):
+            break
+        if len(left) < len(last):
+            going, last, kept = going[left], last[left], kept.take(left, left)
+    texts = history.tolist()
+    return [
+        [Draft(ids[: ids.index(model.ending)], log_prob)] for ids, log_prob in zip(texts, total.tolist(), strict=True)
+    ]
+
+
+@dataclass
+class _Beam:
+    """Beam search over B items at once, K drafts of each; an item steps aside when no draft can still win."""
+
+    model: SequenceToSequence
+    manner: Manner
+    limits: Tensor
+    starts: list[list[int]]
+    finished: list[list[Draft]] = field(default_factory=list)
+
+    def run(self, source: Source) -> list[list[Draft]]:
+        model, device, wide = self.model, source.codes.device, self.manner.beam
+        count, limits = len(self.limits), self.limits.to(device)
+        self.finished = [[] for _ in range(count)]
+        forced = _forced(self.starts, device)
+        going = torch.arange(count, device=device)
+        kept = model.decoder.begin(*source).take(going.repeat_interleave(wide))
+        last = torch.full((count * wide,), model.beginning, device=device)
+        history = last.new_empty(count * wide, 0)
+        scores = torch.full((count, wide), float("-inf"), device=device, dtype=torch.float64)
+        scores[:, 0] = 0
+        for place in range(int(limits.max())):
+            states, kept = model.step(kept, last, place)
+            likely = _allowed(_likely(model, states), history, self.manner)
+            if forced is not None and place < forced.shape[1]:
+                likely = _only(likely, forced[going, place].repeat_interleave(wide))
+            at_end = torch.where(limits[going] == place + 1, model.ending, -1)
+            likely = _only(likely, at_end.repeat_interleave(wide))
+            found = scores[:, :, None] + likely.unflatten(0, scores.shape)
+            best, order = found.flatten(1).topk(min(2 * wide, found[0].numel()))
+            tokens, parents = order % likely.shape[1], order // likely.shape[1]
+            ended = tokens == model.ending
+            rows = parents + wide * torch.arange(len(going), device=device)[:, None]
+            self._finish(going, best, rows, ended, history)
+            scores, chosen = best.masked_fill(ended, float("-inf")).topk(wide)
+            last, rows = tokens.gather(1, chosen), rows.gather(1, chosen)
+            left = self._open(going, scores, place + 1)
+            if not len(left):
+                break
+            going, scores = going[left], scores[left]
+            last, rows = last[left].flatten(), rows[left].flatten()
+            history = torch.cat((history[rows], last[:, None]), dim=1)
+            kept = kept.take(rows, left if len(left) < len(ended) else None)
+        return [drafts[: self.manner.best] for drafts in self.finished]
+
+    def _finish(self, going: Tensor, best: Tensor, rows: Tensor, ended: Tensor, history: Tensor) -> None:
+        """Takes up the drafts that end among an item's first K, and keeps the best K of all that have ended."""
+        wide, penalty = self.manner.beam, self.manner.length_penalty
+        ends = (ended[:, :wide] & best[:, :wide].isfinite()).nonzero()
+        items, texts = going[ends[:, 0]].tolist(), history[rows[ends[:, 0], ends[:, 1]]].tolist()
+        for item, ids, log_prob in zip(items, texts, best[ends[:, 0], ends[:, 1]].tolist(), strict=True):
+            drafts = [*self.finished[item], Draft(ids, log_prob)]
+            self.finished[item] = sorted(drafts, key=lambda draft: -draft.score(penalty))[:wide]
+
+    def _open(self, going: Tensor, scores: Tensor, tokens: int) -> Tensor:
+        """The places of items of which some draft may still be among the best, (n,)."""
+        penalty, wide = self.manner.length_penalty, self.manner.beam
+        leading, left = scores[:, 0].tolist(), []
+        for place, (item, lead) in enumerate(zip(going.tolist(), leading, strict=True)):
+            drafts = self.finished[item]
+            # The least that is still to pay is nothing, and the longest text has the most tokens to share it.
+            hope = lead / max(int(self.limits[item]), tokens + 1) ** penalty
+            if lead > float("-inf") and (len(drafts) < wide or drafts[-1].score(penalty) < hope):
+                left.append(place)
+        return torch.tensor(left, dtype=torch.long, device=scores.device)
+
+
+def _likely(model: SequenceToSequence, states: Tensor) -> Tensor:
+    """The log-likelihood of each id (n, V) after states (n, width), nats, in float32 at least."""
+    logits = model.readout.logits(states)
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+
+
+def _allowed(likely: Tensor, history: Tensor, manner: Manner) -> Tensor:
+    """What is likely (n, V), without the ids that are never written and those that would close a loop once more."""
+    if manner.forbidden:
+        likely[:, list(manner.forbidden)] = float("-inf")
+    for size, times in _LOOPS if not manner.loops else ():
+        span = size * (times - 1)
+        if history.shape[1] >= span:
+            runs = history[:, -span:].unflatten(1, (times - 1, size))
+            caught = (runs == runs[:, :1]).flatten(1).all(1).nonzero().squeeze(1)
+            likely[caught, runs[caught, 0, 0]] = float("-inf")
+    return likely
+
+
+def _only(likely: Tensor, ids: Tensor) -> Tensor:
+    """What is likely (n, V), where each row may be its id (n,) alone; -1: any."""
+    rows = (ids >= 0).nonzero().squeeze(1)
+    if not len(rows):
+        return likely
+    alone = torch.full_like(likely[rows], float("-inf")).scatter_(1, ids[rows, None], 0.0)
+    return likely.index_put((rows,), likely[rows] + alone)
+
+
+def _forced(starts: list[list[int]], device: torch.device) -> Tensor | None:
+    """Prefixes as (B, longest), -1 where there is none."""
+    longest = max(map(len, starts), default=0)
+    if not longest:
+        return None
+    return torch.tensor([[*ids, *[-1] * (longest - len(ids))] for ids in starts], device=device)
