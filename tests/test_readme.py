@@ -30,6 +30,7 @@ PAGES = {
         "sample",
         "score",
     },
+    "docs/translation.md": {"fit", "translate", "evaluate"},
     "docs/autoencoders.md": {"fit", "reconstruct", "sample", "interpolate", "score", "evaluate"},
 }
 WORDS = (
@@ -87,6 +88,10 @@ def _real_things(texts: list[str]) -> None:
     for number, digit in enumerate(digits):
         Image.fromarray(digit[number % 3 :]).save(f"photos/{number}.png")
         soundfile.write(f"clips/{number}.wav", digit.repeat(20).astype(np.float32) / 256 - 0.5, 8000)
+    pairs = "".join(f"{text}\t{text[::-1]}\n" for text in texts)
+    for name in ("pairs.tsv", "test.tsv"):
+        Path(name).write_text(f"en\tfr\n{pairs}")
+    Path("news.en").write_text("\n".join(texts[:5]) + "\n\n")
     Path("lines.txt").write_text("\n".join(texts) + "\n")
 
 
