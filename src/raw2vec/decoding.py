@@ -15,6 +15,7 @@ from raw2vec.folder import Model
 from raw2vec.seeding import Draws
 from raw2vec.use import classify, detect, generate
 from raw2vec.use.encode import encode
+from raw2vec.use.speak import Side, spoken
 from raw2vec.use.translate import translate
 from raw2vec.use.write import Manner
 
@@ -36,15 +37,20 @@ class Decoding(ABC):
     def _device(self) -> torch.device:
         """Where to work."""
 
-    def decode(self, Z: ArrayLike, sizes: ArrayLike | None = None) -> Any:
+    def decode(self, Z: ArrayLike, sizes: ArrayLike | None = None, *, side: Side = "target", beam: int = 5) -> Any:
         """The items that codes (n, L) stand for, of the types that `Decoding` tells; a code (L,) gives a single item.
 
         sizes: how large the items are to be, where the model was trained on several sizes: (height, width) of pictures,
-        the length of sequences, one for all or one for each; none: of the middle size of those trained on.
+        the length of sequences, one for all or one for each; none: of the middle size of those trained on. side, beam:
+        of a translator, in which language to write (the input's own is learned by `autoencode`), and how: see translate.
         """
         codes = Z if isinstance(Z, torch.Tensor) else np.asarray(Z)
         single = codes.ndim == 1 and len(codes) > 0
-        items = generate.decode(self._placed(), codes[None] if single else codes, sizes)
+        parts, several = self._placed(), codes[None] if single else codes
+        if parts.recipe.translates:
+            items: list[Any] = list(spoken(parts, several, side, Manner(beam)))
+        else:
+            items = generate.decode(parts, several, sizes)
         return items[0] if single else _stacked(items)
 
     def inverse_transform(self, X: ArrayLike) -> Any:

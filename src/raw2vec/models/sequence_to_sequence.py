@@ -65,17 +65,17 @@ class SequenceToSequence(Autoencoder):
         return self.readout.costs(states.values, told.values, smoothing)
 
     def log_prob(self, codes: Tensor, items: Ragged) -> Tensor:
-        states, told = self.written(self._from(codes), items)
+        states, told = self.written(self.told(codes), items)
         return told.replace(self.readout.log_prob(states, told)).sum()
 
     def mode(self, codes: Tensor, shapes: Tensor) -> Ragged:
-        return self.write(self._from(codes), shapes, lambda states, _: self.readout.mode(states, states.shapes))
+        return self.write(self.told(codes), shapes, lambda states, _: self.readout.mode(states, states.shapes))
 
     def sample(self, codes: Tensor, shapes: Tensor, luck: Tensor) -> Ragged:
         def tell(states: Ragged, rows: Tensor) -> Ragged:
             return self.readout.sample(states, states.shapes, luck[rows.to(luck.device)])
 
-        return self.write(self._from(codes), shapes, tell)
+        return self.write(self.told(codes), shapes, tell)
 
     def write(self, source: Source, limits: Tensor, tell: Callable[[Ragged, Tensor], Ragged]) -> Ragged:
         """Token after token until each item ends itself or has as many as `limits` (B, 1); items that end step aside.
@@ -107,7 +107,8 @@ class SequenceToSequence(Autoencoder):
         before = self.embedding(Ragged(last, torch.ones(len(last), 1, dtype=torch.long)))
         return self.decoder.step(kept, before.values, place)
 
-    def _from(self, codes: Tensor) -> Source:
+    def told(self, codes: Tensor) -> Source:
+        """What the decoder is told by codes (B, L) alone; BadInput for one that looks at more than that."""
         if not self.fixed:
             raise BadInput(
                 "This model's decoder looks at every word of the source, so that a vector alone tells it too little: "

@@ -18,6 +18,8 @@ class Translation(Objective):
     spread over all tokens (label smoothing). split: share of the tokens of both sides that are taken apart into the two
     they were merged of, and those again, while it learns: one text is then read in many ways (as BPE-dropout, Provilkov
     et al. 2020). merges (V, 2): of which two tokens each was made, -1 for those that cannot be taken apart.
+    autoencode: how much it counts that the input itself is written as well, beginning with `mask_id`; "autoencoding" is
+    what that costs, nats a token.
     """
 
     needs = "pair"
@@ -26,27 +28,41 @@ class Translation(Objective):
     def __init__(
         self,
         merges: Tensor,
+        mask_id: int = 0,
         smoothing: float = 0.1,
         split: float = 0.0,
+        autoencode: float = 0.0,
     ):
         super().__init__()
         if not 0 <= smoothing < 1 or not 0 <= split < 1:
             raise BadInput(f"smoothing and split are shares from 0 to below 1, not {smoothing:g} and {split:g}.")
-        self.smoothing, self.split = smoothing, split
+        if autoencode < 0:
+            raise BadInput(f"autoencode is how much writing the input itself counts: 0 or more, not {autoencode:g}.")
+        self.smoothing, self.split, self.autoencode, self.mask_id = smoothing, split, autoencode, mask_id
         self.register_buffer("merges", merges, persistent=False)
 
     def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         model = translator(model)
         source, target = (self._varied(batch, role, draws) for role in ("input", "target"))
-        total, costs = model.costs(model.read(source), target, self.smoothing)
-        count = max(len(costs), 1)
-        return {"smoothed": total / count, "translation": costs.sum() / count}
+        read = model.read(source)
+        total, costs = model.costs(read, target, self.smoothing)
+        smoothed, plain = total / max(len(costs), 1), costs.sum() / max(len(costs), 1)
+        if not self.autoencode:
+            return {"smoothed": smoothed, "translation": plain}
+        total, costs = model.costs(read, begun_by(source, self.mask_id), self.smoothing)
+        smoothed = smoothed + self.autoencode * total / max(len(costs), 1)
+        return {"smoothed": smoothed, "autoencoding": costs.sum() / max(len(costs), 1), "translation": plain}
 
     def _varied(self, batch: Batch, role: str, draws: Draws) -> Ragged:
         items = batch.sides[role]
         if not self.training or not self.split:
             return items
         return unmerge(items, batch.items, draws, rate=self.split, merges=self.merges, purpose=f"split of {role}")
+
+
+def begun_by(items: Ragged, beginning: int) -> Ragged:
+    """The items with another first token, which tells a writer in which language to go on."""
+    return items.replace(items.values.masked_fill(items.places == 0, beginning))
 
 
 def translator(model: AnyModel) -> SequenceToSequence:

@@ -31,7 +31,7 @@ def decode(parts: Model, codes: ArrayLike, shapes: ArrayLike | None = None) -> l
     codes or shapes that do not fit the model, NonFinite with the item's number for a code that leads nowhere.
     """
     model = decoding(parts)
-    points = _checked_codes(codes, model.latent.width)
+    points = checked_codes(codes, model.latent.width)
     grids = _grids(shapes, len(points), parts.raw.form)
     return parts.raw.restore(decoded(model, points, grids)) if len(points) else []
 
@@ -88,7 +88,7 @@ def sample(
     if codes is None:
         drawn = model.latent.prior(Draws(seed), torch.arange(count))
     else:
-        drawn = _from_mixture(_checked_codes(codes, model.latent.width), count, seed, components)
+        drawn = _from_mixture(checked_codes(codes, model.latent.width), count, seed, components)
     return decode(parts, model.latent.normalized(drawn.to(device_of(model))), shapes)
 
 
@@ -200,7 +200,8 @@ def _joined(made: Ragged, owners: Tensor, items: int) -> Ragged:
     return Ragged(made.values, shapes)
 
 
-def _checked_codes(codes: ArrayLike, width: int) -> Tensor:
+def checked_codes(codes: ArrayLike, width: int) -> Tensor:
+    """Codes as (n, width) float32; BadInput for what is none."""
     given = codes.detach().cpu() if isinstance(codes, Tensor) else np.array(codes)
     try:
         points = torch.as_tensor(given, dtype=torch.float32)

@@ -22,7 +22,8 @@ class Manner:
 
     beam: drafts that are followed at a time; 1: the likeliest token each time. length_penalty: drafts are compared by
     their log-likelihood over their tokens to this power (Wu et al. 2016 in CTranslate2's form); 0: short ones win.
-    best: how many drafts are given, at most `beam`. temperature: above 0 tokens are drawn, the likelier the lower it
+    best: how many drafts are given, at most `beam`. beginning: the id that every text begins with, which is not told;
+    none: the model's usual one. temperature: above 0 tokens are drawn, the likelier the lower it
     is, and by `seed`. forbidden: ids that are never written. loops: whether a few tokens may go round in a circle.
     """
 
@@ -31,6 +32,7 @@ class Manner:
     best: int = 1
     temperature: float = 0.0
     seed: int = 0
+    beginning: int | None = None
     forbidden: Sequence[int] = ()
     loops: bool = False
 
@@ -87,7 +89,7 @@ def _one_draft(
     forced = _forced(starts, device)
     own = torch.arange(count) if numbers is None else numbers
     going = torch.arange(count, device=device)
-    kept, last = model.decoder.begin(*source), torch.full((count,), model.beginning, device=device)
+    kept, last = model.decoder.begin(*source), torch.full((count,), _beginning(model, manner), device=device)
     for place in range(history.shape[1]):
         states, kept = model.step(kept, last, place)
         likely = _allowed(_likely(model, states), history[going, :place], manner)
@@ -130,7 +132,7 @@ class _Beam:
         forced = _forced(self.starts, device)
         going = torch.arange(count, device=device)
         kept = model.decoder.begin(*source).take(going.repeat_interleave(wide))
-        last = torch.full((count * wide,), model.beginning, device=device)
+        last = torch.full((count * wide,), _beginning(model, self.manner), device=device)
         history = last.new_empty(count * wide, 0)
         scores = torch.full((count, wide), float("-inf"), device=device, dtype=torch.float64)
         scores[:, 0] = 0
@@ -178,6 +180,10 @@ class _Beam:
             if lead > float("-inf") and (len(drafts) < wide or drafts[-1].score(penalty) < hope):
                 left.append(place)
         return torch.tensor(left, dtype=torch.long, device=scores.device)
+
+
+def _beginning(model: SequenceToSequence, manner: Manner) -> int:
+    return model.beginning if manner.beginning is None else manner.beginning
 
 
 def _likely(model: SequenceToSequence, states: Tensor) -> Tensor:

@@ -1,0 +1,122 @@
+"""Translators as users have them: learned by heart, they translate; a line in, a line out; vectors to sentences."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import raw2vec
+from raw2vec.errors import BadInput
+from raw2vec.system import Raw2Vec
+
+COLOURS = {"red": "rouges", "green": "vertes", "black": "noires", "white": "blanches", "blue": "bleues"}
+THINGS = {"cars": "voitures", "doors": "portes", "houses": "maisons", "flowers": "fleurs", "chairs": "chaises"}
+PAIRS = [{"en": f"The {a} {b}.", "fr": f"Les {d} {c}."} for a, c in COLOURS.items() for b, d in THINGS.items()]
+SOURCES, TARGETS = [row["en"] for row in PAIRS], [row["fr"] for row in PAIRS]
+
+
+def fitted(steps: int = 60, **settings: Any) -> Raw2Vec:
+    """On all pairs, none held out."""
+    changes = {
+        "raw.vocabulary": 330,
+        "training.hold_out": 0.0,
+        "training.average": 0.9,
+        "stages.0.batch_items": 25,
+        "encoder.dropout": 0.0,
+        "decoder.dropout": 0.0,
+    }
+    named = {name.replace("__", "."): value for name, value in settings.items()}
+    made = Raw2Vec("translation", kind="pairs", size="tiny", latent=32, steps=steps, settings=changes | named)
+    return made.fit(PAIRS, input="en", target="fr")
+
+
+@pytest.fixture(scope="module")
+def through_a_vector() -> Raw2Vec:
+    return fitted(90, bridge="fixed", stages__0__objectives__0__autoencode=1.0)
+
+
+@pytest.fixture(scope="module")
+def looking() -> Raw2Vec:
+    return fitted()
+
+
+def test_what_was_learned_by_heart_is_translated(looking: Raw2Vec, tmp_path: Path) -> None:
+    assert looking.translate(SOURCES, beam=1) == TARGETS
+    assert looking.translate(SOURCES, beam=4) == TARGETS
+    assert looking.translate(SOURCES[3]) == TARGETS[3]
+    looking.save(tmp_path / "m")
+    assert raw2vec.load(tmp_path / "m").translate(SOURCES[::-1]) == TARGETS[::-1]
+
+
+def test_a_vector_is_enough_behind_a_fixed_bridge(through_a_vector: Raw2Vec) -> None:
+    vectors = through_a_vector.encode(SOURCES)
+    assert vectors.shape == (25, 32)
+    assert through_a_vector.decode(vectors) == through_a_vector.translate(SOURCES) == TARGETS
+    assert through_a_vector.decode(vectors[7]) == TARGETS[7]
+    assert through_a_vector.decode(vectors, side="input") == SOURCES
+
+
+def test_what_a_vector_cannot_say_is_said(looking: Raw2Vec, through_a_vector: Raw2Vec) -> None:
+    with pytest.raises(BadInput, match="bridge=fixed"):
+        looking.decode(looking.encode(SOURCES[:2]))
+    with pytest.raises(BadInput, match=r"shape \(n, 32\)"):
+        through_a_vector.decode(np.zeros((2, 5)))
+    with pytest.raises(BadInput, match="autoencode=1"):
+        fitted(1, bridge="fixed").decode(np.zeros((2, 32)), side="input")
+    for ask in (looking.reconstruct, looking.score_samples):
+        with pytest.raises(BadInput, match="translation of what it reads"):
+            ask(SOURCES)
+    with pytest.raises(BadInput, match="does not translate"):
+        Raw2Vec(steps=1, size="tiny", settings={"raw.vocabulary": 300}).fit(SOURCES).translate("The red cars.")
+
+
+def test_a_line_out_for_every_line_in(looking: Raw2Vec) -> None:
+    lines = ["", "The red cars.", "   ", "x", "🙂🙂", "12345", "THE RED CARS!!!", " ".join(SOURCES * 4), "\t"]
+    found = looking.translate(lines)
+    assert len(found) == len(lines)
+    assert [found[0], found[2], found[8]] == ["", "", ""]
+    assert found[1] == looking.translate("The red cars.")
+    assert sum(found[7].count(target) for target in TARGETS) >= 6, "a long text is translated part by part"
+
+
+def test_drafts_have_scores_and_beginnings_are_kept(looking: Raw2Vec) -> None:
+    drafts = looking.translate("The red cars.", beam=4, best=3)
+    assert len(drafts) == 3
+    assert drafts[0][0] == "Les voitures rouges."
+    assert drafts[0][1] > drafts[1][1] > drafts[2][1]
+    assert looking.translate("The red cars.", begin="Les portes").startswith("Les portes")
+    drawn = [looking.translate(SOURCES, beam=1, temperature=2.0, seed=seed) for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_report_sets_the_translator_beside_its_baselines() -> None:
+    report = fitted(2, training__hold_out=0.9).report
+    assert (report["protocol"], set(report["baselines"])) == ("translation/1", {"copy", "dictionary", "nearest"})
+    assert {"bleu", "chrf"} <= set(report["metrics"])
+    found = fitted(2).evaluate(PAIRS, input="en", target="fr")
+    assert (found.protocol, found.items) == ("translation/1", 25)
+    assert found.signature.startswith("BLEU|")
+
+
+def test_pairs_that_teach_nothing_are_left_out_and_counted() -> None:
+    rows = [*PAIRS, *[PAIRS[0]] * 1000, {"en": "", "fr": "rien"}, {"en": "a copy of it all", "fr": "a copy of it all"}]
+    made = Raw2Vec("translation", steps=1, size="tiny", settings={"raw.vocabulary": 300})
+    report = made.fit(rows, input="en", target="fr").report
+    assert report["items"] == 25
+    assert any("1,000 repeated" in note or "1,000 duplicates" in note for note in report["notes"])
+
+
+def test_translations_are_of_pairs_only() -> None:
+    with pytest.raises(BadInput, match="pairs"):
+        Raw2Vec("translation", kind="text", steps=1).fit(SOURCES)
+    with pytest.raises(BadInput, match="'translation'"):
+        Raw2Vec("translation", kind="image", steps=1).fit(np.zeros((30, 4, 4), np.uint8))
+    with pytest.raises(BadInput, match="knows no bridge 'attention'"):
+        fitted(1, bridge="attention")
+    with pytest.raises(BadInput, match="no bridge 'glass'"):
+        fitted(1, bridge="glass")
+    with pytest.raises(BadInput, match="comes by its vector alone"):
+        Raw2Vec("reconstruction", steps=1, settings={"bridge": "attention"}).fit(SOURCES)
+    with pytest.raises(BadInput, match="Filters leave out pairs"):
+        Raw2Vec("contrastive", steps=1, settings={"filters.ratio": 2}).fit(PAIRS, input="en", target="fr")
