@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "raw2vec"
 # From the ground up. A name is a file or a folder; within a folder files may use its base.py, and its __init__ gathers.
 FLOORS = [
     ["errors"],
-    ["disk"],
+    ["disk", "placeholders"],
     ["recipe", "seeding", "ragged", "rows", "settings", "subwords", "tabular"],
     ["batch", "corpus", "labels", "raw", "layers", "patches", "likelihood", "augmentation"],
     ["embedding", "encoders", "latents", "decoders", "readout"],
@@ -29,7 +29,9 @@ FLOORS = [
     ["cli", "service"],
 ]
 # Files that gather their own folder, as its __init__ does, or put its other files to use.
-GATHERERS = {"layers.blocks", "train.loop", "train.prepare", "use.detect", "use.generate", "use.index", "use.translate"}
+GATHERERS = {"layers.blocks", "train.loop", "train.prepare"} | {
+    f"use.{name}" for name in ("detect", "explain", "generate", "index", "speak", "translate")
+}
 
 
 def modules() -> dict[str, Path]:

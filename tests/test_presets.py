@@ -109,3 +109,18 @@ def test_a_target_beside_labels_alone_is_refused(objective: str | None) -> None:
     with pytest.raises(BadInput, match="learns the labels of one column: leave out --target answer"):
         Raw2Vec(objective, size="tiny", steps=2).fit(rows, input="body", label="kind", target="answer")
     Raw2Vec("contrastive", size="tiny", steps=1).fit(rows, input="body", label="kind", target="answer")
+
+
+def test_placeholders_are_protected_where_messages_are_translated(tmp_path: Path) -> None:
+    file = tmp_path / "fr.po"
+    file.write_text('msgid "Open %s"\nmsgstr "Ouvrir %s"\n')
+    rows, asked = open_rows(file), {"input": "source", "target": "target"}
+
+    def protected(objective: str, **settings: object) -> str | None:
+        return chosen(rows, asked, Raw2Vec(objective, settings=settings).get_params()).placeholders
+
+    assert protected("translation") == "protect"
+    assert protected("translation", placeholders=None) is None
+    assert protected("contrastive") is None
+    pairs = open_rows([{"source": "Open %s", "target": "Ouvrir %s"}])
+    assert chosen(pairs, asked, Raw2Vec("translation").get_params()).placeholders is None

@@ -123,6 +123,8 @@ def resolve(recipe: Recipe) -> Recipe:
         recipe = recipe.model_copy(update={"filters": checked(Filtered, recipe.filters, "What is left out", pair)})
     elif recipe.filters:
         raise BadInput("Filters leave out pairs that a translator is not to learn from: they are for 'translation'.")
+    elif recipe.placeholders:
+        raise BadInput("Placeholders are protected in what a translator writes: that is for 'translation' alone.")
     parts = {"raw": raw, "encoder": encoder, "embedding": embedding, "latent": latent, "stages": tuple(stages)}
     return recipe.model_copy(update=parts | _way_back(recipe))
 

@@ -120,6 +120,9 @@ class Recipe(_Strict):
     stages: tuple[Stage, ...] = Field(min_length=1)
     training: Training = Training()
     filters: dict[str, Any] = Field(default_factory=dict, description="which pairs a translator is not to learn from")
+    placeholders: Literal["protect"] | None = Field(
+        None, description="%s, {name} and <b> in pairs to translate: protect them from the model; none: as they stand"
+    )
     seed: int = Field(0, ge=0)
 
     @classmethod

@@ -11,7 +11,7 @@ from raw2vec.cli import app
 
 Run = Callable[..., Result]
 FILES = ("tickets.csv", "notes.txt", "pairs.jsonl", "reviews.tsv", "new.tsv", "test.jsonl", "test.tsv")
-FILES += ("digits.npy", "readings.parquet")
+FILES += ("digits.npy", "readings.parquet", "news.en")
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Run:
     facade_double.trouble.clear()
     for name in FILES:
         (tmp_path / name).write_text("x\n")
-    for name in ("tickets", "finder", "stars", "digits", "sensors", "tickets.store"):
+    for name in ("tickets", "finder", "stars", "digits", "sensors", "tickets.store", "mt"):
         (tmp_path / name).mkdir()
     return lambda *words, **options: CliRunner().invoke(app, list(words), **options)
 

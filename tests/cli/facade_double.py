@@ -74,6 +74,8 @@ class Inspection:
 
 
 class Raw2Vec:
+    parts_ = None
+
     def __init__(self, **options: Any):
         calls.append(("init", options))
         self.report = REPORT
@@ -170,6 +172,25 @@ def sampled(model: Any, count: int, seed: int, like: str | None, column: str | N
 def interpolated(model: Any, data: str, column: str | None, ends: tuple[int, int], steps: int, out: str) -> Made:
     calls.append(("interpolate", {"data": data, "column": column, "ends": ends, "steps": steps, "out": out}))
     return Made(steps)
+
+
+class Translated(NamedTuple):
+    """As `raw2vec.use.translate` has it."""
+
+    texts: list[str]
+    scores: list[float]
+    parts: int = 1
+    truncated: int = 0
+    lost: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return self.texts[0]
+
+
+def translate(parts: Any, texts: list[str], manner: Any, prefixes: list[str] | None) -> list[Translated]:
+    calls.append(("translate", {"texts": texts, "manner": manner, "prefixes": prefixes}))
+    return [Translated(["voiture"] * manner.best, [-0.5] * manner.best) for _ in texts]
 
 
 class Scored(NamedTuple):

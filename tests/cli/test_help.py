@@ -10,9 +10,10 @@ import pytest
 import typer
 
 from raw2vec.cli import app
+from raw2vec.cli.base import Answer
 
 COMMANDS = ("fit", "embed", "index", "search", "predict", "reconstruct", "sample", "interpolate", "score")
-COMMANDS += ("evaluate", "inspect", "demo")
+COMMANDS += ("evaluate", "inspect", "translate", "demo")
 
 
 def examples(name: str) -> list[list[str]]:
@@ -59,6 +60,13 @@ def test_every_example_runs(run, words, monkeypatch):
     predictions = ModuleType("raw2vec.cli.predictions")
     predictions.Predictions = facade_double.Predictions
     monkeypatch.setitem(sys.modules, "raw2vec.cli.predictions", predictions)
+    translate, explained = ModuleType("raw2vec.use.translate"), ModuleType("raw2vec.cli.explained")
+    translate.translate, explained.explained = facade_double.translate, lambda *given: Answer({})
+    exported = ModuleType("raw2vec.interchange.ctranslate2")
+    exported.is_export, exported.export = lambda place: False, lambda parts, place: None
+    exported.Exported = lambda place: None
+    for stand_in in (translate, explained, exported):
+        monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
     result = run(*words)
     assert result.exit_code == 0, result.output
 

@@ -40,6 +40,9 @@ def translate(
         float, typer.Option("--temperature", metavar="T", min=0.0, help="Above 0: draw tokens, with --beam 1.")
     ] = 0.0,
     begin: Annotated[str | None, typer.Option("--begin", metavar="TEXT", help="How every translation begins.")] = None,
+    explain: Annotated[
+        str | None, typer.Option("--explain", metavar="TEXT", help="Show how this text is translated; --out: a .png.")
+    ] = None,
     seed: Seed = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -53,9 +56,15 @@ def translate(
     raw2vec translate mt news.en --out news.fr
     echo "a red car" | raw2vec translate mt
     raw2vec translate mt news.en --beam 10 --best 3 --json
+    raw2vec translate mt --explain "a red car" --out looks.png
     """
+    if explain is not None and data != "-":
+        raise BadInput(f"--explain takes the text itself: give either that or the file {data}.")
     there(model, data, out=out)
     loaded = heavy().load(model)
+    if explain is not None:
+        answer: Answer = heavy("cli.explained").explained(loaded, explain, beam, out)
+        return answer
     manner = heavy("use.write").Manner(beam, length_penalty, best, temperature, seed or 0)
     work = _Work(loaded, manner, begin)
     began = time.perf_counter()
@@ -66,6 +75,7 @@ def translate(
             with open(partial, "w", encoding="utf-8") as file:
                 work.run(data, lambda line: file.write(line + "\n"), progress)
     values: dict[str, Any] = {"items": work.lines, "parts": work.parts, "truncated": work.truncated, "out": out}
+    values["lost"] = work.lost
     if out is None:
         values["translations"] = work.made
     return Answer({**values, **pace(work.lines, time.perf_counter() - began)}, _told(work, out))
@@ -76,7 +86,7 @@ class _Work:
 
     def __init__(self, model: Any, manner: Any, begin: str | None):
         self.model, self.manner, self.begin = model, manner, begin
-        self.lines = self.parts = self.truncated = 0
+        self.lines = self.parts = self.truncated = self.lost = 0
         self.made: list[Any] = []
 
     def run(self, data: str, write: Callable[[str], object], progress: Callable[[int], None]) -> None:
@@ -91,6 +101,7 @@ class _Work:
         self.lines += 1
         self.parts += found.parts > 1
         self.truncated += found.truncated > 0
+        self.lost += bool(found.lost)
         if self.manner.best == 1:
             write(found.text)
             self.made.append(found.text)
@@ -128,4 +139,6 @@ def _told(work: _Work, out: str | None) -> list[RenderableType]:
         told.append(Text(f"{counted(work.parts, 'line', 'were')} longer than the model reads at once: part by part"))
     if work.truncated:
         told.append(Text(f"{counted(work.truncated, 'line', 'were')} longer than the model takes, and cut"))
+    if work.lost:
+        told.append(Text(f"in {counted(work.lost, 'line')} the model left out placeholders: they are at the end now"))
     return told

@@ -116,6 +116,16 @@ class TransformerWriter(Writer):
             x = layer(x, layout, rotation, memory)
         return x.replace(self.final(x.values))
 
+    def looks(self, codes: Tensor, before: Ragged, memory: Memory) -> Tensor:
+        """The mean over the layers and their heads."""
+        assert self.unfold is None, "this decoder looks at no states"
+        x, rotation = self._entered(before)
+        layout, total = Layout(x), memory.rows.new_zeros(len(x.values), memory.rows.shape[1])
+        for block in self._blocks():
+            total = total + block.looks(x, layout, rotation, memory) / len(self.layers)
+            x = block(x, layout, rotation, memory)
+        return total
+
     def begin(self, codes: Tensor, memory: Memory | None = None) -> Kept:
         memory = self._memory(codes, memory)
         cross, own = zip(*(block.begin(memory) for block in self._blocks()), strict=True)

@@ -78,6 +78,11 @@ class WriterBlock(nn.Module):
         values = self._added(values, self.cross_norm, lambda seen: self.cross(x.replace(seen), memory))
         return x.replace(self._added(values, self.feed_forward_norm, self.feed_forward))
 
+    def looks(self, x: Ragged, layout: Layout, rotation: Rotation | None, memory: Memory) -> Tensor:
+        """How much each row looks at each of its item's memory, (N, S), the mean over the heads."""
+        values = self._added(x.values, self.attention_norm, lambda seen: self.attention(seen, layout, rotation))
+        return self.cross.looks(x.replace(self.cross_norm(values) if self.pre else values), memory)
+
     def begin(self, memory: Memory) -> tuple[Tensor, Tensor]:
         """What is kept for `step`: keys and values of the memory, and of the rows so far, of which there are none."""
         kept = self.cross.keep(memory)

@@ -55,6 +55,14 @@ class CrossAttention(nn.Module):
         left: Tensor = self.dropout(self.leave(rows_of(mixed.transpose(1, 2).flatten(2), x)))
         return left
 
+    def looks(self, x: Ragged, memory: Memory) -> Tensor:
+        """How much each row looks at each of the memory's, (N, S), the mean over the heads: for people to see."""
+        query = rectangle(x.replace(self.enter(x.values))).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        key = self.keep(memory)[:, 0]
+        scores = wide(query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2))
+        shares = scores.masked_fill(~memory.inside[:, None, None], float("-inf")).softmax(-1)
+        return rows_of(shares.mean(1), x)
+
     def keep(self, memory: Memory) -> Tensor:
         """Keys and values of the memory, (B, 2, heads, S, D/heads): made once for all steps."""
         return self.remember(memory.rows).unflatten(2, (2, self.heads, -1)).permute(0, 2, 3, 1, 4)

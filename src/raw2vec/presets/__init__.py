@@ -19,6 +19,8 @@ WHOLE_ROW = "*"
 """The column of a table that stands for all of them but the label."""
 PAIRS = (("query", "code"), ("source", "target"), ("0", "1"))
 """First columns that are a pair though nobody names them: of source trees, of catalogues, of tables without names."""
+MESSAGES = ["source", "target", "context", "file"]
+"""The columns of catalogues, whose messages have placeholders."""
 KINDS = ("text", "pairs", "image", "audio", "series", "table")
 
 
@@ -51,7 +53,8 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
             f"The objective 'supervised' learns the labels of one column: leave out --target {asked['target']}."
         )
     share = options["contamination"]
-    wished = {} if share is None else {"training.contamination": share}
+    wished = {"placeholders": "protect"} if given is None and made.translates and rows.columns == MESSAGES else {}
+    wished |= {} if share is None else {"training.contamination": share}
     wished |= options["settings"] or {}
     return made.changed(wished) if wished else made
 

@@ -20,6 +20,7 @@ from raw2vec.build import build_raw
 from raw2vec.corpus import Corpus, Writer
 from raw2vec.errors import BadInput, Numbered
 from raw2vec.labels import Labels
+from raw2vec.placeholders import marked_pair
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Raw, Text
 from raw2vec.recipe import SIDES, Recipe, Role
@@ -157,7 +158,7 @@ def _training_items(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[tuple[int,
     """Every item to learn from, after its row's number."""
     found = False
     for block in _blocks(rows, recipe, raw):
-        for column in block.items.values():
+        for column in _met(block.items, recipe).values():
             for number, item, out in zip(block.numbers, column, block.held, strict=True):
                 if _there(item) and not out:
                     found = True
@@ -165,6 +166,16 @@ def _training_items(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[tuple[int,
     if not found:
         what = "text" if isinstance(raw, Text) else "item"
         raise BadInput(f"{rows.name} has no {what} to learn from in {' or '.join(map(repr, columns_of(recipe)))}.")
+
+
+def _met(items: dict[str, list[Any]], recipe: Recipe) -> dict[str, list[Any]]:
+    """The columns as the model meets them: with marks for the placeholders that both sides of a pair have."""
+    if not recipe.placeholders:
+        return items
+    sides = [recipe.columns["input"], recipe.columns["target"]]
+    rows = zip(*(items[name] for name in sides), strict=True)
+    pairs = [marked_pair(*row) if all(map(_there, row)) else row for row in rows]
+    return items | dict(zip(sides, map(list, zip(*pairs, strict=True)), strict=True))
 
 
 def _there(item: Any) -> bool:
@@ -192,7 +203,7 @@ def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, w
     for block in _blocks(rows, recipe, raw):
         batch, items, held, numbers = block
         sides = []
-        for column in items.values():
+        for column in _met(items, recipe).values():
             side, cut = _windows(raw, column, numbers)
             if recipe.embedding.get("missing") == "none":
                 _refuse_gaps(side, rows, numbers)

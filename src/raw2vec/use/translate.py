@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from raw2vec.errors import BadInput
+from raw2vec.errors import BadInput, numbered
 from raw2vec.folder import Model
 from raw2vec.models import SequenceToSequence
+from raw2vec.placeholders import Marked, marked, missing, restored, with_marks
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
+from raw2vec.subwords import check_text
 from raw2vec.use.base import is_empty
 from raw2vec.use.encode import batches, evaluation
 from raw2vec.use.write import Draft, Manner, write
@@ -25,13 +27,16 @@ class Translated:
     """A text's translation and its other drafts, best first: `texts`, with the `scores` that they are compared by.
 
     parts: how many parts it was cut into, at the ends of sentences, because it is longer than the model reads at once;
-    truncated: the tokens that the model did not read at all.
+    truncated: the tokens that the model did not read at all. lost: the placeholders that the best has at its end, where
+    they were put because the model had left them out. ids: of a text of one part, the tokens of each draft.
     """
 
     texts: list[str]
     scores: list[float]
     parts: int = 1
     truncated: int = 0
+    lost: list[str] = field(default_factory=list)
+    ids: list[list[int]] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -49,9 +54,37 @@ def translate(
     """One translation a text, in their order; an empty text gives an empty one.
 
     prefixes: what each translation is to begin with. progress hears how many texts were just done. A text of several
-    parts gives their best drafts alone. BadInput for a model that does not translate, by its number for an item that is
-    no text.
+    parts gives their best drafts alone. Where the recipe protects placeholders, drafts that have all of them come
+    first. BadInput for a model that does not translate, by its number for an item that is no text.
     """
+    translator(parts)
+    if not parts.recipe.placeholders:
+        return _translated(parts, texts, manner, prefixes, progress)
+    for number, text in numbered(texts):
+        check_text(number, text)
+    sources = [marked(text) for text in texts]
+    if prefixes is not None and len(prefixes) == len(sources):
+        prefixes = [with_marks(prefix, source.pieces) for prefix, source in zip(prefixes, sources, strict=True)]
+    every = replace(manner, best=manner.beam)
+    found = _translated(parts, [source.text for source in sources], every, prefixes, progress)
+    return [_restored(one, source, manner.best) for one, source in zip(found, sources, strict=True)]
+
+
+def _restored(found: Translated, source: Marked, best: int) -> Translated:
+    """The best drafts with the source's placeholders in them: first those to which the model gave all of them."""
+    order = sorted(range(len(found.texts)), key=lambda place: missing(found.texts[place], source))[:best]
+    whole = [restored(found.texts[place], source) for place in order]
+    scores, ids = [found.scores[place] for place in order], [found.ids[place] for place in order if found.ids]
+    return replace(found, texts=[one.text for one in whole], scores=scores, lost=whole[0].lost, ids=ids)
+
+
+def _translated(
+    parts: Model,
+    texts: Sequence[str],
+    manner: Manner,
+    prefixes: Sequence[str] | None,
+    progress: Callable[[int], None],
+) -> list[Translated]:
     model, raw = translator(parts), parts.raw
     assert isinstance(raw, Text)
     windows = raw.windows(texts)
@@ -71,7 +104,7 @@ def translate(
     joined = _joined(raw, windows.owners, drafts, len(texts), manner)
     cut = windows.truncated.tolist()
     return [
-        Translated([""], [0.0]) if is_empty(text) else Translated(*joined[place], truncated=cut[place])
+        Translated([""], [0.0]) if is_empty(text) else replace(joined[place], truncated=cut[place])
         for place, text in enumerate(texts)
     ]
 
@@ -105,9 +138,7 @@ def _prefixes(raw: Text, prefixes: Sequence[str], owners: Tensor) -> list[list[i
     return [ids[owner] if begins else [] for owner, begins in zip(owners.tolist(), first, strict=True)]
 
 
-def _joined(
-    raw: Text, owners: Tensor, drafts: list[list[Draft]], count: int, manner: Manner
-) -> list[tuple[list[str], list[float], int]]:
+def _joined(raw: Text, owners: Tensor, drafts: list[list[Draft]], count: int, manner: Manner) -> list[Translated]:
     """Each text's drafts as texts with their scores, and of how many parts it was."""
     told = [[draft.ids for draft in found] for found in drafts]
     flat = [ids for found in told for ids in found]
@@ -121,8 +152,8 @@ def _joined(
     for group in groups:
         scores = [[draft.score(manner.length_penalty) for draft in drafts[place]] for place in group]
         if len(group) == 1:
-            made.append((written[group[0]], scores[0], 1))
+            made.append(Translated(written[group[0]], scores[0], ids=told[group[0]]))
         else:
             whole = " ".join(written[place][0].strip() for place in group)
-            made.append(([whole], [sum(score[0] for score in scores) / len(group)], len(group)))
+            made.append(Translated([whole], [sum(score[0] for score in scores) / len(group)], len(group)))
     return made
