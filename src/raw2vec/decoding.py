@@ -42,7 +42,7 @@ class Decoding(ABC):
 
         sizes: how large the items are to be, where the model was trained on several sizes: (height, width) of pictures,
         the length of sequences, one for all or one for each; none: of the middle size of those trained on. side, beam:
-        of a translator, in which language to write (the input's own is learned by `autoencode`), and how: see translate.
+        of a translator, in which language to write (the input's own is learned by `autoencode`), and how.
         """
         codes = Z if isinstance(Z, torch.Tensor) else np.asarray(Z)
         single = codes.ndim == 1 and len(codes) > 0

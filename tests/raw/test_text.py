@@ -241,3 +241,21 @@ def test_bad_input(tmp_path: Path, text: Text) -> None:
 def test_bad_options(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadInput, match=sentence):
         Text(**options)
+
+
+def test_texts_longer_than_usual_are_cut_at_every_sentence_end() -> None:
+    made = Text(tokenizer="bpe", vocabulary=400, long="chunk", max_tokens=40)
+    made.learn([f"It is {n} o'clock." for n in range(1000)])
+    assert 5 < made.settings["usual"] < 20
+    text = "It is 3.5 o'clock. " * 9 + "No. And one that has no end for a very long time " + "and on " * 30
+    cut, whole = made.windows([text, "It is 7 o'clock."], sentences=True), made.windows([text])
+    told = [part.strip() for part in made.restore(cut.ragged)]
+    assert told[:9] == ["It is 3.5 o'clock."] * 9
+    assert told[-1] == "It is 7 o'clock."
+    assert "".join(made.restore(cut.ragged)[:-1]) == text == "".join(made.restore(whole.ragged))
+    assert max(cut.ragged.lengths.tolist()) <= 40
+    assert len(whole.ragged) < len(cut.ragged)
+    assert Text(usual=7, long="chunk").settings["usual"] == 7
+    short = Text(tokenizer="bpe", vocabulary=400)
+    short.learn(["It is late."])
+    assert short.settings["usual"] == 0

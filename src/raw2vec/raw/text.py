@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from raw2vec.errors import BadFolder, BadInput, nearest, numbered
+from raw2vec.errors import BadFolder, BadInput, Numbered, nearest, numbered
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import text_column
 from raw2vec.subwords import SPECIAL, check_text, learned
 
 _ALIASES = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")  # what other people's tokenizers call the same five
+_SOME = 10_000  # texts of which the usual length is told
+_SHORTEST = 3  # tokens below which a sentence goes with the next one: "3." or "Mr."
 _BLOCK = 1024  # texts handed to the tokenizer at once: enough for every core, little memory
 _SENTENCE_END = re.compile(r"[.!?。！？…Ċ]$")  # Ċ is how byte-level pieces write a new line
 
@@ -35,7 +37,8 @@ class Text(Raw):
     character met gets a token all the same. case: keep or lower. words: plain, or identifiers, which splits camelCase,
     snake_case and digits. boundaries: [CLS] and [SEP] around every window, or none. max_tokens: the longest window,
     boundaries included. long: what happens to a longer text: truncate (and count), error, or chunk into several windows
-    that do not overlap.
+    that do not overlap. usual: tokens that one in a thousand of the texts learned from exceeds, beyond which `windows` may
+    be asked to cut at every sentence end; 0: found by `learn`, where long is chunk.
 
     A chunked text's vector is the mean of its windows' vectors weighted by their tokens, normalised after: the same as
     pooling over the whole text when the pooling is a mean, and a short last window weighs no more than it says.
@@ -58,6 +61,7 @@ class Text(Raw):
         boundaries: Literal["cls-sep", "none"] = "cls-sep",
         max_tokens: int = 256,
         long: Literal["truncate", "error", "chunk"] = "truncate",
+        usual: int = 0,
     ):
         self.settings: dict[str, Any] = {
             "tokenizer": tokenizer,
@@ -67,6 +71,7 @@ class Text(Raw):
             "boundaries": boundaries,
             "max_tokens": max_tokens,
             "long": long,
+            "usual": usual,
         }
         _check(self.settings)
         self.max_tokens, self.long, self.boundaries = max_tokens, long, boundaries
@@ -77,12 +82,18 @@ class Text(Raw):
 
         Raises BadInput for an item that is no string, by its number, and when there is no text at all.
         """
-        self._adopt(learned(texts, self.settings))
+        some: list[str] = []
+        read = Numbered(_kept(numbered(texts), some)) if self.long == "chunk" else texts
+        self._adopt(learned(read, self.settings))
+        if some and not self.settings["usual"]:
+            lengths = sorted(len(ids) for _, ids in self._ids(some))
+            self.settings["usual"] = lengths[len(lengths) - 1 - len(lengths) // 1000]
 
-    def windows(self, texts: Iterable[str | None]) -> Windows:
+    def windows(self, texts: Iterable[str | None], sentences: bool = False) -> Windows:
         """Every text as one window, or several when long texts are chunked: N in, N out, in order.
 
-        Raises BadInput, by its number, for a text that is None or no string, and for one too long when long="error".
+        sentences: a text that is longer than usual is cut at the end of every sentence. Raises BadInput, by its number,
+        for a text that is None or no string, and for one too long when long="error".
         """
         self._learned()
         edges = [[self.start], [self.end]] if self.boundaries == "cls-sep" else [[], []]
@@ -92,6 +103,8 @@ class Text(Raw):
         for place, (number, ids) in enumerate(self._ids(texts)):
             tokens.append(len(ids))
             spans = [(0, len(ids))] if len(ids) <= room else self._spans(ids, room, number)
+            if sentences and 0 < self.settings["usual"] < len(ids):
+                spans = self._sentences(ids, room)
             kept.append(spans[-1][1])
             for start, stop in spans:
                 pieces.append([*edges[0], *ids[start:stop], *edges[1]] or [self.unknown])
@@ -183,7 +196,7 @@ class Text(Raw):
                 self._special[place] = (name, known)
         self.pad, self.unknown, self.start, self.end, self.mask = (self._special.get(i, ("", 0))[1] for i in range(5))
         self._tokenizer = tokenizer
-        self._ends = _sentence_ends(tokenizer)
+        self._ends, self._opens = _sentence_ends(tokenizer), _word_beginnings(tokenizer)
         # The ids that stand for text: what a masked token may be replaced by.
         size, ids = self.size, {pair[1] for pair in self._special.values()}
         self.ordinary = range(
@@ -204,6 +217,17 @@ class Text(Raw):
             found = tokenizer.encode_batch_fast([text for _, text in block], add_special_tokens=False)
             for (number, _), encoding in zip(block, found, strict=True):
                 yield number, encoding.ids
+
+    def _sentences(self, ids: list[int], room: int) -> list[tuple[int, int]]:
+        """The sentences of a text, those that are too long for a window in several parts."""
+        ends = self._ends[ids] & np.append(self._opens[ids[1:]], True)
+        stops = [*(ends.nonzero()[0] + 1).tolist(), len(ids)]
+        spans, start = [], 0
+        for stop in stops:
+            if stop - start >= _SHORTEST or (stop == len(ids) and stop > start):
+                spans += [(start + a, start + b) for a, b in _chunks(ends[start:stop], room)]
+                start = stop
+        return spans
 
     def _spans(self, ids: list[int], room: int, number: int) -> list[tuple[int, int]]:
         """Which parts of a text too long for one window become windows."""
@@ -227,6 +251,14 @@ def _chunks(ends: NDArray[np.bool_], room: int) -> list[tuple[int, int]]:
     return [*spans, (start, len(ends))]
 
 
+def _kept(pairs: Iterable[tuple[int, Any]], some: list[str]) -> Iterator[tuple[int, Any]]:
+    """Numbered texts as they come; of the first _SOME all, and of ever fewer after them one, are kept in `some`."""
+    for place, (number, text) in enumerate(pairs):
+        if isinstance(text, str) and (place < _SOME or place % (place // _SOME) == 0):
+            some.append(text)
+        yield number, text
+
+
 def _check(settings: Mapping[str, Any]) -> None:
     """Each setting among the values it may have."""
     for name, hint in get_type_hints(Text.__init__).items():
@@ -246,3 +278,10 @@ def _sentence_ends(tokenizer: Tokenizer) -> NDArray[np.bool_]:
     ends = np.zeros(tokenizer.get_vocab_size(with_added_tokens=True), np.bool_)
     ends[[i for piece, i in tokenizer.get_vocab().items() if i < len(ends) and _SENTENCE_END.search(piece)]] = True
     return ends
+
+
+def _word_beginnings(tokenizer: Tokenizer) -> NDArray[np.bool_]:
+    """Whether each token begins a word after a space, (V,) bool; all of them, where the pieces do not tell."""
+    begins = np.zeros(tokenizer.get_vocab_size(with_added_tokens=True), np.bool_)
+    begins[[i for piece, i in tokenizer.get_vocab().items() if i < len(begins) and piece[:1] in "ĠĊ▁"]] = True
+    return begins if begins.any() else ~begins
