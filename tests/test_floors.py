@@ -30,7 +30,7 @@ FLOORS = [
 ]
 # Files that gather their own folder, as its __init__ does, or put its other files to use.
 GATHERERS = {"layers.blocks", "train.loop", "train.prepare"} | {
-    f"use.{name}" for name in ("detect", "explain", "generate", "index", "speak", "translate")
+    f"use.{name}" for name in ("detect", "explain", "exported", "generate", "index", "speak", "translate")
 }
 
 

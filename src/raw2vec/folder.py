@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b, file_digest
@@ -33,6 +33,8 @@ Rename = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 _LEARNED = ("tokenizer.json", "image.json", "audio.json", "series.json", "table.json")
 _WEIGHTS = ("model.safetensors", "decoder.safetensors", "heads.safetensors", "golden.safetensors")
 _BOUND = ("recipe.json", *_LEARNED, *_WEIGHTS)
+EXPORTED = "ctranslate2"
+"""What raw.json calls the weights of a folder that another engine runs, and this one cannot."""
 
 
 @dataclass
@@ -81,8 +83,7 @@ def save(folder: Path, parts: Model, card: str, dialect: Dialect | None, extra: 
         extra(partial)
         raw: dict[str, Any] = {"settings": parts.raw.settings, "weights": dialect.name if dialect else "raw2vec"}
         raw |= {"labels": parts.labels.as_dict() if parts.labels else None}
-        raw |= {"files": {name: _digest(partial / name) for name in _BOUND if (partial / name).exists()}}
-        _write_json(partial / "raw.json", raw)
+        bind(partial, raw, _BOUND)
 
 
 def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
@@ -92,11 +93,12 @@ def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
         raise BadFolder(f"There is no model folder {folder}.")
     if not (folder / "recipe.json").exists():
         raise BadFolder(f"{folder} holds no recipe.json, so it is not a raw2vec model folder.")
-    held = read_json(folder / "raw.json")
+    held = bound_by(folder)
+    if held["weights"] == EXPORTED:
+        raise BadFolder(f"{folder} was exported and only translates: raw2vec translate {folder} FILE.")
     with _damage(folder / "raw.json"):
         labels = Labels(**held["labels"]) if held["labels"] else None
         bound, settings, dialect_name = dict(held["files"]), held["settings"], held["weights"]
-    _check_files(folder, bound)
     with _damage(folder / "recipe.json") as path:
         recipe = Recipe.read(path)
     learned = next((name for name in bound if name in _LEARNED), "tokenizer.json")
@@ -146,12 +148,22 @@ def _weights(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.contiguous() for name, value in module.state_dict().items()}
 
 
-def _check_files(folder: Path, bound: dict[str, str]) -> None:
-    """Every file that makes the vectors is the very one that was saved; the others are there."""
+def bind(folder: Path, about: dict[str, Any], files: Sequence[str]) -> None:
+    """Writes raw.json: what `about` says, and a digest of each of these files that is there."""
+    bound = {name: _digest(folder / name) for name in files if (folder / name).exists()}
+    _write_json(folder / "raw.json", {**about, "files": bound})
+
+
+def bound_by(folder: Path) -> dict[str, Any]:
+    """What raw.json says. BadFolder where a file that it binds is not the one that was saved, or README.md lacks."""
+    held = read_json(folder / "raw.json")
+    with _damage(folder / "raw.json"):
+        bound, *_ = dict(held["files"]), held["settings"], held["weights"]
     for name in (*bound, "README.md"):
         with _damage(folder / name) as path:
             if name in bound and _digest(path) != bound[name]:
                 raise BadFolder(f"{path} is not the file that this folder was saved with: damaged, or another model's.")
+    return held
 
 
 def _digest(path: Path) -> str:

@@ -27,6 +27,7 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
         6, 8, layers=2, heads=2, norm_order="post", positions="learned", activation="gelu", limit=64
     ),
     "transformer, sinusoidal": lambda: Transformer(6, 8, layers=1, heads=2, positions="sinusoidal"),
+    "transformer, a norm in each": lambda: Transformer(6, 8, layers=2, heads=2, norm_order="pre-each"),
     "transformer, no positions": lambda: Transformer(6, 8, layers=1, heads=2, positions="none"),
 }
 ROWS = [name for name in ENCODERS if name != "dense"]
@@ -251,6 +252,21 @@ def test_windows_leave_every_third_layer_global() -> None:
     assert Transformer(8, 8, layers=5, window=4).windows == [0, 4, 4, 0, 4]
     assert Transformer(8, 8, layers=4, window=4, global_every=2).windows == [0, 4, 0, 4]
     assert Transformer(8, 8, layers=2).windows == [0, 0]
+
+
+def test_the_first_block_has_a_norm_of_its_own_where_each_has_one() -> None:
+    torch.manual_seed(0)
+    one, other = Transformer(8, 8, layers=2), Transformer(8, 8, layers=2, norm_order="pre-each")
+    assert other.state_dict().keys() - one.state_dict().keys() == {"layers.0.attention_norm.weight"}
+    assert not one.state_dict().keys() - other.state_dict().keys()
+    other.load_state_dict(one.state_dict(), strict=False)
+    x = Ragged(torch.randn(9, 8), torch.tensor([[9]]))
+    # A norm of what a norm has just given changes nothing as long as the first has not learned to weigh features.
+    torch.testing.assert_close(other(x).values, one(x).values, atol=1e-4, rtol=1e-4)
+    with torch.no_grad():
+        for encoder in (one, other):
+            encoder.normalization.weight.copy_(torch.linspace(0.5, 2, 8))
+    assert (other(x).values - one(x).values).abs().max() > 0.01
 
 
 def test_unusable_settings() -> None:

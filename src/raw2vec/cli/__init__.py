@@ -8,6 +8,7 @@ import typer
 from raw2vec.cli.app import Commands
 from raw2vec.cli.demo import demo
 from raw2vec.cli.evaluate import evaluate
+from raw2vec.cli.export import export
 from raw2vec.cli.fit import fit
 from raw2vec.cli.generate import interpolate, reconstruct, sample
 from raw2vec.cli.inspect import inspect
@@ -31,6 +32,7 @@ COMMANDS = (
     score,
     evaluate,
     inspect,
+    export,
     demo,
 )
 for command in COMMANDS:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from raw2vec.cli.base import Answer, Counter, Debug, Json, Model, Seed, counted, heavy, pace, there
+from raw2vec.cli.base import Answer, Counter, Debug, Json, Model, Seed, counted, heavy, one_of, pace, there
 from raw2vec.disk import replacing
 from raw2vec.errors import BadInput
 
 LINES = 512  # translated at a time: what is read from a pipe is answered before its end
+ENGINES = ("auto", "torch", "ctranslate2")
 
 
 def translate(
@@ -43,6 +45,9 @@ def translate(
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="TEXT", help="Show how this text is translated; --out: a .png.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", metavar="NAME", callback=one_of(*ENGINES), help="torch, ctranslate2, or auto.")
+    ] = "auto",
     seed: Seed = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -51,41 +56,62 @@ def translate(
 
     As many lines come out as go in, in their order; an empty line stays
     empty. Lines longer than the model reads at once are cut at the ends of
-    sentences and put together again.
+    sentences and put together again. Where MODEL was exported, CTranslate2
+    runs it.
 
     raw2vec translate mt news.en --out news.fr
     echo "a red car" | raw2vec translate mt
     raw2vec translate mt news.en --beam 10 --best 3 --json
+    raw2vec translate mt news.en --engine ctranslate2
     raw2vec translate mt --explain "a red car" --out looks.png
     """
     if explain is not None and data != "-":
         raise BadInput(f"--explain takes the text itself: give either that or the file {data}.")
     there(model, data, out=out)
-    loaded = heavy().load(model)
     if explain is not None:
-        answer: Answer = heavy("cli.explained").explained(loaded, explain, beam, out)
+        answer: Answer = heavy("cli.explained").explained(heavy().load(model), explain, beam, out)
         return answer
     manner = heavy("use.write").Manner(beam, length_penalty, best, temperature, seed or 0)
-    work = _Work(loaded, manner, begin)
-    began = time.perf_counter()
-    with replacing(Path(out)) if out else nullcontext() as partial, Counter() as progress:
-        if partial is None:
-            work.run(data, _said if not as_json else lambda line: None, progress)
-        else:
-            with open(partial, "w", encoding="utf-8") as file:
-                work.run(data, lambda line: file.write(line + "\n"), progress)
+    with _opened(model, engine) as (parts, engine):
+        work = _Work(parts, manner, begin)
+        began = time.perf_counter()
+        with replacing(Path(out)) if out else nullcontext() as partial, Counter() as progress:
+            if partial is None:
+                work.run(data, _said if not as_json else lambda line: None, progress)
+            else:
+                with open(partial, "w", encoding="utf-8") as file:
+                    work.run(data, lambda line: file.write(line + "\n"), progress)
     values: dict[str, Any] = {"items": work.lines, "parts": work.parts, "truncated": work.truncated, "out": out}
+    values["engine"] = engine
     values["lost"] = work.lost
     if out is None:
         values["translations"] = work.made
     return Answer({**values, **pace(work.lines, time.perf_counter() - began)}, _told(work, out))
 
 
+@contextmanager
+def _opened(model: str, engine: str) -> Iterator[tuple[Any, str]]:
+    """What `use.translate` takes, and the name of the engine that runs it. BadInput where that one cannot."""
+    theirs, place = heavy("interchange.ctranslate2"), Path(model)
+    if theirs.is_export(place):
+        if engine == "torch":
+            raise BadInput(f"{model} was exported for CTranslate2, and PyTorch cannot run it: name the model itself.")
+        yield theirs.Exported(place), "ctranslate2"
+        return
+    parts = heavy().load(model).parts_
+    if engine != "ctranslate2":
+        yield parts, "torch"
+        return
+    with TemporaryDirectory() as temporary:
+        theirs.export(parts, Path(temporary, "exported"))
+        yield theirs.Exported(Path(temporary, "exported")), engine
+
+
 class _Work:
     """Lines in, lines out; and what there is to say of them afterwards."""
 
-    def __init__(self, model: Any, manner: Any, begin: str | None):
-        self.model, self.manner, self.begin = model, manner, begin
+    def __init__(self, parts: Any, manner: Any, begin: str | None):
+        self.model, self.manner, self.begin = parts, manner, begin
         self.lines = self.parts = self.truncated = self.lost = 0
         self.made: list[Any] = []
 
@@ -93,7 +119,7 @@ class _Work:
         lines, translate = _lines(data), heavy("use.translate").translate
         while block := list(islice(lines, LINES)):
             prefixes = None if self.begin is None else [self.begin] * len(block)
-            for found in translate(self.model.parts_, block, self.manner, prefixes):
+            for found in translate(self.model, block, self.manner, prefixes):
                 self._add(found, write)
             progress(len(block))
 

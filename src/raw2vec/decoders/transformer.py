@@ -85,7 +85,7 @@ class TransformerWriter(Writer):
         feed_forward: int = 0,
         activation: str = "geglu",
         normalization: str = "layer",
-        norm_order: Literal["pre", "post"] = "pre",
+        norm_order: Literal["pre", "pre-each", "post"] = "pre",
         positions: Literal["rotary", "learned", "sinusoidal", "none"] = "rotary",
         limit: int = 512,
         unfold: int = 8,
@@ -103,7 +103,7 @@ class TransformerWriter(Writer):
             width, memory or width, heads, layers, feed_forward, activation, normalization, norm_order, dropout
         )
         self.layers = nn.ModuleList(blocks)
-        self.final = stack_norm(normalization, width, norm_order) if norm_order == "pre" else nn.Identity()
+        self.final = stack_norm(normalization, width, norm_order) if norm_order != "post" else nn.Identity()
         self.words = words
         begin(self)
         soften([linear for block in blocks for linear in block.leaving])

@@ -35,6 +35,7 @@ class Transformer(Encoder):
     learned positions are for; the others know none.
 
     "pre" order has no biases and ends in a normalisation: with rotary, geglu and layer it is ModernBERT to the bit.
+    "pre-each" is "pre" with a norm of its own in the first block as well (mBART; Liu et al. 2020): CTranslate2's.
     "post" order has biases: with learned, gelu and layer it is BERT (Devlin et al. 2019) without token types.
     """
 
@@ -47,7 +48,7 @@ class Transformer(Encoder):
         feed_forward: int = 0,
         activation: str = "geglu",
         normalization: str = "layer",
-        norm_order: Literal["pre", "post"] = "pre",
+        norm_order: Literal["pre", "pre-each", "post"] = "pre",
         positions: Literal["rotary", "learned", "sinusoidal", "none"] = "rotary",
         window: int = 0,
         global_every: int = 3,
@@ -65,7 +66,7 @@ class Transformer(Encoder):
             width, heads, self.windows, feed_forward, activation, normalization, norm_order, dropout
         )
         self.layers = nn.ModuleList(blocks)
-        self.final = stack_norm(normalization, width, norm_order) if norm_order == "pre" else nn.Identity()
+        self.final = stack_norm(normalization, width, norm_order) if norm_order != "post" else nn.Identity()
         rotary = positions == "rotary"
         self.global_rotary = Rotary(width // heads, GLOBAL_BASE) if rotary else None
         self.local_rotary = Rotary(width // heads, LOCAL_BASE) if rotary else None

@@ -22,7 +22,7 @@ from raw2vec.ragged import Ragged
 class TransformerBlock(nn.Module):
     """Attention, then feed-forward, each added to what it was given: (N, D) to (N, D).
 
-    norm_order "pre" normalises what each is given (Xiong et al. 2020), "post" the sum (Vaswani et al. 2017).
+    norm_order "post" normalises the sum (Vaswani et al. 2017), the others what each is given (Xiong et al. 2020).
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class TransformerBlock(nn.Module):
         self.norm_order = norm_order
 
     def forward(self, x: Tensor, layout: Layout, rotation: Rotation | None) -> Tensor:
-        if self.norm_order == "pre":
+        if self.norm_order != "post":
             x = x + self.attention(self.attention_norm(x), layout, rotation)
             thought: Tensor = x + self.feed_forward(self.feed_forward_norm(x))
             return thought
@@ -70,7 +70,7 @@ class WriterBlock(nn.Module):
         super().__init__()
         self.attention, self.cross, self.feed_forward = attention, cross, feed_forward
         self.attention_norm, self.cross_norm, self.feed_forward_norm = norms
-        self.pre = norm_order == "pre"
+        self.pre = norm_order != "post"
 
     def forward(self, x: Ragged, layout: Layout, rotation: Rotation | None, memory: Memory) -> Ragged:
         """(N, D) to (N, D), each row told from those before it and from its item's memory."""
@@ -125,14 +125,14 @@ def writer_blocks(
     dropout: float,
 ) -> list[WriterBlock]:
     """Blocks that write from a memory (B, S, memory); the rest is as `transformer_blocks` has it."""
-    pre = norm_order == "pre"
+    pre = norm_order != "post"
     blocks = []
     for layer in range(layers):
         attention = SelfAttention(width, heads, bias=not pre, dropout=dropout, causal=True)
         cross = CrossAttention(width, memory, heads, bias=not pre, dropout=dropout)
         feed = _feed_forward(width, feed_forward, activation, bias=not pre, dropout=dropout)
         norms = [stack_norm(normalization, width, norm_order) for _ in range(3)]
-        if pre and layer == 0:
+        if norm_order == "pre" and layer == 0:
             norms[0] = nn.Identity()
         blocks.append(WriterBlock(attention, cross, feed, norms, norm_order))
     return blocks
@@ -150,24 +150,26 @@ def transformer_blocks(
 ) -> list[TransformerBlock]:
     """A block for each of `windows` (0: whole items); `feed_forward` 0 is what `hidden_features` tells.
 
-    "pre" order has no biases, and its first block takes what a norm has just given.
+    "pre" and "pre-each" order have no biases. A norm has just given what the first block takes: in "pre" order it takes
+    that as it is, in "pre-each" every block has a norm of its own.
     """
-    pre = norm_order == "pre"
+    pre = norm_order != "post"
     blocks = []
     for layer, window in enumerate(windows):
         attention = SelfAttention(width, heads, window, bias=not pre, dropout=dropout)
         feed = _feed_forward(width, feed_forward, activation, bias=not pre, dropout=dropout)
-        before = nn.Identity() if pre and layer == 0 else stack_norm(normalization, width, norm_order)
+        taken = norm_order == "pre" and layer == 0
+        before = nn.Identity() if taken else stack_norm(normalization, width, norm_order)
         between = stack_norm(normalization, width, norm_order)
         blocks.append(TransformerBlock(attention, feed, before, between, norm_order))
     return blocks
 
 
 def stack_norm(name: str, width: int, norm_order: str) -> nn.Module:
-    """The normalisation between transformer blocks: ModernBERT's (no bias) in "pre" order, BERT's in "post" order."""
-    if norm_order not in ("pre", "post"):
-        raise BadInput(f"The norm order is pre or post, not '{norm_order}'.")
-    pre = norm_order == "pre"
+    """The normalisation between transformer blocks: BERT's in "post" order, ModernBERT's (no bias) in the others."""
+    if norm_order not in ("pre", "pre-each", "post"):
+        raise BadInput(f"The norm order is pre, pre-each or post, not '{norm_order}'.")
+    pre = norm_order != "post"
     return normalization_called(name, width, bias=not pre, eps=1e-5 if pre else 1e-12)
 
 

@@ -97,8 +97,9 @@ def _translator(encoder: dict[str, Any] | None, decoder: str | None, latent: int
 
 def _spoken(part: dict[str, Any], size: str) -> dict[str, Any]:
     """A translator's encoder or decoder, what was left open filled in."""
-    usual = {"positions": "sinusoidal", "layers": _DEEP[size]} if part["name"] == "transformer" else {}
-    return {"dropout": 0.1, **sized({**usual, **part}, size)}
+    # CTranslate2 runs these too: it knows no rotary positions in a translator, and every block there has its norms.
+    usual = {"positions": "sinusoidal", "norm_order": "pre-each", "layers": _DEEP[size]}
+    return {"dropout": 0.1, **sized({**(usual if part["name"] == "transformer" else {}), **part}, size)}
 
 
 def _encoder(objective: str) -> dict[str, Any]:

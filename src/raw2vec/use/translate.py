@@ -10,13 +10,15 @@ from torch import Tensor
 
 from raw2vec.errors import BadInput, numbered
 from raw2vec.folder import Model
+from raw2vec.interchange.ctranslate2 import Exported
 from raw2vec.models import SequenceToSequence
 from raw2vec.placeholders import Marked, marked, missing, restored, with_marks
 from raw2vec.ragged import Ragged
-from raw2vec.raw import Text
+from raw2vec.raw import Text, Windows
 from raw2vec.subwords import check_text
 from raw2vec.use.base import is_empty
 from raw2vec.use.encode import batches, evaluation
+from raw2vec.use.exported import drafted
 from raw2vec.use.write import Draft, Manner, write
 
 BATCH_TOKENS = 2048  # source tokens a batch, over the drafts of each
@@ -45,7 +47,7 @@ class Translated:
 
 
 def translate(
-    parts: Model,
+    parts: Model | Exported,
     texts: Sequence[str],
     manner: Manner = Manner(),  # noqa: B008 - it never changes
     prefixes: Sequence[str] | None = None,
@@ -57,7 +59,8 @@ def translate(
     parts gives their best drafts alone. Where the recipe protects placeholders, drafts that have all of them come
     first. BadInput for a model that does not translate, by its number for an item that is no text.
     """
-    translator(parts)
+    if isinstance(parts, Model):
+        translator(parts)
     if not parts.recipe.placeholders:
         return _translated(parts, texts, manner, prefixes, progress)
     for number, text in numbered(texts):
@@ -79,20 +82,42 @@ def _restored(found: Translated, source: Marked, best: int) -> Translated:
 
 
 def _translated(
-    parts: Model,
+    parts: Model | Exported,
     texts: Sequence[str],
     manner: Manner,
     prefixes: Sequence[str] | None,
     progress: Callable[[int], None],
 ) -> list[Translated]:
-    model, raw = translator(parts), parts.raw
+    raw = parts.raw
     assert isinstance(raw, Text)
-    windows = raw.windows(texts)
+    windows = raw.windows(texts, sentences=True)
     manner = _lawful(manner, raw)
     starts = _prefixes(raw, prefixes, windows.owners) if prefixes is not None else None
+    limits = _limits(windows.ragged, raw)
+    if isinstance(parts, Exported):
+        drafts = drafted(parts, windows.ragged, limits, manner, starts, max(BATCH_TOKENS // manner.beam, 1))
+        progress(len(drafts))
+    else:
+        drafts = _drafts(translator(parts), windows, limits, manner, starts, progress)
+    joined = _joined(raw, windows.owners, drafts, len(texts), manner)
+    cut = windows.truncated.tolist()
+    return [
+        Translated([""], [0.0]) if is_empty(text) else replace(joined[place], truncated=cut[place])
+        for place, text in enumerate(texts)
+    ]
+
+
+def _drafts(
+    model: SequenceToSequence,
+    windows: Windows,
+    limits: Tensor,
+    manner: Manner,
+    starts: list[list[int]] | None,
+    progress: Callable[[int], None],
+) -> list[list[Draft]]:
+    """Each window's."""
     drafts: list[list[Draft]] = [[] for _ in range(len(windows.ragged))]
     device = next(model.parameters()).device
-    limits = _limits(windows.ragged, raw)
     with evaluation(model):
         for part in batches(windows.ragged.lengths, max(BATCH_TOKENS // manner.beam, 1)):
             source = model.read(windows.ragged.take(part).to(device))
@@ -101,12 +126,7 @@ def _translated(
             for place, found in zip(part.tolist(), made, strict=True):
                 drafts[place] = found
             progress(len(part))
-    joined = _joined(raw, windows.owners, drafts, len(texts), manner)
-    cut = windows.truncated.tolist()
-    return [
-        Translated([""], [0.0]) if is_empty(text) else replace(joined[place], truncated=cut[place])
-        for place, text in enumerate(texts)
-    ]
+    return drafts
 
 
 def translator(parts: Model) -> SequenceToSequence:
@@ -119,7 +139,7 @@ def translator(parts: Model) -> SequenceToSequence:
 def _lawful(manner: Manner, raw: Text) -> Manner:
     """The manner with all ids forbidden that no text holds."""
     special = {raw.pad, raw.unknown, raw.start, raw.mask} - {raw.end}
-    return Manner(**{**vars(manner), "forbidden": tuple(sorted({*manner.forbidden, *special}))})
+    return replace(manner, forbidden=tuple(sorted({*manner.forbidden, *special})))
 
 
 def _limits(windows: Ragged, raw: Text) -> Tensor:

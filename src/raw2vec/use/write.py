@@ -205,6 +205,16 @@ def _allowed(likely: Tensor, history: Tensor, manner: Manner) -> Tensor:
     return likely
 
 
+def circles(ids: Sequence[int]) -> list[tuple[int, ...]]:
+    """What of a text the guard against loops would not have let be written: runs whose last token closes one."""
+    found = []
+    for size, times in _LOOPS:
+        span = size * (times - 1)
+        runs = (tuple(ids[place - span : place + 1]) for place in range(span, len(ids)))
+        found += [run for run in runs if run == (run[:size] * times)[: span + 1]]
+    return found
+
+
 def _only(likely: Tensor, ids: Tensor) -> Tensor:
     """What is likely (n, V), where each row may be its id (n,) alone; -1: any."""
     rows = (ids >= 0).nonzero().squeeze(1)
