@@ -138,7 +138,7 @@ def _refuse_unlabelled(recipe: Recipe) -> None:
 def _way_back(recipe: Recipe) -> dict[str, Part]:
     """The settings of the decoder and of its likelihood, or of a writer and its bridge, where there is a decoder."""
     needed = [part.name for part in recipe.objectives if part.name in (*RETURNING, "translation")]
-    if recipe.translates and recipe.kind != "pairs":
+    if recipe.translates and (recipe.kind != "pairs" or "target" not in recipe.columns):
         raise BadInput("The objective 'translation' learns from pairs of texts: name both, with --input and --target.")
     if recipe.decoder is None:
         if needed:

@@ -170,13 +170,14 @@ class _Beam:
             self.finished[item] = sorted(drafts, key=lambda draft: -draft.score(penalty))[:wide]
 
     def _open(self, going: Tensor, scores: Tensor, tokens: int) -> Tensor:
-        """The places of items of which some draft may still be among the best, (n,)."""
+        """The places of items of which some draft looks as if it could still be among the best, (n,)."""
         penalty, wide = self.manner.length_penalty, self.manner.beam
         leading, left = scores[:, 0].tolist(), []
         for place, (item, lead) in enumerate(zip(going.tolist(), leading, strict=True)):
             drafts = self.finished[item]
-            # The least that is still to pay is nothing, and the longest text has the most tokens to share it.
-            hope = lead / max(int(self.limits[item]), tokens + 1) ** penalty
+            # As if it ended next and for nothing (as in transformers): a longer text might share the cost among more
+            # tokens, but to wait for that is to write every text to its limit.
+            hope = lead / (tokens + 1) ** penalty
             if lead > float("-inf") and (len(drafts) < wide or drafts[-1].score(penalty) < hope):
                 left.append(place)
         return torch.tensor(left, dtype=torch.long, device=scores.device)
