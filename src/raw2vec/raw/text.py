@@ -37,8 +37,8 @@ class Text(Raw):
     character met gets a token all the same. case: keep or lower. words: plain, or identifiers, which splits camelCase,
     snake_case and digits. boundaries: [CLS] and [SEP] around every window, or none. max_tokens: the longest window,
     boundaries included. long: what happens to a longer text: truncate (and count), error, or chunk into several windows
-    that do not overlap. usual: tokens that one in a thousand of the texts learned from exceeds, beyond which windows may
-    be asked to cut at every sentence end; 0: found by `learn`, where long is chunk.
+    that do not overlap. usual: tokens that one in a thousand of the texts learned from exceeds, beyond which windows
+    may be asked to cut at every sentence end; 0: found by `learn`, where long is chunk.
 
     A chunked text's vector is the mean of its windows' vectors weighted by their tokens, normalised after: the same as
     pooling over the whole text when the pooling is a mean, and a short last window weighs no more than it says.
