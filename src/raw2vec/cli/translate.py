@@ -73,7 +73,7 @@ def translate(
         return answer
     manner = heavy("use.write").Manner(beam, length_penalty, best, temperature, seed or 0)
     with _opened(model, engine) as (parts, engine):
-        work = _Work(parts, manner, begin)
+        work = _Work(parts, manner, begin, kept=as_json and out is None)
         began = time.perf_counter()
         with replacing(Path(out)) if out else nullcontext() as partial, Counter() as progress:
             if partial is None:
@@ -81,12 +81,8 @@ def translate(
             else:
                 with open(partial, "w", encoding="utf-8") as file:
                     work.run(data, lambda line: file.write(line + "\n"), progress)
-    values: dict[str, Any] = {"items": work.lines, "parts": work.parts, "truncated": work.truncated, "out": out}
-    values["engine"] = engine
-    values["lost"] = work.lost
-    if out is None:
-        values["translations"] = work.made
-    return Answer({**values, **pace(work.lines, time.perf_counter() - began)}, _told(work, out))
+    values = {**work.values(), "engine": engine, "out": out, **pace(work.lines, time.perf_counter() - began)}
+    return Answer(values, _told(work, out))
 
 
 @contextmanager
@@ -110,8 +106,8 @@ def _opened(model: str, engine: str) -> Iterator[tuple[Any, str]]:
 class _Work:
     """Lines in, lines out; and what there is to say of them afterwards."""
 
-    def __init__(self, parts: Any, manner: Any, begin: str | None):
-        self.model, self.manner, self.begin = parts, manner, begin
+    def __init__(self, parts: Any, manner: Any, begin: str | None, kept: bool):
+        self.model, self.manner, self.begin, self.kept = parts, manner, begin, kept
         self.lines = self.parts = self.truncated = self.lost = 0
         self.made: list[Any] = []
 
@@ -128,13 +124,17 @@ class _Work:
         self.parts += found.parts > 1
         self.truncated += found.truncated > 0
         self.lost += bool(found.lost)
-        if self.manner.best == 1:
-            write(found.text)
-            self.made.append(found.text)
-            return
-        for score, text in zip(found.scores, found.texts, strict=True):
-            write(f"{self.lines}\t{score:.4f}\t{text}")
-        self.made.append([{"text": text, "score": s} for text, s in zip(found.texts, found.scores, strict=True)])
+        drafts = list(zip(found.scores, found.texts, strict=True))
+        one = self.manner.best == 1
+        if self.kept:  # or else memory would grow with the file
+            self.made.append(found.text if one else [{"text": text, "score": score} for score, text in drafts])
+        for score, text in drafts:
+            write(text if one else f"{self.lines}\t{score:.4f}\t{text}")
+
+    def values(self) -> dict[str, Any]:
+        """What a program is told."""
+        counts = {"items": self.lines, "parts": self.parts, "truncated": self.truncated, "lost": self.lost}
+        return counts | ({"translations": self.made} if self.kept else {})
 
 
 def _lines(data: str) -> Iterator[str]:
