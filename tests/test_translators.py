@@ -120,3 +120,11 @@ def test_translations_are_of_pairs_only() -> None:
         Raw2Vec("reconstruction", steps=1, settings={"bridge": "attention"}).fit(SOURCES)
     with pytest.raises(BadInput, match="Filters leave out pairs"):
         Raw2Vec("contrastive", steps=1, settings={"filters.ratio": 2}).fit(PAIRS, input="en", target="fr")
+
+
+def test_a_pair_too_long_to_be_read_whole_is_left_out_and_counted() -> None:
+    """Half a text is no translation of half of another."""
+    long = {"en": "The red cars and " * 30, "fr": "Les voitures rouges et " * 30}
+    made = Raw2Vec("translation", steps=1, size="tiny", settings={"raw.vocabulary": 300, "raw.max_tokens": 40})
+    report = made.fit([*PAIRS, long], input="en", target="fr").report
+    assert (report["items"], report["truncated"], report["task"]) == (26, 2, "translation")

@@ -33,11 +33,12 @@ from raw2vec.train.budget import Budget
 from raw2vec.train.loop import Trainer
 from raw2vec.train.metrics import Metrics
 from raw2vec.train.optimizers import optimizer
-from raw2vec.train.prepare import CHECKPOINT, PREPARED, SEEN, Data, difference, prepare
+from raw2vec.train.prepare import CHECKPOINT, PREPARED, SEEN, SHOWN, Data, difference, prepare
 from raw2vec.train.start import begin
 
 SEEN_NUMBERS = 1 << 26  # and at most so many numbers of them, half a gigabyte as baselines take them
 JUDGED = 512  # held-out items a check looks at
+JUDGING_LINE = 0.012  # seconds for a line to be translated, by the model and by the baselines
 JUDGING, JUDGING_ROW, JUDGING_OUTCOME = 1.0, 3e-4, 2e-5  # seconds in all, a row learnt from, and a class of each
 
 
@@ -211,10 +212,14 @@ class _Checkpoints:
 def _reserve(recipe: Recipe, data: Data) -> float:
     """Seconds kept back for judging and saving, so that a budget in minutes is the whole run's.
 
-    Beside labels, baselines take a time of their own to learn; of a budget too small for it they get half.
+    Beside labels, baselines take a time of their own to learn; of a budget too small for it they get half. A
+    translator's held-out lines have to be written, for which there is a quarter at most.
     """
     budget = (recipe.training.minutes or 0) * 60
     usual = min(max(0.03 * budget, 0.5), 10.0)
+    if recipe.translates:
+        lines = min(SHOWN, int(data.corpus.held.sum()))
+        return max(usual, min(JUDGING + lines * JUDGING_LINE, budget / 4))
     if data.labels is None or recipe.returns:
         return usual
     rows = min(SEEN, len(data.corpus) - int(data.corpus.held.sum()))

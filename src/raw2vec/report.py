@@ -12,6 +12,7 @@ import torch
 from raw2vec.errors import BadInput
 from raw2vec.evaluate import RETRIEVAL, Encode, Report, health
 from raw2vec.fitting import Fitted
+from raw2vec.folder import Model
 from raw2vec.interchange import refusal
 from raw2vec.labels import MOST_CLASSES
 from raw2vec.measure import masked_patches
@@ -114,7 +115,7 @@ def report(fitted: Fitted, found: Report | None, encode: Encode, data: str, why:
     space, ills = _space(fitted, encode, items)
     made: dict[str, Any] = {
         "kind": fitted.model.recipe.kind,
-        "task": fitted.model.labels.task if fitted.model.labels and heads(fitted.model) else None,
+        "task": _task(fitted.model),
         "metrics": found.metrics if found else {},
         "baselines": found.baselines if found else {},
         "protocol": found.protocol if found else None,
@@ -134,6 +135,13 @@ def report(fitted: Fitted, found: Report | None, encode: Encode, data: str, why:
         "versions": {name: version(name) for name in ("raw2vec", "torch", "tokenizers", "numpy")},
     }
     return made
+
+
+def _task(parts: Model) -> str | None:
+    """What the model answers with, beside vectors: its labels, or translations."""
+    if parts.recipe.translates:
+        return "translation"
+    return parts.labels.task if parts.labels and heads(parts) else None
 
 
 def _unordered(fitted: Fitted) -> list[str]:

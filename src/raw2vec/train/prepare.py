@@ -204,7 +204,7 @@ def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, w
         batch, items, held, numbers = block
         sides = []
         for column in _met(items, recipe).values():
-            side, cut = _windows(raw, column, numbers)
+            side, cut = _windows(raw, column, numbers, recipe.translates)
             if recipe.embedding.get("missing") == "none":
                 _refuse_gaps(side, rows, numbers)
             truncated += cut
@@ -267,15 +267,21 @@ def _refuse_gaps(side: Ragged, rows: Rows, numbers: range) -> None:
         )
 
 
-def _windows(raw: Raw, column: Sequence[Any], numbers: range) -> tuple[Ragged, int]:
-    """The first window of each item, a grid of zeros where there is none; and how many items were cut."""
+def _windows(raw: Raw, column: Sequence[Any], numbers: range, whole: bool) -> tuple[Ragged, int]:
+    """The first window of each item, a grid of zeros where there is none; and how many items have more than that.
+
+    whole: such items are left out, for half a text is no translation of half of another.
+    """
     present = np.array([_there(item) for item in column], np.bool_)
     windows = raw.windows(Numbered([pair for pair in zip(numbers, column, strict=True) if _there(pair[1])]))
-    first = np.unique(windows.owners.numpy(), return_index=True)[1]
+    _, first, counts = np.unique(windows.owners.numpy(), return_index=True, return_counts=True)
+    cut = (np.asarray(windows.truncated) > 0) | (counts > 1)
+    if whole:
+        first, present[present] = first[~cut], ~cut
     found = windows.ragged if len(first) == len(windows.owners) else windows.ragged.take(torch.from_numpy(first))
     shapes = torch.zeros(len(column), raw.form.dimensions, dtype=torch.long)
     shapes[torch.from_numpy(present)] = found.shapes
-    return Ragged(found.values, shapes), int((np.asarray(windows.truncated) > 0).sum())
+    return Ragged(found.values, shapes), int(cut.sum())
 
 
 def columns_of(recipe: Recipe) -> list[str]:
