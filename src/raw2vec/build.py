@@ -203,15 +203,12 @@ def _sequence_to_sequence(recipe: Recipe, embedder: Embedder, form: Form) -> Seq
     assert isinstance(embedder.embedding, TokenEmbedding), "it writes tokens"
     bridge: Bridge = _made(BRIDGES, recipe.bridge or Part(name="fixed"), "bridge", {})
     facts = {"latent": embedder.latent.width, "inputs": embedder.embedding.width}
-    facts |= {"memory": embedder.encoder.width if bridge.looks else 0} | _look(bridge)
-    writer: Writer = _made(WRITERS, recipe.decoder, "decoder", facts)
+    facts |= {"memory": embedder.encoder.width if bridge.looks else 0}
+    look = {"score": bridge.score, "coverage": bridge.coverage}
+    writer: Writer = _made(WRITERS, recipe.decoder, "decoder", facts | look)
     table = embedder.embedding.table if writer.words == "tied" else None
     readout = TokenReadout(writer.width, form.vocabulary, form.ending or 0, form.beginning or 0, table)
     return SequenceToSequence(embedder, writer, readout)
-
-
-def _look(bridge: Bridge) -> dict[str, Any]:
-    return {"score": bridge.score, "coverage": bridge.coverage}
 
 
 def _made(table: Mapping[str, Callable[..., Any]], part: Part, what: str, facts: Mapping[str, Any]) -> Any:
@@ -240,7 +237,7 @@ def build_objectives(recipe: Recipe, raw: Raw, model: AnyModel, task: str | None
         "vocabulary": raw.form.vocabulary,
         "channels": raw.form.channels,
         "sizes": _patch_of(model, raw.form),
-        "merges": raw.merges if isinstance(raw, Text) else None,
+        "merges": raw.merges if isinstance(raw, Text) and recipe.translates else None,
         "mask_id": raw.mask if isinstance(raw, Text) else 0,
         "ordinary": raw.ordinary if isinstance(raw, Text) else range(0),
         "outcomes": outcomes,

@@ -148,11 +148,17 @@ class Text(Raw):
     def merges(self) -> Tensor:
         """Of which two tokens each was merged, (V, 2) int64; -1 for those that were not, or of which none is known."""
         model = json.loads(self.identity())["model"]
-        found = torch.full((self.size, 2), -1)
-        vocabulary = model["vocab"] if model["type"] == "BPE" else {}
-        for left, right in reversed(model.get("merges", []) if vocabulary else []):
-            found[vocabulary[left + right]] = torch.tensor([vocabulary[left], vocabulary[right]])
-        return found
+        found = np.full((self.size, 2), -1)
+        if model["type"] == "BPE":
+            ids = model["vocab"]
+            for left, right in reversed(model["merges"]):  # of several ways to a token the first one counts
+                found[ids[left + right]] = ids[left], ids[right]
+        return torch.from_numpy(found)
+
+    @property
+    def unwritten(self) -> tuple[int, ...]:
+        """The ids that no text is written with, its end aside: padding, the unknown, the beginning, the mask."""
+        return tuple(sorted({self.pad, self.unknown, self.start, self.mask} - {self.end}))
 
     def identity(self) -> str:
         """What tokenizer.json holds: the whole of what turns a text into ids."""

@@ -35,8 +35,7 @@ def spoken(parts: Model, codes: ArrayLike, side: Side, manner: Manner) -> list[s
             "This model writes the target alone: to bring back the input as well, fit it with "
             "--set stages.0.objectives.0.autoencode=1."
         )
-    forbidden = sorted({raw.pad, raw.unknown, raw.start, raw.mask} - {raw.end})
-    manner = replace(manner, forbidden=forbidden, beginning=raw.mask if side == "input" else None)
+    manner = replace(manner, forbidden=raw.unwritten, beginning=raw.mask if side == "input" else None)
     device, drafts = next(model.parameters()).device, []
     with evaluation(model):
         for part in points.to(device).split(BATCH):
