@@ -73,6 +73,6 @@ class Writer(nn.Module, ABC):
         And what is kept to go on with. place: how many rows there are before it.
         """
 
+    @abstractmethod
     def looks(self, codes: Tensor, before: Ragged, memory: Memory) -> Tensor:
         """How much each row looks at each of its item's states, (N, S), summing to one: for people to see."""
-        raise NotImplementedError(f"{type(self).__name__} does not tell what it looks at.")

@@ -128,7 +128,7 @@ class ConvolutionalWriter(Writer):
         soften([*(block.leave for block in blocks), *(look.leave for look in looks)])
 
     def forward(self, codes: Tensor, before: Ragged, memory: Memory | None = None) -> Ragged:
-        x = before.replace((before.spread(self.code(codes)) + self.shown(before.values)).to(codes.dtype))
+        x = self._entered(codes, before)
         for layer, look in zip(self.layers, self._looks(), strict=True):
             x = layer(x)
             if look is not None and memory is not None:
@@ -137,7 +137,7 @@ class ConvolutionalWriter(Writer):
 
     def looks(self, codes: Tensor, before: Ragged, memory: Memory) -> Tensor:
         """The mean over the layers."""
-        x = before.replace((before.spread(self.code(codes)) + self.shown(before.values)).to(codes.dtype))
+        x = self._entered(codes, before)
         total = codes.new_zeros(len(x.values), memory.rows.shape[1])
         for layer, look in zip(self.layers, self._looks(), strict=True):
             assert look is not None, "this decoder has no attention"
@@ -169,6 +169,9 @@ class ConvolutionalWriter(Writer):
                 x = x + found
                 covered.append(after)
         return self.normalization(x), Kept(kept.items, [*left, *covered])
+
+    def _entered(self, codes: Tensor, before: Ragged) -> Ragged:
+        return before.replace((before.spread(self.code(codes)) + self.shown(before.values)).to(codes.dtype))
 
     def _blocks(self) -> list[ConvolutionBlock]:
         return [block for block in self.layers if isinstance(block, ConvolutionBlock)]
