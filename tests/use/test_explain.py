@@ -67,7 +67,7 @@ def test_protected_placeholders_are_named_as_they_are() -> None:
     assert grown.words == TEXT.split()
 
 
-@pytest.mark.parametrize(("text", "told"), [(" \n", "no text"), ("ship " * 60, "longer than the 40 tokens")])
+@pytest.mark.parametrize(("text", "told"), [(" \n", "no text"), ("ship " * 60, "translated part by part")])
 def test_what_cannot_be_explained_is_refused(text: str, told: str) -> None:
     with pytest.raises(BadInput, match=told):
         explain(fitted("recurrent", "attention").parts_, text)

@@ -85,18 +85,9 @@ def fit(
     raw2vec fit notes.txt --minutes 1 --set encoder.layers=2 --out notes
     """
     there(*data, *([recipe] if recipe else []))
-    if minutes and steps:
-        raise BadInput("A budget is --minutes or --steps, not both.")
-    chosen: dict[str, Any] = {"kind": kind, "objective": objective, "encoder": encoder, "decoder": decoder}
-    chosen |= {"latent": latent, "size": size}
-    options = {name: value for name, value in chosen.items() if value is not None}
-    budget = {"minutes": minutes, "steps": steps, "seed": seed}
-    changes = changed(settings or [])
-    if recipe:
-        changes = {**_beside_recipe(options, budget), **changes}
-        options = {"recipe": recipe}
-    else:
-        options |= {name: value for name, value in budget.items() if value is not None}
+    chosen = {"kind": kind, "objective": objective, "encoder": encoder, "decoder": decoder, "latent": latent}
+    options, changes = _asked({**chosen, "size": size}, {"minutes": minutes, "steps": steps, "seed": seed}, recipe)
+    changes |= changed(settings or [])
     older = (Path(out) / "recipe.json").exists()
     made = heavy().Raw2Vec(**options, settings=changes or None, device=device)
     with Training() as listener:
@@ -105,6 +96,16 @@ def fit(
     column = target or input  # of pairs the targets are indexed
     reading = [out, data[0], *(["--input", column] if column else [])]
     return _answer(made.report, listener, out, older, reading if data[0] != "-" else [])
+
+
+def _asked(chosen: dict[str, Any], budget: dict[str, Any], recipe: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is said, as Raw2Vec's own options; and what it changes of a recipe, where one is given."""
+    if budget["minutes"] and budget["steps"]:
+        raise BadInput("A budget is --minutes or --steps, not both.")
+    options = {name: value for name, value in chosen.items() if value is not None}
+    if recipe:
+        return {"recipe": recipe}, _beside_recipe(options, budget)
+    return options | {name: value for name, value in budget.items() if value is not None}, {}
 
 
 def _together(data: list[str], columns: list[str]) -> Any:
@@ -157,7 +158,8 @@ def _answer(report: dict[str, Any], heard: Training, out: str, older: bool, read
     elif older:
         shown.append(Text(f"it replaced the model that was in {out}"))
     if report["truncated"]:
-        shown.append(Text(f"{counted(report['truncated'], 'text', 'were')} longer than the model takes, and cut"))
+        fate = "left out" if report.get("task") == "translation" else "cut"
+        shown.append(Text(f"{counted(report['truncated'], 'text', 'were')} longer than the model takes, and {fate}"))
     then: list[str] = []
     if reading:
         then = _next(report, out.rstrip("/"), reading)
@@ -166,6 +168,8 @@ def _answer(report: dict[str, Any], heard: Training, out: str, older: bool, read
 
 def _next(report: dict[str, Any], out: str, reading: list[str]) -> list[str]:
     """The command that shows what such a model is for: `reading` are its arguments."""
+    if report.get("task") == "translation":
+        return ["translate", out, "FILE"]
     if report.get("task"):  # it was trained on labels
         return ["predict", *reading]
     if report.get("threshold") is not None:  # there is a way back

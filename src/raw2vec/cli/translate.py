@@ -19,7 +19,7 @@ from raw2vec.cli.base import Answer, Counter, Debug, Json, Model, Seed, counted,
 from raw2vec.disk import replacing
 from raw2vec.errors import BadInput
 
-LINES = 512  # translated at a time: what is read from a pipe is answered before its end
+LINES = 512  # translated at a time; what is typed is answered line by line
 ENGINES = ("auto", "torch", "ctranslate2")
 
 
@@ -55,8 +55,8 @@ def translate(
     """Translate every line of FILE.
 
     As many lines come out as go in, in their order; an empty line stays
-    empty. Lines longer than the model reads at once are cut at the ends of
-    sentences and put together again. Where MODEL was exported, CTranslate2
+    empty. Lines longer than what was learned from are translated sentence by
+    sentence. Where MODEL was exported, CTranslate2
     runs it.
 
     raw2vec translate mt news.en --out news.fr
@@ -113,7 +113,8 @@ class _Work:
 
     def run(self, data: str, write: Callable[[str], object], progress: Callable[[int], None]) -> None:
         lines, translate = _lines(data), heavy("use.translate").translate
-        while block := list(islice(lines, LINES)):
+        size = 1 if data == "-" and sys.stdin.isatty() else LINES
+        while block := list(islice(lines, size)):
             prefixes = None if self.begin is None else [self.begin] * len(block)
             for found in translate(self.model, block, self.manner, prefixes):
                 self._add(found, write)
@@ -162,7 +163,7 @@ def _told(work: _Work, out: str | None) -> list[RenderableType]:
         return []
     told: list[RenderableType] = [Text(f"{out}: {counted(work.lines, 'line')}")]
     if work.parts:
-        told.append(Text(f"{counted(work.parts, 'line', 'were')} longer than the model reads at once: part by part"))
+        told.append(Text(f"{counted(work.parts, 'line', 'were')} longer than any learned from: by sentences"))
     if work.truncated:
         told.append(Text(f"{counted(work.truncated, 'line', 'were')} longer than the model takes, and cut"))
     if work.lost:

@@ -93,7 +93,7 @@ def explain(parts: Model, text: str, beam: int = 5) -> Looks | Growth:
     """How one text is translated: Looks where the decoder looks at the encoder's states, Growth where it has a vector.
 
     BadInput for a model that does not translate, or whose encoder keeps no state for each token; for an empty text, and
-    for one that is longer than the model reads at once.
+    for one so long that it is translated part by part.
     """
     model, raw = translator(parts), parts.raw
     assert isinstance(raw, Text)
@@ -101,9 +101,7 @@ def explain(parts: Model, text: str, beam: int = 5) -> Looks | Growth:
         raise BadInput("There is no text to explain: give one with a word in it.")
     found = translate(parts, [text], Manner(beam=beam))[0]
     if found.parts > 1 or found.truncated:
-        raise BadInput(
-            f"The text is longer than the {raw.max_tokens} tokens that the model reads at once: explain a part."
-        )
+        raise BadInput("The text is so long that it is translated part by part: explain one of its sentences.")
     pieces = marked(text).pieces if parts.recipe.placeholders else []
     device = next(model.parameters()).device
     source = raw.windows([with_marks(text, pieces)]).ragged.to(device)

@@ -28,7 +28,7 @@ BATCH_TOKENS = 2048  # source tokens a batch, over the drafts of each
 class Translated:
     """A text's translation and its other drafts, best first: `texts`, with the `scores` that they are compared by.
 
-    parts: how many parts it was cut into, at the ends of sentences, because it is longer than the model reads at once;
+    parts: how many parts it was cut into, at the ends of sentences, because it is longer than those learned from;
     truncated: the tokens that the model did not read at all. lost: the placeholders that the best has at its end, where
     they were put because the model had left them out. ids: of a text of one part, the tokens of each draft.
     """
@@ -138,8 +138,7 @@ def translator(parts: Model) -> SequenceToSequence:
 
 def _lawful(manner: Manner, raw: Text) -> Manner:
     """The manner with all ids forbidden that no text holds."""
-    special = {raw.pad, raw.unknown, raw.start, raw.mask} - {raw.end}
-    return replace(manner, forbidden=tuple(sorted({*manner.forbidden, *special})))
+    return replace(manner, forbidden=tuple(sorted({*manner.forbidden, *raw.unwritten})))
 
 
 def _limits(windows: Ragged, raw: Text) -> Tensor:
