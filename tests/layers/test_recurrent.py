@@ -7,7 +7,7 @@ from raw2vec.layers import Recurrent
 from raw2vec.ragged import Ragged
 
 LENGTHS = [4, 0, 1, 9, 4, 2]
-KINDS = [(cell, directions) for cell in ("lstm", "gru") for directions in (1, 2)]
+KINDS = [(cell, directions) for cell in ("lstm", "gru") for directions in (1, 2, -1)]
 
 
 def batch(lengths: list[int] = LENGTHS, width: int = 3) -> Ragged:
@@ -21,7 +21,8 @@ def test_states_are_those_of_each_item_read_alone(cell: str, directions: int) ->
     x, layer = batch(), Recurrent(3, 8, cell, directions).double()
     for item, states in zip(x.items(), layer(x).items(), strict=True):
         if len(item):
-            torch.testing.assert_close(states, layer.cell(item)[0])
+            alone = layer.cell(item.flip(0))[0].flip(0) if directions == -1 else layer.cell(item)[0]
+            torch.testing.assert_close(states, alone)
     assert layer(x).values.shape == (20, 8)
 
 
@@ -35,9 +36,9 @@ def test_gradients(cell: str, directions: int) -> None:
     assert torch.autograd.gradcheck(apply, (x.values.requires_grad_(), *layer.parameters()))
 
 
-@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("directions", [1, 2, -1])
 def test_what_a_state_has_read(directions: int) -> None:
-    """A state in the middle of item 3 hears of all of it, or of what came before; never of a neighbour."""
+    """A state in the middle of item 3 hears of all of it, or of what came before or after; never of a neighbour."""
     x, layer = batch(), Recurrent(3, 8, directions=directions).double()
     values = x.values.requires_grad_()
     start = int(x.offsets[3])
@@ -45,7 +46,7 @@ def test_what_a_state_has_read(directions: int) -> None:
     assert values.grad is not None
     heard = values.grad.abs().sum(dim=1) > 0
     expected = torch.zeros(20, dtype=torch.bool)
-    expected[start : start + (9 if directions == 2 else 5)] = True
+    expected[start + (4 if directions == -1 else 0) : start + (5 if directions == 1 else 9)] = True
     assert heard.equal(expected)
 
 

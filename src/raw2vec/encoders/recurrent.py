@@ -1,4 +1,4 @@
-"""The recurrent encoder: items are read row by row, by LSTMs or GRUs, in one direction or both."""
+"""The recurrent encoder: items are read row by row, by LSTMs or GRUs, in one direction, the other or both."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -14,7 +14,8 @@ class Recurrent(Encoder):
     """`layers` recurrences, each over the states of the one before: (N, inputs) to (N, width).
 
     With two directions the features are shared half and half; a row then knows what stands on either side of it.
-    Pooled as "last", the half that reads backwards has seen one row only: there "mean" or "max" are wiser.
+    Pooled as "last", the half that reads backwards has seen one row only: there "mean" or "max" are wiser. With -1
+    items are read from their end; what has seen all of one is then its "first" state.
     """
 
     def __init__(
@@ -23,7 +24,7 @@ class Recurrent(Encoder):
         width: int = 256,
         layers: int = 1,
         cell: Literal["lstm", "gru"] = "lstm",
-        directions: Literal[1, 2] = 2,
+        directions: Literal[1, 2, -1] = 2,
         dropout: float = 0.0,
     ):
         super().__init__(inputs, width)

@@ -15,8 +15,8 @@ CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU
 class Recurrent(nn.Module):
     """An LSTM (Hochreiter & Schmidhuber 1997) or GRU (Cho et al. 2014) layer, (N, inputs) to (N, width).
 
-    With two directions the first half of the features has read the item from its start, the second half from its
-    true end; each half has width / 2 features.
+    directions: 1 reads from the item's start, -1 from its true end (as where Sutskever et al. 2014 turn the source
+    around); of 2 the first half of the features, width / 2, has read from the start, the second half from the end.
 
     Autocast is heeded while learning only. In bfloat16 an LSTM's rounding depends on its batch (alone or not: cosine
     0.99985 at 8 features, 0.99997 at 64), and an item's vector must not, so encoding reads in the weights' own type.
@@ -26,14 +26,15 @@ class Recurrent(nn.Module):
         super().__init__()
         if cell not in CELLS:
             raise BadInput(f"There is no recurrent cell '{cell}'; known are {', '.join(CELLS)}.{nearest(cell, CELLS)}")
-        if directions not in (1, 2):
-            raise BadInput(f"A recurrence reads in 1 or 2 directions, not {directions}.")
+        if directions not in (1, 2, -1):
+            raise BadInput(f"A recurrence reads in 1 or 2 directions, or in -1, from the end, not in {directions}.")
         if width % directions:
             raise BadInput(f"Two directions share the width, so it must be even, not {width}.")
-        self.cell = CELLS[cell](inputs, width // directions, bidirectional=directions == 2)
-        self.width = width
+        hidden = width // abs(directions)
+        self.cell = CELLS[cell](inputs, hidden, bidirectional=directions == 2)
+        self.width, self.backwards = width, directions == -1
         self.memory = 2 * width if cell == "lstm" else width
-        self._begin(width // directions)
+        self._begin(hidden)
 
     def _begin(self, hidden: int) -> None:
         """Orthogonal recurrence (Saxe et al. 2014); biases 0, the forget gate's 1 (Jozefowicz et al. 2015)."""
@@ -53,7 +54,7 @@ class Recurrent(nn.Module):
         """
         if not len(x.values):
             return x.replace(x.values.new_zeros(0, self.cell.hidden_size * (1 + self.cell.bidirectional)))
-        rows, alive, items = _time_steps(x)
+        rows, alive, items = _time_steps(x, self.backwards)
         device = x.values.device.type
         learning = torch.is_autocast_enabled(device) and torch.is_grad_enabled()
         values = x.values if learning else x.values.to(self.cell.all_weights[0][0].dtype)
@@ -74,15 +75,18 @@ class Recurrent(nn.Module):
         return tuple(parts) if isinstance(self.cell, nn.LSTM) else parts[0]
 
 
-def _time_steps(x: Ragged) -> tuple[Tensor, Tensor, Tensor]:
+def _time_steps(x: Ragged, backwards: bool) -> tuple[Tensor, Tensor, Tensor]:
     """The rows in the order a packed sequence has them, every first row before any second, longest items first; (N,).
 
-    And how many items are still alive at each step, (T,) on the CPU, and which items these are, in their order.
+    Backwards, an item's last row is its first. And how many items are still alive at each step, (T,) on the CPU, and
+    which items these are, in their order.
     """
     longest_first = x.lengths.argsort(descending=True, stable=True)
     lengths = x.lengths[longest_first]
     steps = torch.arange(int(lengths[0]))
     alive = len(lengths) - torch.searchsorted(lengths.flip(0), steps, right=True)
     ranks = torch.arange(int(alive.sum())) - torch.repeat_interleave(alive.cumsum(0) - alive, alive)
-    rows = x.offsets[longest_first[ranks]] + torch.repeat_interleave(steps, alive)
+    steps = torch.repeat_interleave(steps, alive)
+    first = x.offsets[1:] - 1 if backwards else x.offsets[:-1]
+    rows = first[longest_first[ranks]] + (-steps if backwards else steps)
     return rows.to(x.values.device), alive, longest_first[: int(alive[0])].to(x.values.device)
