@@ -90,6 +90,23 @@ def test_drafts_have_scores_and_beginnings_are_kept(looking: Raw2Vec) -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+def test_several_translators_write_together(looking: Raw2Vec, through_a_vector: Raw2Vec) -> None:
+    """Of one vocabulary, which their seeds do not touch; of another one it is refused."""
+    assert looking.translate(SOURCES[:5], beside=[through_a_vector]) == TARGETS[:5]
+    with pytest.raises(BadInput, match="Model 2 of the ensemble has another vocabulary"):
+        looking.translate(SOURCES[:5], beside=[fitted(1, raw__vocabulary=300)])
+    rows = [{"en": f"{row['en']} {n}", "fr": f"{row['fr']} {n}"} for row in PAIRS for n in ("one", "two")]
+    seeds = ({"seed": 1}, {"seed": 2}, {"seed": 2, "settings": {"training.hold_out_seed": 1}})
+    tokens = []
+    for given in seeds:
+        settings = {"raw.vocabulary": 330, "training.hold_out": 0.5, **given.pop("settings", {})}
+        made = Raw2Vec("translation", steps=1, size="tiny", settings=settings, **given).fit(
+            rows, input="en", target="fr"
+        )
+        tokens.append(made.parts_.raw.identity())
+    assert tokens[0] == tokens[2] != tokens[1]
+
+
 def test_a_report_sets_the_translator_beside_its_baselines() -> None:
     report = fitted(2, training__hold_out=0.9).report
     assert (report["protocol"], set(report["baselines"])) == ("translation/1", {"copy", "dictionary", "nearest"})

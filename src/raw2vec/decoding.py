@@ -95,16 +95,20 @@ class Decoding(ABC):
         temperature: float = 0.0,
         seed: int = 0,
         begin: str | None = None,
+        coverage_penalty: float = 0.0,
+        beside: Sequence[Decoding] = (),
     ) -> Any:
         """The translation of each text; a single text gives a single one, an empty one an empty one.
 
         beam: drafts that are followed at a time. best: above 1, so many drafts of each, a list of (text, score).
-        length_penalty, temperature, seed: see use.write.Manner. begin: how every translation begins.
+        length_penalty, temperature, seed, coverage_penalty: see use.write.Manner. begin: how every translation begins.
+        beside: translators of the same vocabulary that write together with this one, an ensemble.
         """
         parts = self._placed()
         texts, single = parts.raw.items(X)
-        manner = Manner(beam, length_penalty, best, temperature, seed)
-        found = translate(parts, texts, manner, None if begin is None else [begin] * len(texts))
+        manner = Manner(beam, length_penalty, best, temperature, seed, coverage_penalty=coverage_penalty)
+        prefixes, others = None if begin is None else [begin] * len(texts), [other._placed() for other in beside]
+        found = translate(parts, texts, manner, prefixes, beside=others)
         made: list[Any] = [
             each.text if best == 1 else list(zip(each.texts, each.scores, strict=True)) for each in found
         ]

@@ -92,6 +92,7 @@ class Training(_Strict):
     average: float = Field(0.0, ge=0, lt=1, description="decay of the weights' moving average (EMA); 0: none")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where it is quick")
     hold_out: float = Field(0.05, ge=0, lt=1, description="share of the items kept from training, to judge by")
+    hold_out_seed: int | None = Field(None, ge=0, description="which they are is drawn by this; none: by the seed")
     checks: int = Field(10, ge=1, description="how often a stage is judged on the held-out items; the best is kept")
     patience: int = Field(0, ge=0, description="stop a stage after this many checks without a gain; 0: never")
     contamination: float = Field(0.1, gt=0, le=0.5, description="share of items to call anomalies, with a way back")

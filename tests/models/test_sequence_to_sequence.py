@@ -14,6 +14,7 @@ from raw2vec.latents import Point
 from raw2vec.models import Embedder, SequenceToSequence
 from raw2vec.ragged import Ragged
 from raw2vec.readout import TokenReadout
+from raw2vec.use.ensemble import Ensemble
 from raw2vec.use.write import Draft, Manner, write
 
 BEGINS, ENDS, TOKENS = 5, 6, 7
@@ -216,10 +217,58 @@ def test_a_code_alone_is_enough_only_where_the_bridge_is_fixed() -> None:
         model("rotary", 6).mode(codes, torch.full((2, 1), 4))
 
 
-@pytest.mark.parametrize(("beam", "best", "temperature"), [(0, 1, 0.0), (2, 3, 0.0), (2, 1, 0.5), (1, 1, -1.0)])
-def test_manners_that_make_no_sense(beam: int, best: int, temperature: float) -> None:
+@each
+@torch.no_grad()
+def test_what_leaves_the_source_untold_falls_behind(name: str) -> None:
+    made, limits = model(name, 6), torch.full((3,), 5)
+    plain = write(made, made.read(SOURCES), limits, Manner(beam=4, best=4))
+    found = write(made, made.read(SOURCES), limits, Manner(beam=4, best=4, coverage_penalty=2.0))
+    for item, source in enumerate(SOURCES.items()):
+        read, scores = made.read(texts(source.tolist())), []
+        for draft in plain[item]:
+            looks = made.looks(read, texts([BEGINS, *draft.ids, ENDS])).sum(0)
+            assert looks.sum().item() == pytest.approx(len(draft.ids) + 1)
+            scores.append(draft.score(1.0) + 2 * float(looks.clamp(max=1).log().sum()))
+        assert [draft.score(1.0) for draft in found[item]] == pytest.approx(sorted(scores, reverse=True))
+        assert {tuple(draft.ids) for draft in found[item]} == {tuple(draft.ids) for draft in plain[item]}
+
+
+@torch.no_grad()
+def test_coverage_needs_a_decoder_that_looks() -> None:
+    made = model("rotary", 0)
+    with pytest.raises(BadInput, match="vector alone"):
+        write(made, made.read(SOURCES), torch.full((3,), 5), Manner(beam=2, coverage_penalty=1.0))
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+@torch.no_grad()
+def test_an_ensemble_writes_by_the_mean_of_its_probabilities(beam: int) -> None:
+    """Of different builds, one of which looks at no state; twice the same one is that one."""
+    one, other = model("rotary", 6), model("recurrent", 0, seed=1)
+    made, manner = Ensemble([one, other]), Manner(beam=beam, best=beam)
+    for drafts, source in zip(
+        write(made, made.read(SOURCES), torch.full((3,), 6), manner), SOURCES.items(), strict=True
+    ):
+        read = texts(source.tolist())
+        for draft in drafts:
+            text = texts([BEGINS, *draft.ids, ENDS])
+            costs = torch.stack([each.costs(each.read(read), text)[1] for each in (one, other)])
+            assert draft.log_prob == pytest.approx(float((-costs).exp().mean(0).log().sum()))
+    twice = Ensemble([one, one])
+    alone = write(one, one.read(SOURCES), torch.full((3,), 6), manner)
+    again = write(twice, twice.read(SOURCES), torch.full((3,), 6), manner)
+    assert [[draft.ids for draft in drafts] for drafts in again] == [
+        [draft.ids for draft in drafts] for drafts in alone
+    ]
+
+
+@pytest.mark.parametrize(
+    ("beam", "best", "temperature", "coverage"),
+    [(0, 1, 0.0, 0.0), (2, 3, 0.0, 0.0), (2, 1, 0.5, 0.0), (1, 1, -1.0, 0.0), (1, 1, 0.0, 1.0), (2, 1, 0.0, -1.0)],
+)
+def test_manners_that_make_no_sense(beam: int, best: int, temperature: float, coverage: float) -> None:
     with pytest.raises(BadInput, match=r"drafts|temperature"):
-        Manner(beam=beam, best=best, temperature=temperature)
+        Manner(beam=beam, best=best, temperature=temperature, coverage_penalty=coverage)
 
 
 @each

@@ -41,6 +41,12 @@ def translate(
     temperature: Annotated[
         float, typer.Option("--temperature", metavar="T", min=0.0, help="Above 0: draw tokens, with --beam 1.")
     ] = 0.0,
+    coverage_penalty: Annotated[
+        float, typer.Option("--coverage-penalty", metavar="B", min=0.0, help="Above 0: nothing may be left untold.")
+    ] = 0.0,
+    beside: Annotated[
+        list[str], typer.Option("--with", metavar="MODEL", help="Another that writes with it; more than once.")
+    ] = [],  # noqa: B006
     begin: Annotated[str | None, typer.Option("--begin", metavar="TEXT", help="How every translation begins.")] = None,
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="TEXT", help="Show how this text is translated; --out: a .png.")
@@ -62,6 +68,7 @@ def translate(
     raw2vec translate mt news.en --out news.fr
     echo "a red car" | raw2vec translate mt
     raw2vec translate mt news.en --beam 10 --best 3 --json
+    raw2vec translate mt news.en --with mt.second --with mt.third
     raw2vec translate mt news.en --engine ctranslate2
     raw2vec translate mt --explain "a red car" --out looks.png
     """
@@ -71,9 +78,12 @@ def translate(
     if explain is not None:
         answer: Answer = heavy("cli.explained").explained(heavy().load(model), explain, beam, out)
         return answer
-    manner = heavy("use.write").Manner(beam, length_penalty, best, temperature, seed or 0)
+    manner = heavy("use.write").Manner(
+        beam, length_penalty, best, temperature, seed or 0, coverage_penalty=coverage_penalty
+    )
+    others = [heavy().load(each).parts_ for each in beside]
     with _opened(model, engine) as (parts, engine):
-        work = _Work(parts, manner, begin, kept=as_json and out is None)
+        work = _Work(parts, others, manner, begin, kept=as_json and out is None)
         began = time.perf_counter()
         with replacing(Path(out)) if out else nullcontext() as partial, Counter() as progress:
             if partial is None:
@@ -106,8 +116,8 @@ def _opened(model: str, engine: str) -> Iterator[tuple[Any, str]]:
 class _Work:
     """Lines in, lines out; and what there is to say of them afterwards."""
 
-    def __init__(self, parts: Any, manner: Any, begin: str | None, kept: bool):
-        self.model, self.manner, self.begin, self.kept = parts, manner, begin, kept
+    def __init__(self, parts: Any, others: list[Any], manner: Any, begin: str | None, kept: bool):
+        self.model, self.others, self.manner, self.begin, self.kept = parts, others, manner, begin, kept
         self.lines = self.parts = self.truncated = self.lost = 0
         self.made: list[Any] = []
 
@@ -116,7 +126,7 @@ class _Work:
         size = 1 if data == "-" and sys.stdin.isatty() else LINES
         while block := list(islice(lines, size)):
             prefixes = None if self.begin is None else [self.begin] * len(block)
-            for found in translate(self.model, block, self.manner, prefixes):
+            for found in translate(self.model, block, self.manner, prefixes, beside=self.others):
                 self._add(found, write)
             progress(len(block))
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from raw2vec.decoders import Kept, Writer
 from raw2vec.errors import BadInput
 from raw2vec.layers import Memory
+from raw2vec.layers.base import wide
 from raw2vec.models.base import Autoencoder, Embedder
 from raw2vec.ragged import Ragged
 from raw2vec.readout import TokenReadout
@@ -43,6 +44,11 @@ class SequenceToSequence(Autoencoder):
         self.embedder, self.decoder, self.readout = embedder, decoder, readout
         self.words = readout
         self.beginning, self.ending = readout.beginning, readout.ending
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
 
     @property
     def fixed(self) -> bool:
@@ -106,6 +112,22 @@ class SequenceToSequence(Autoencoder):
         """The states (n, width) from which each of n drafts' next token is told, after its last ones (n,)."""
         before = self.embedding(Ragged(last, torch.ones(len(last), 1, dtype=torch.long)))
         return self.decoder.step(kept, before.values, place)
+
+    def begin(self, source: Source) -> Kept:
+        """What is kept before the first token of each item."""
+        return self.decoder.begin(*source)
+
+    def likely(self, kept: Kept, last: Tensor, place: int) -> tuple[Tensor, Kept]:
+        """The log-likelihood of each id after n drafts whose last ones are (n,): (n, V) nats, in float32 at least."""
+        states, kept = self.step(kept, last, place)
+        return wide(self.readout.logits(states)).log_softmax(-1), kept
+
+    def looks(self, source: Source, items: Ragged) -> Tensor:
+        """How much each token of the items but their first looked at each of the source's, (N, S), summing to one."""
+        before, _ = parted(items)
+        if source.memory is None:
+            raise BadInput("This model's decoder is told of a vector alone, and looks at no words that it could cover.")
+        return self.decoder.looks(source.codes, self.embedding(before), source.memory)
 
     def told(self, codes: Tensor) -> Source:
         """What the decoder is told by codes (B, L) alone; BadInput for one that looks at more than that."""

@@ -137,7 +137,8 @@ class _Block(NamedTuple):
 def _blocks(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[_Block]:
     """All rows. Whole groups of them are held out together."""
     columns = columns_of(recipe)
-    seed, share = recipe.seed, recipe.training.hold_out
+    seed, share = recipe.training.hold_out_seed, recipe.training.hold_out
+    seed = recipe.seed if seed is None else seed
     start = 0
     for batch in rows.batches():
         items, numbers = {name: raw.column(batch, name) for name in columns}, range(start, start + len(batch))

@@ -14,7 +14,6 @@ from torch.nn.functional import normalize
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
 from raw2vec.models import SequenceToSequence
-from raw2vec.models.sequence_to_sequence import parted
 from raw2vec.placeholders import marked, with_marks, without_marks
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
@@ -122,8 +121,7 @@ def _looks(model: SequenceToSequence, source: Ragged, written: Ragged) -> NDArra
             f"This model's encoder makes {read.memory.rows.shape[1]} states of {len(source.values)} tokens, so that "
             "none of them is a word's own: there is nothing to see of what was looked at."
         )
-    before, _ = parted(written)
-    return _numbers(model.decoder.looks(read.codes, model.embedding(before), read.memory))
+    return _numbers(model.looks(read, written))
 
 
 def _growth(

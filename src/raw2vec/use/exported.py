@@ -27,8 +27,10 @@ def drafted(
 
     It cannot look out for circles on the way. A window whose drafts have gone round in one is written once more, with
     that one forbidden, until none is left. Its beam stops at the first K drafts that end, where ours goes on as long as
-    another looks better. BadInput for a temperature.
+    another looks better. BadInput for a temperature and for a coverage penalty.
     """
+    if manner.coverage_penalty:
+        raise BadInput("CTranslate2's scores are made otherwise: ask for a coverage penalty with the engine torch.")
     if manner.temperature:
         raise BadInput("CTranslate2 draws tokens by no seed: translate at temperature 0, or with the engine torch.")
     found: list[Found] = [[] for _ in range(len(windows))]

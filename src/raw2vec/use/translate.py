@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -18,6 +19,7 @@ from raw2vec.raw import Text, Windows
 from raw2vec.subwords import check_text
 from raw2vec.use.base import is_empty
 from raw2vec.use.encode import batches, evaluation
+from raw2vec.use.ensemble import Ensemble, refuse_strangers
 from raw2vec.use.exported import drafted
 from raw2vec.use.write import Draft, Manner, write
 
@@ -52,24 +54,25 @@ def translate(
     manner: Manner = Manner(),  # noqa: B008 - it never changes
     prefixes: Sequence[str] | None = None,
     progress: Callable[[int], None] = lambda texts: None,
+    beside: Sequence[Model] = (),
 ) -> list[Translated]:
     """One translation a text, in their order; an empty text gives an empty one.
 
-    prefixes: what each translation is to begin with. progress hears how many texts were just done. A text of several
-    parts gives their best drafts alone. Where the recipe protects placeholders, drafts that have all of them come
-    first. BadInput for a model that does not translate, by its number for an item that is no text.
+    prefixes: what each translation is to begin with. progress hears how many texts were just done. beside: models that
+    write together with this one, an ensemble. A text of several parts gives their best drafts alone. Where the recipe
+    protects placeholders, drafts that have all of them come first. BadInput for a model that does not translate or does
+    not go with the others, by its number for an item that is no text.
     """
-    if isinstance(parts, Model):
-        translator(parts)
+    author = _author(parts, beside)
     if not parts.recipe.placeholders:
-        return _translated(parts, texts, manner, prefixes, progress)
+        return _translated(parts, author, texts, manner, prefixes, progress)
     for number, text in numbered(texts):
         check_text(number, text)
     sources = [marked(text) for text in texts]
     if prefixes is not None and len(prefixes) == len(sources):
         prefixes = [with_marks(prefix, source.pieces) for prefix, source in zip(prefixes, sources, strict=True)]
     every = replace(manner, best=manner.beam)
-    found = _translated(parts, [source.text for source in sources], every, prefixes, progress)
+    found = _translated(parts, author, [source.text for source in sources], every, prefixes, progress)
     return [_restored(one, source, manner.best) for one, source in zip(found, sources, strict=True)]
 
 
@@ -81,8 +84,20 @@ def _restored(found: Translated, source: Marked, best: int) -> Translated:
     return replace(found, texts=[one.text for one in whole], scores=scores, lost=whole[0].lost, ids=ids)
 
 
+def _author(parts: Model | Exported, beside: Sequence[Model]) -> SequenceToSequence | Ensemble | None:
+    """Who writes here; nobody, where the export does."""
+    if isinstance(parts, Exported):
+        if beside:
+            raise BadInput("What was exported for CTranslate2 writes by itself: name the models of an ensemble.")
+        return None
+    own = translator(parts)
+    refuse_strangers(parts, beside)
+    return Ensemble([own, *map(translator, beside)]) if beside else own
+
+
 def _translated(
     parts: Model | Exported,
+    author: SequenceToSequence | Ensemble | None,
     texts: Sequence[str],
     manner: Manner,
     prefixes: Sequence[str] | None,
@@ -94,11 +109,12 @@ def _translated(
     manner = _lawful(manner, raw)
     starts = _prefixes(raw, prefixes, windows.owners) if prefixes is not None else None
     limits = _limits(windows.ragged, raw)
-    if isinstance(parts, Exported):
+    if author is None:
+        assert isinstance(parts, Exported), "else somebody writes here"
         drafts = drafted(parts, windows.ragged, limits, manner, starts, max(BATCH_TOKENS // manner.beam, 1))
         progress(len(drafts))
     else:
-        drafts = _drafts(translator(parts), windows, limits, manner, starts, progress)
+        drafts = _drafts(author, windows, limits, manner, starts, progress)
     joined = _joined(raw, windows.owners, drafts, len(texts), manner)
     cut = windows.truncated.tolist()
     return [
@@ -108,7 +124,7 @@ def _translated(
 
 
 def _drafts(
-    model: SequenceToSequence,
+    author: SequenceToSequence | Ensemble,
     windows: Windows,
     limits: Tensor,
     manner: Manner,
@@ -117,12 +133,14 @@ def _drafts(
 ) -> list[list[Draft]]:
     """Each window's."""
     drafts: list[list[Draft]] = [[] for _ in range(len(windows.ragged))]
-    device = next(model.parameters()).device
-    with evaluation(model):
+    models = author.models if isinstance(author, Ensemble) else [author]
+    with ExitStack() as stack:
+        for model in models:
+            stack.enter_context(evaluation(model))
         for part in batches(windows.ragged.lengths, max(BATCH_TOKENS // manner.beam, 1)):
-            source = model.read(windows.ragged.take(part).to(device))
+            source = author.read(windows.ragged.take(part).to(author.device))
             begun = None if starts is None else [starts[place] for place in part.tolist()]
-            made = write(model, source, limits[part], manner, begun, windows.owners[part])
+            made = write(author, source, limits[part], manner, begun, windows.owners[part])
             for place, found in zip(part.tolist(), made, strict=True):
                 drafts[place] = found
             progress(len(part))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from raw2vec.decoders import Kept
 from raw2vec.errors import BadInput
-from raw2vec.models import SequenceToSequence, Source
+from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
 
+_LEAST = 1e-6  # share of a look that a token of the source has at least, so that its logarithm is a number
 _LOOPS = ((1, 4), (2, 3), (3, 3), (4, 3))  # so many tokens may not stand so many times in a row
 
 
@@ -25,6 +27,9 @@ class Manner:
     best: how many drafts are given, at most `beam`. beginning: the id that every text begins with, which is not told;
     none: the model's usual one. temperature: above 0 tokens are drawn, the likelier the lower it
     is, and by `seed`. forbidden: ids that are never written. loops: whether a few tokens may go round in a circle.
+    coverage_penalty: what is added to the scores of the drafts that a beam has ended with, times the sum over the
+    source's tokens of the logarithm of how much each was looked at, at most once (Wu et al. 2016): what leaves parts of
+    the source untold falls behind.
     """
 
     beam: int = 1
@@ -35,6 +40,7 @@ class Manner:
     beginning: int | None = None
     forbidden: Sequence[int] = ()
     loops: bool = False
+    coverage_penalty: float = 0.0
 
     def __post_init__(self) -> None:
         if self.beam < 1 or not 1 <= self.best <= self.beam:
@@ -43,22 +49,48 @@ class Manner:
             )
         if self.temperature < 0 or (self.temperature and self.beam > 1):
             raise BadInput("Tokens are drawn one draft at a time: give a temperature above 0 and a beam of 1.")
+        if self.coverage_penalty < 0 or (self.coverage_penalty and self.beam == 1):
+            raise BadInput("A coverage penalty, 0 or more, chooses among the drafts of a beam: follow more than one.")
+
+
+class Author(Protocol):
+    """Who tells tokens one after the other from what it has read: a model, or several together."""
+
+    beginning: int
+    ending: int
+
+    @property
+    def device(self) -> torch.device:
+        """Where it works."""
+
+    def begin(self, source: Any) -> Kept:
+        """What is kept before the first token."""
+
+    def likely(self, kept: Kept, last: Tensor, place: int) -> tuple[Tensor, Kept]:
+        """The log-likelihood of each id after n drafts whose last ones are (n,): (n, V) nats. It may be written to."""
+
+    def looks(self, source: Any, items: Ragged) -> Tensor:
+        """How much each token of the items but their first looked at each of the source's, (N, S)."""
 
 
 class Draft(NamedTuple):
-    """A text as ids, without the one that ends it, and the log-likelihood of it and its end by the model, nats."""
+    """A text as ids, without the one that ends it, and the log-likelihood of it and its end by the model, nats.
+
+    covered: what the coverage penalty adds to its score.
+    """
 
     ids: list[int]
     log_prob: float
+    covered: float = 0.0
 
     def score(self, penalty: float) -> float:
         """What drafts of different lengths are compared by; the end counts as a token."""
-        return self.log_prob / (len(self.ids) + 1) ** penalty
+        return self.log_prob / (len(self.ids) + 1) ** penalty + self.covered
 
 
 def write(
-    model: SequenceToSequence,
-    source: Source,
+    model: Author,
+    source: Any,
     limits: Tensor,
     manner: Manner,
     prefixes: Sequence[Sequence[int]] | None = None,
@@ -66,33 +98,52 @@ def write(
 ) -> list[list[Draft]]:
     """The best drafts of each of B items, best first. Call it in evaluation mode without gradients.
 
-    limits (B,): the most tokens of each, its end included. prefixes: ids that the texts begin with. numbers (B,): the
-    items' own, by which they draw. What an item gets does not depend on its batch.
+    source: what the author has read of the items. limits (B,): the most tokens of each, its end included. prefixes:
+    ids that the texts begin with. numbers (B,): the items' own, by which they draw. What an item gets does not depend
+    on its batch.
     """
     starts = [[]] * len(limits) if prefixes is None else [list(prefix) for prefix in prefixes]
     if manner.beam > 1:
-        return _Beam(model, manner, limits, starts).run(source)
+        drafts = _Beam(model, manner, limits, starts).run(source)
+        if manner.coverage_penalty:
+            drafts = _covered(model, source, drafts, manner)
+        return [found[: manner.best] for found in drafts]
     return _one_draft(model, source, limits, manner, starts, numbers)
 
 
+def _covered(model: Author, source: Any, drafts: list[list[Draft]], manner: Manner) -> list[list[Draft]]:
+    """Each item's drafts in their new order, with what the coverage penalty makes of them."""
+    owners = torch.tensor([item for item, found in enumerate(drafts) for _ in found], device=model.device)
+    flat = [draft for found in drafts for draft in found]
+    texts = Ragged.of([torch.tensor([model.beginning, *draft.ids, model.ending]) for draft in flat]).to(model.device)
+    looks = model.looks(source.take(owners), texts)
+    total = Ragged(looks, texts.shapes - 1).sum().float()
+    # What is beside a source that is shorter than others of the batch is looked at by none of its tokens.
+    there = total > 0
+    added = manner.coverage_penalty * (total.clamp(_LEAST, 1).log() * there).sum(1)
+    scored = iter([draft._replace(covered=more) for draft, more in zip(flat, added.tolist(), strict=True)])
+    penalty = manner.length_penalty
+    return [sorted((next(scored) for _ in found), key=lambda draft: -draft.score(penalty)) for found in drafts]
+
+
 def _one_draft(
-    model: SequenceToSequence,
-    source: Source,
+    model: Author,
+    source: Any,
     limits: Tensor,
     manner: Manner,
     starts: list[list[int]],
     numbers: Tensor | None,
 ) -> list[list[Draft]]:
-    device, count = source.codes.device, len(limits)
+    device, count = model.device, len(limits)
     history = torch.full((count, int(limits.max())), model.ending, device=device)
     total = torch.zeros(count, device=device, dtype=torch.float64)
     forced = _forced(starts, device)
     own = torch.arange(count) if numbers is None else numbers
     going = torch.arange(count, device=device)
-    kept, last = model.decoder.begin(*source), torch.full((count,), _beginning(model, manner), device=device)
+    kept, last = model.begin(source), torch.full((count,), _beginning(model, manner), device=device)
     for place in range(history.shape[1]):
-        states, kept = model.step(kept, last, place)
-        likely = _allowed(_likely(model, states), history[going, :place], manner)
+        likely, kept = model.likely(kept, last, place)
+        likely = _allowed(likely, history[going, :place], manner)
         if forced is not None and place < forced.shape[1]:
             likely = _only(likely, forced[going, place])
         likely = _only(likely, torch.where(limits.to(device)[going] == place + 1, model.ending, -1))
@@ -119,26 +170,26 @@ def _one_draft(
 class _Beam:
     """Beam search over B items at once, K drafts of each; an item steps aside when no draft can still win."""
 
-    model: SequenceToSequence
+    model: Author
     manner: Manner
     limits: Tensor
     starts: list[list[int]]
     finished: list[list[Draft]] = field(default_factory=list)
 
-    def run(self, source: Source) -> list[list[Draft]]:
-        model, device, wide = self.model, source.codes.device, self.manner.beam
+    def run(self, source: Any) -> list[list[Draft]]:
+        model, device, wide = self.model, self.model.device, self.manner.beam
         count, limits = len(self.limits), self.limits.to(device)
         self.finished = [[] for _ in range(count)]
         forced = _forced(self.starts, device)
         going = torch.arange(count, device=device)
-        kept = model.decoder.begin(*source).take(going.repeat_interleave(wide))
+        kept = model.begin(source).take(going.repeat_interleave(wide))
         last = torch.full((count * wide,), _beginning(model, self.manner), device=device)
         history = last.new_empty(count * wide, 0)
         scores = torch.full((count, wide), float("-inf"), device=device, dtype=torch.float64)
         scores[:, 0] = 0
         for place in range(int(limits.max())):
-            states, kept = model.step(kept, last, place)
-            likely = _allowed(_likely(model, states), history, self.manner)
+            likely, kept = model.likely(kept, last, place)
+            likely = _allowed(likely, history, self.manner)
             if forced is not None and place < forced.shape[1]:
                 likely = _only(likely, forced[going, place].repeat_interleave(wide))
             at_end = torch.where(limits[going] == place + 1, model.ending, -1)
@@ -158,7 +209,7 @@ class _Beam:
             last, rows = last[left].flatten(), rows[left].flatten()
             history = torch.cat((history[rows], last[:, None]), dim=1)
             kept = kept.take(rows, left if len(left) < len(ended) else None)
-        return [drafts[: self.manner.best] for drafts in self.finished]
+        return self.finished
 
     def _finish(self, going: Tensor, best: Tensor, rows: Tensor, ended: Tensor, history: Tensor) -> None:
         """Takes up the drafts that end among an item's first K, and keeps the best K of all that have ended."""
@@ -183,14 +234,8 @@ class _Beam:
         return torch.tensor(left, dtype=torch.long, device=scores.device)
 
 
-def _beginning(model: SequenceToSequence, manner: Manner) -> int:
+def _beginning(model: Author, manner: Manner) -> int:
     return model.beginning if manner.beginning is None else manner.beginning
-
-
-def _likely(model: SequenceToSequence, states: Tensor) -> Tensor:
-    """The log-likelihood of each id (n, V) after states (n, width), nats, in float32 at least."""
-    logits = model.readout.logits(states)
-    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
 
 
 def _allowed(likely: Tensor, history: Tensor, manner: Manner) -> Tensor:
