@@ -9,6 +9,7 @@ import pytest
 import raw2vec
 from raw2vec.errors import BadInput
 from raw2vec.system import Raw2Vec
+from raw2vec.use.explain import explain
 
 COLOURS = {"red": "rouges", "green": "vertes", "black": "noires", "white": "blanches", "blue": "bleues"}
 THINGS = {"cars": "voitures", "doors": "portes", "houses": "maisons", "flowers": "fleurs", "chairs": "chaises"}
@@ -88,6 +89,17 @@ def test_drafts_have_scores_and_beginnings_are_kept(looking: Raw2Vec) -> None:
     assert looking.translate("The red cars.", begin="Les portes").startswith("Les portes")
     drawn = [looking.translate(SOURCES, beam=1, temperature=2.0, seed=seed) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_what_no_text_had_is_copied_and_not_read(looking: Raw2Vec, tmp_path: Path) -> None:
+    looking.save(tmp_path / "m")
+    for made in (looking, raw2vec.load(tmp_path / "m")):
+        assert made.translate("The red cars 🙂.") == "Les voitures rouges 🙂."
+        assert made.translate(["🙂🙂", "学生", "The 学生 red cars."]) == ["🙂🙂", "学生", "Les 学生 voitures rouges."]
+    with pytest.raises(BadInput, match="no character of this text"):
+        explain(looking.parts_, "学生")
+    spelled = fitted(1, raw__unknown="spell")
+    assert spelled.parts_.raw.settings["characters"] == ""
 
 
 def test_several_translators_write_together(looking: Raw2Vec, through_a_vector: Raw2Vec) -> None:

@@ -22,7 +22,13 @@ def fitted(writer: str, bridge: str, encoder: str = "recurrent", **more: object)
     """A translator of sentences into themselves turned round, after hardly any training."""
     pairs = [{"input": f"{text} %s", "target": f"%s {text[::-1]}"} for text in texts(60)]
     settings = {"encoder.width": 16, "decoder.width": 16, "embedding.width": 16, "bridge": {"name": bridge}}
-    settings |= {"raw.vocabulary": 300, "raw.max_tokens": 40, "stages.0.batch_tokens": 512, **more}
+    settings |= {
+        "raw.vocabulary": 300,
+        "raw.max_tokens": 40,
+        "raw.unknown": "spell",
+        "stages.0.batch_tokens": 512,
+        **more,
+    }
     model = Raw2Vec("translation", encoder, writer, latent=8, size="tiny", steps=2, settings=settings)
     return model.fit(pairs, input="input", target="target")
 

@@ -11,7 +11,7 @@ from raw2vec.use.translate import Translated, translate
 from raw2vec.use.write import Manner
 from small import texts
 
-SETTINGS = {"placeholders": "protect", "raw.vocabulary": 300, "stages.0.batch_tokens": 512}
+SETTINGS = {"placeholders": "protect", "raw.vocabulary": 300, "raw.unknown": "spell", "stages.0.batch_tokens": 512}
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,8 @@ def test_drafts_that_have_all_go_first_and_what_is_missing_is_told(
     made = [drafts("Ouvrir", "Ouvrir ①", "①"), drafts("Rien"), drafts("② et ①", "rien")]
     asked: list[object] = []
 
-    def stand_in(parts: object, given: Sequence[str], manner: Manner, prefixes: object, progress: object) -> object:
-        asked.extend([list(given), manner.best, prefixes])
+    def stand_in(parts: object, author: object, given: Sequence[str], manner: Manner, *rest: object) -> object:
+        asked.extend([list(given), manner.best, rest[0]])
         return made
 
     monkeypatch.setattr(import_module("raw2vec.use.translate"), "_translated", stand_in)

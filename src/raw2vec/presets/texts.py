@@ -77,7 +77,13 @@ def _translator(encoder: dict[str, Any] | None, decoder: str | None, latent: int
     writer = _spoken({"name": writes, "words": "tied"}, size)
     made: dict[str, Any] = {
         "kind": "pairs",
-        "raw": {"tokenizer": "bpe", "vocabulary": _WORDS[size], "max_tokens": 128, "long": "chunk"},
+        "raw": {
+            "tokenizer": "bpe",
+            "vocabulary": _WORDS[size],
+            "max_tokens": 128,
+            "long": "chunk",
+            "unknown": "copy",
+        },
         "embedding": {"width": writer["width"]},
         "encoder": _spoken(reads, size),
         "latent": {"name": "point", "width": latent or 2 * writer["width"], "pooling": "mean"},

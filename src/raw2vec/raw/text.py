@@ -38,7 +38,9 @@ class Text(Raw):
     snake_case and digits. boundaries: [CLS] and [SEP] around every window, or none. max_tokens: the longest window,
     boundaries included. long: what happens to a longer text: truncate (and count), error, or chunk into several windows
     that do not overlap. usual: tokens that one in a thousand of the texts learned from exceeds, beyond which windows
-    may be asked to cut at every sentence end; 0: found by `learn`, where long is chunk.
+    may be asked to cut at every sentence end; 0: found by `learn`, where long is chunk. unknown: words with characters
+    that no text learned from has are spelled, or, by a translator, copied. characters: those that such texts have;
+    "": found by `learn`, where unknown words are copied.
 
     A chunked text's vector is the mean of its windows' vectors weighted by their tokens, normalised after: the same as
     pooling over the whole text when the pooling is a mean, and a short last window weighs no more than it says.
@@ -62,6 +64,8 @@ class Text(Raw):
         max_tokens: int = 256,
         long: Literal["truncate", "error", "chunk"] = "truncate",
         usual: int = 0,
+        unknown: Literal["spell", "copy"] = "spell",
+        characters: str = "",
     ):
         self.settings: dict[str, Any] = {
             "tokenizer": tokenizer,
@@ -72,6 +76,8 @@ class Text(Raw):
             "max_tokens": max_tokens,
             "long": long,
             "usual": usual,
+            "unknown": unknown,
+            "characters": characters,
         }
         _check(self.settings)
         self.max_tokens, self.long, self.boundaries = max_tokens, long, boundaries
@@ -83,8 +89,11 @@ class Text(Raw):
         Raises BadInput for an item that is no string, by its number, and when there is no text at all.
         """
         some: list[str] = []
+        met: set[str] = set()
         read = Numbered(_kept(numbered(texts), some)) if self.long == "chunk" else texts
+        read = Numbered(_met(numbered(read), met)) if self.settings["unknown"] == "copy" else read
         self._adopt(learned(read, self.settings))
+        self.settings["characters"] = self.settings["characters"] or "".join(sorted(met))
         if some and not self.settings["usual"]:
             lengths = sorted(len(ids) for _, ids in self._ids(some))
             self.settings["usual"] = lengths[len(lengths) - 1 - len(lengths) // 1000]
@@ -159,6 +168,11 @@ class Text(Raw):
     def unwritten(self) -> tuple[int, ...]:
         """The ids that no text is written with, its end aside: padding, the unknown, the beginning, the mask."""
         return tuple(sorted({self.pad, self.unknown, self.start, self.mask} - {self.end}))
+
+    @property
+    def readable(self) -> frozenset[str] | None:
+        """The characters that may be read, where words with others are to be copied; None: all."""
+        return frozenset(self.settings["characters"]) if self.settings["unknown"] == "copy" else None
 
     def identity(self) -> str:
         """What tokenizer.json holds: the whole of what turns a text into ids."""
@@ -262,6 +276,14 @@ def _kept(pairs: Iterable[tuple[int, Any]], some: list[str]) -> Iterator[tuple[i
     for place, (number, text) in enumerate(pairs):
         if isinstance(text, str) and (place < _SOME or place % (place // _SOME) == 0):
             some.append(text)
+        yield number, text
+
+
+def _met(pairs: Iterable[tuple[int, Any]], characters: set[str]) -> Iterator[tuple[int, Any]]:
+    """Numbered texts as they come; their characters are added to `characters`."""
+    for number, text in pairs:
+        if isinstance(text, str):
+            characters.update(text)
         yield number, text
 
 

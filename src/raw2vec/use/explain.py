@@ -14,11 +14,12 @@ from torch.nn.functional import normalize
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
 from raw2vec.models import SequenceToSequence
-from raw2vec.placeholders import marked, with_marks, without_marks
+from raw2vec.placeholders import without_marks
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
 from raw2vec.use.base import is_empty
 from raw2vec.use.encode import evaluation
+from raw2vec.use.protect import protected
 from raw2vec.use.translate import translate, translator
 from raw2vec.use.write import Manner
 
@@ -101,9 +102,11 @@ def explain(parts: Model, text: str, beam: int = 5) -> Looks | Growth:
     found = translate(parts, [text], Manner(beam=beam))[0]
     if found.parts > 1 or found.truncated:
         raise BadInput("The text is so long that it is translated part by part: explain one of its sentences.")
-    pieces = marked(text).pieces if parts.recipe.placeholders else []
-    device = next(model.parameters()).device
-    source = raw.windows([with_marks(text, pieces)]).ragged.to(device)
+    shown = protected(text, raw, parts.recipe)
+    if is_empty(shown.text):
+        raise BadInput("The model knows no character of this text, so that it is copied as it is: nothing is read.")
+    pieces, device = shown.marked.pieces, model.device
+    source = raw.windows([shown.text]).ragged.to(device)
     with evaluation(model):
         if model.fixed:
             return Growth(found.text, *_growth(model, raw, source, pieces))

@@ -13,7 +13,7 @@ from raw2vec.errors import BadInput, numbered
 from raw2vec.folder import Model
 from raw2vec.interchange.ctranslate2 import Exported
 from raw2vec.models import SequenceToSequence
-from raw2vec.placeholders import Marked, marked, missing, restored, with_marks
+from raw2vec.placeholders import with_marks
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text, Windows
 from raw2vec.subwords import check_text
@@ -21,6 +21,7 @@ from raw2vec.use.base import is_empty
 from raw2vec.use.encode import batches, evaluation
 from raw2vec.use.ensemble import Ensemble, refuse_strangers
 from raw2vec.use.exported import drafted
+from raw2vec.use.protect import Protected, protected
 from raw2vec.use.write import Draft, Manner, write
 
 BATCH_TOKENS = 2048  # source tokens a batch, over the drafts of each
@@ -60,26 +61,27 @@ def translate(
 
     prefixes: what each translation is to begin with. progress hears how many texts were just done. beside: models that
     write together with this one, an ensemble. A text of several parts gives their best drafts alone. Where the recipe
-    protects placeholders, drafts that have all of them come first. BadInput for a model that does not translate or does
+    protects placeholders, drafts that have all of them come first; where it copies words that cannot be read, they
+    stand about where they stood. BadInput for a model that does not translate or does
     not go with the others, by its number for an item that is no text.
     """
     author = _author(parts, beside)
-    if not parts.recipe.placeholders:
-        return _translated(parts, author, texts, manner, prefixes, progress)
+    raw = parts.raw
+    assert isinstance(raw, Text), "translators read text"
     for number, text in numbered(texts):
         check_text(number, text)
-    sources = [marked(text) for text in texts]
+    sources = [protected(text, raw, parts.recipe) for text in texts]
     if prefixes is not None and len(prefixes) == len(sources):
-        prefixes = [with_marks(prefix, source.pieces) for prefix, source in zip(prefixes, sources, strict=True)]
-    every = replace(manner, best=manner.beam)
+        prefixes = [with_marks(prefix, source.marked.pieces) for prefix, source in zip(prefixes, sources, strict=True)]
+    every = replace(manner, best=manner.beam) if parts.recipe.placeholders else manner
     found = _translated(parts, author, [source.text for source in sources], every, prefixes, progress)
     return [_restored(one, source, manner.best) for one, source in zip(found, sources, strict=True)]
 
 
-def _restored(found: Translated, source: Marked, best: int) -> Translated:
-    """The best drafts with the source's placeholders in them: first those to which the model gave all of them."""
-    order = sorted(range(len(found.texts)), key=lambda place: missing(found.texts[place], source))[:best]
-    whole = [restored(found.texts[place], source) for place in order]
+def _restored(found: Translated, source: Protected, best: int) -> Translated:
+    """The best drafts with everything in them: first those to which the model gave all of the source's placeholders."""
+    order = sorted(range(len(found.texts)), key=lambda place: source.missing(found.texts[place]))[:best]
+    whole = [source.restored(found.texts[place]) for place in order]
     scores, ids = [found.scores[place] for place in order], [found.ids[place] for place in order if found.ids]
     return replace(found, texts=[one.text for one in whole], scores=scores, lost=whole[0].lost, ids=ids)
 

@@ -1,0 +1,90 @@
+"""Words that a translator cannot read, taken out before it reads and put back into what it wrote.
+
+They hold characters that no text it learned from has: another script, an emoji, a name with a rare letter. Bytes would
+spell them, but a model that never met these bytes writes anything for them; a person would copy the word.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+from typing import NamedTuple
+
+_CLOSING = re.compile(r"\s*[^\w\s]+\s*$")
+_STOPS = ".,;:!?…"
+
+
+class Word(NamedTuple):
+    """A word that was taken out: `place` is the share of the other words that stand before it.
+
+    closed: whether it was the last one, and punctuation came after it.
+    """
+
+    text: str
+    place: float
+    closed: bool
+
+
+class Readable(NamedTuple):
+    """A text without the words that cannot be read, and these. A text that holds no other word is empty then."""
+
+    text: str
+    words: list[Word]
+
+
+def readable(text: str, known: frozenset[str]) -> Readable:
+    """The text without what has characters that are not `known`. White space is always known.
+
+    A strange letter makes its whole word strange, but for a stop after it; a strange sign only itself.
+    """
+    if known.issuperset("".join(text.split())):
+        return Readable(text, [])
+    kept: list[str] = []
+    taken: list[tuple[str, str]] = []  # each with what is kept before it
+    for chunk in text.split():
+        glued = False  # whether a stop is to go to the word before, that before it having been taken out
+        for piece in _pieces(chunk, known):
+            word = piece.rstrip(_STOPS) or piece
+            if not known.issuperset(word):
+                taken.append((word, " ".join(kept)))
+                piece, glued = piece[len(word) :], True
+            if piece and glued and kept and not any(map(str.isalnum, piece)):
+                kept[-1] += piece
+            elif piece:
+                kept.append(piece)
+    whole = " ".join(kept)
+    if not (count := _words(whole)):
+        return Readable("", [Word(text.strip(), 0.0, False)])
+    shares = [_words(before) / count for _, before in taken]
+    closed = [share == 1 and before != whole for share, (_, before) in zip(shares, taken, strict=True)]
+    words = zip((word for word, _ in taken), shares, closed, strict=True)
+    return Readable(whole, [Word(*word) for word in words])
+
+
+def with_words(translation: str, words: list[Word]) -> str:
+    """The translation with the words in it, each where as large a share of it stands before it as in the source."""
+    closing = _CLOSING.search(translation)
+    end = closing.start() if closing else len(translation)
+    told = translation[:end].split(" ") if end else []
+    count = len(told)
+    after: list[str] = []
+    for word in reversed(words):
+        if word.place == 1 and not word.closed:
+            after.insert(0, word.text)
+        else:
+            told.insert(round(word.place * count), word.text)
+    return " ".join([" ".join(told) + translation[end:], *after]).strip(" ")
+
+
+def _words(text: str) -> int:
+    """How many words it has, and not signs alone."""
+    return sum(any(map(str.isalnum, word)) for word in text.split())
+
+
+def _pieces(chunk: str, known: frozenset[str]) -> list[str]:
+    """What has no white space in it, parted round strange signs; what has a strange letter is left in one piece."""
+    odd = [not known.issuperset(letter) for letter in chunk]
+    if any(strange and letter.isalnum() for letter, strange in zip(chunk, odd, strict=True)):
+        return [chunk]
+    runs = groupby(zip(chunk, odd, strict=True), key=lambda pair: pair[1])
+    return ["".join(letter for letter, _ in run) for _, run in runs]
