@@ -102,6 +102,15 @@ def test_what_no_text_had_is_copied_and_not_read(looking: Raw2Vec, tmp_path: Pat
     assert spelled.parts_.raw.settings["characters"] == ""
 
 
+def test_in_int8_it_writes_nearly_the_same(looking: Raw2Vec, through_a_vector: Raw2Vec) -> None:
+    for made in (looking, through_a_vector):
+        assert made.translate(SOURCES, precision="int8") == TARGETS
+    drafts = [looking.translate(SOURCES[0], best=2, precision=name)[0][1] for name in ("float32", "int8")]
+    assert drafts[0] != drafts[1] == pytest.approx(drafts[0], abs=0.1)
+    with pytest.raises(BadInput, match="float32 or int8"):
+        looking.translate(SOURCES[0], precision="int4")  # type: ignore[arg-type]
+
+
 def test_several_translators_write_together(looking: Raw2Vec, through_a_vector: Raw2Vec) -> None:
     """Of one vocabulary, which their seeds do not touch; of another one it is refused."""
     assert looking.translate(SOURCES[:5], beside=[through_a_vector]) == TARGETS[:5]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from raw2vec.seeding import Draws
 from raw2vec.use import classify, detect, generate
 from raw2vec.use.encode import encode
 from raw2vec.use.speak import Side, spoken
-from raw2vec.use.translate import translate
+from raw2vec.use.translate import rounded, translate
 from raw2vec.use.write import Manner
 
 
@@ -97,18 +97,21 @@ class Decoding(ABC):
         begin: str | None = None,
         coverage_penalty: float = 0.0,
         beside: Sequence[Decoding] = (),
+        precision: Literal["float32", "int8"] = "float32",
     ) -> Any:
         """The translation of each text; a single text gives a single one, an empty one an empty one.
 
         beam: drafts that are followed at a time. best: above 1, so many drafts of each, a list of (text, score).
         length_penalty, temperature, seed, coverage_penalty: see use.write.Manner. begin: how every translation begins.
-        beside: translators of the same vocabulary that write together with this one, an ensemble.
+        beside: translators of the same vocabulary that write together with this one, an ensemble. precision: "int8" is
+        several times as fast on CPUs that multiply whole numbers fast (VNNI), and a little off.
         """
         parts = self._placed()
         texts, single = parts.raw.items(X)
         manner = Manner(beam, length_penalty, best, temperature, seed, coverage_penalty=coverage_penalty)
-        prefixes, others = None if begin is None else [begin] * len(texts), [other._placed() for other in beside]
-        found = translate(parts, texts, manner, prefixes, beside=others)
+        prefixes = None if begin is None else [begin] * len(texts)
+        first, *others = [_precisely(each, precision) for each in (parts, *(other._placed() for other in beside))]
+        found = translate(first, texts, manner, prefixes, beside=others)
         made: list[Any] = [
             each.text if best == 1 else list(zip(each.texts, each.scores, strict=True)) for each in found
         ]
@@ -150,6 +153,12 @@ class Decoding(ABC):
         parts = self._parts()
         parts.model.to(self._device())
         return parts
+
+
+def _precisely(parts: Model, precision: str) -> Model:
+    if precision not in ("float32", "int8"):
+        raise BadInput(f"Translations are made in float32 or int8, not in '{precision}'.")
+    return rounded(parts) if precision == "int8" else parts
 
 
 def _one(parts: Model, given: Any) -> Any:

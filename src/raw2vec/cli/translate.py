@@ -21,6 +21,7 @@ from raw2vec.errors import BadInput
 
 LINES = 512  # translated at a time; what is typed is answered line by line
 ENGINES = ("auto", "torch", "ctranslate2")
+PRECISIONS = ("float32", "int8")
 
 
 def translate(
@@ -54,6 +55,9 @@ def translate(
     engine: Annotated[
         str, typer.Option("--engine", metavar="NAME", callback=one_of(*ENGINES), help="torch, ctranslate2, or auto.")
     ] = "auto",
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="NAME", callback=one_of(*PRECISIONS), help="float32, or int8: faster.")
+    ] = "float32",
     seed: Seed = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -69,6 +73,7 @@ def translate(
     echo "a red car" | raw2vec translate mt
     raw2vec translate mt news.en --beam 10 --best 3 --json
     raw2vec translate mt news.en --with mt.second --with mt.third
+    raw2vec translate mt news.en --precision int8
     raw2vec translate mt news.en --engine ctranslate2
     raw2vec translate mt --explain "a red car" --out looks.png
     """
@@ -81,8 +86,9 @@ def translate(
     manner = heavy("use.write").Manner(
         beam, length_penalty, best, temperature, seed or 0, coverage_penalty=coverage_penalty
     )
-    others = [heavy().load(each).parts_ for each in beside]
-    with _opened(model, engine) as (parts, engine):
+    rounded = heavy("use.translate").rounded if precision == "int8" else lambda parts: parts
+    others = [rounded(heavy().load(each).parts_) for each in beside]
+    with _opened(model, engine, precision) as (parts, engine):
         work = _Work(parts, others, manner, begin, kept=as_json and out is None)
         began = time.perf_counter()
         with replacing(Path(out)) if out else nullcontext() as partial, Counter() as progress:
@@ -96,7 +102,7 @@ def translate(
 
 
 @contextmanager
-def _opened(model: str, engine: str) -> Iterator[tuple[Any, str]]:
+def _opened(model: str, engine: str, precision: str) -> Iterator[tuple[Any, str]]:
     """What `use.translate` takes, and the name of the engine that runs it. BadInput where that one cannot."""
     theirs, place = heavy("interchange.ctranslate2"), Path(model)
     if theirs.is_export(place):
@@ -106,10 +112,10 @@ def _opened(model: str, engine: str) -> Iterator[tuple[Any, str]]:
         return
     parts = heavy().load(model).parts_
     if engine != "ctranslate2":
-        yield parts, "torch"
+        yield heavy("use.translate").rounded(parts) if precision == "int8" else parts, "torch"
         return
     with TemporaryDirectory() as temporary:
-        theirs.export(parts, Path(temporary, "exported"))
+        theirs.export(parts, Path(temporary, "exported"), precision)
         yield theirs.Exported(Path(temporary, "exported")), engine
 
 
