@@ -105,7 +105,7 @@ def catalogues(package: str, module: str) -> list[Path]:
 def split(known: pa.Table, seed: int) -> tuple[pa.Table, pa.Table]:
     """A tenth of the messages to judge by, and the others. What differs in case and punctuation only stays together."""
     words = [" ".join(re.findall(r"\w+", source.lower())) for source in known["source"].to_pylist()]
-    held = [key(seed, "demo", message) % 10 == 0 for message in words]
+    held = [key(seed, "held-out message", message) % 10 == 0 for message in words]
     return known.filter(pa.array(held)), known.filter(pa.array([not out for out in held]))
 
 
