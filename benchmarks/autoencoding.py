@@ -13,7 +13,6 @@ import logging
 import os
 import statistics
 import tempfile
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +28,7 @@ from torch.nn.functional import binary_cross_entropy
 
 import raw2vec
 from benchmarks.digits import Pictures, binary
-from benchmarks.machine import gemm_rate, heading
+from benchmarks.machine import Clock, gemm_rate, heading
 from raw2vec.train.base import Phase, Progress
 
 WIDTH, CODE = 512, 20
@@ -92,7 +91,7 @@ def by_raw2vec(
     train: Pictures, test: Pictures, batch: int, steps: int, seed: int, precision: str
 ) -> tuple[float, float]:
     """Pictures a second, and the test pictures' negative ELBO."""
-    clock = Clock()
+    clock = Clock(WARM)
 
     def heard(event: Phase | Progress) -> None:
         if isinstance(event, Progress):
@@ -106,7 +105,7 @@ def by_raw2vec(
 
 def by_pythae(train: Pictures, test: Pictures, batch: int, steps: int, seed: int) -> tuple[float, float]:
     """The same of pythae's trainer."""
-    clock = Clock()
+    clock = Clock(WARM)
 
     class Ticking(TrainingCallback):  # type: ignore[misc]
         def on_train_step_end(self, training_config: Any, **others: Any) -> None:
@@ -128,23 +127,6 @@ def by_pythae(train: Pictures, test: Pictures, batch: int, steps: int, seed: int
         data = BaseDataset(torch.from_numpy(chosen), torch.zeros(len(chosen)))
         BaseTrainer(model, data, training_config=config, callbacks=[Ticking()]).train()
     return clock.rate, negative_elbo(model.eval(), torch.from_numpy(as_numbers(test)), seed)
-
-
-class Clock:
-    """Pictures a second from the first steps' end to the last step's."""
-
-    def __init__(self) -> None:
-        self.ticks: list[float] = []
-        self.items = 0
-
-    def tick(self, items: int) -> None:
-        """A step of so many pictures is over."""
-        self.ticks.append(time.perf_counter())
-        self.items += items if len(self.ticks) > WARM else 0
-
-    @property
-    def rate(self) -> float:
-        return self.items / (self.ticks[-1] - self.ticks[WARM - 1])
 
 
 def as_numbers(pictures: Pictures) -> NDArray[np.float32]:

@@ -1,20 +1,28 @@
-"""Captions from English into French: what a translator has learned after so many minutes, and what a bottleneck costs.
+"""English into French: what a translator has learned after so many minutes, and what a bottleneck costs.
 
     python -m benchmarks.translation --data FOLDER --minutes 10
     python -m benchmarks.translation --data FOLDER --minutes 10 --set bridge=fixed
+    python -m benchmarks.translation --corpus tatoeba --data FOLDER --minutes 30
 
-Multi30k (Elliott et al. 2016): FOLDER holds train, val and test_2016_flickr, .en.gz and .fr.gz each, line by line. A
-twentieth of the 29,000 training pairs chooses the best weights on the way; `val` is what settings are compared on, and
-the test lines are translated only with --test. BLEU is sacreBLEU's (13a, cased), beside it the lower-cased tokenised
-one of the literature. Baselines (a dictionary learnt from the pairs, the nearest training sentence) are the protocol's.
+Captions of Multi30k (Elliott et al. 2016): FOLDER holds train, val and test_2016_flickr, .en.gz and .fr.gz each, line
+by line. Sentences of Tatoeba: train and dev, .tsv.gz of two columns; a sentence may stand there with several
+translations, each in a line of its own and held against that alone, so that nothing could reach 100.
+
+A twentieth of the training pairs chooses the best weights on the way; `val` (`dev`) is what settings are compared on,
+and the test lines are translated only with --test. BLEU is sacreBLEU's (13a, cased), beside it the lower-cased
+tokenised one of the literature. Baselines (a dictionary learnt from the pairs, the nearest training sentence) are the
+protocol's.
 """
+
+from __future__ import annotations
 
 import gzip
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import typer
@@ -23,12 +31,17 @@ import raw2vec
 from benchmarks.machine import heading
 from raw2vec.cli.fit import changed
 from raw2vec.measure.translation import translation
+from raw2vec.train.base import Listener
 
 Pairs = dict[str, list[str]]
+CorpusName = Literal["multi30k", "tatoeba"]
+CORPORA: dict[CorpusName, tuple[str, str]] = {"multi30k": ("val", "test_2016_flickr"), "tatoeba": ("dev", "test")}
+"""What settings are compared on, and what is translated once."""
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="The folder of Multi30k's files.")],
+    data: Annotated[Path, typer.Option(help="The folder of the corpus' files.")],
+    corpus: CorpusName = "multi30k",
     minutes: float | None = None,
     steps: int | None = None,
     encoder: str = "transformer",
@@ -41,31 +54,34 @@ def main(
     out: Annotated[Path | None, typer.Option(help="Where to keep the model.")] = None,
 ) -> None:
     """Fits on the training pairs and translates the validation lines, greedily and by beam."""
-    train = pairs(data, "train")
-    made = raw2vec.Raw2Vec(
-        "translation",
-        encoder,
-        decoder=decoder,
-        kind="pairs",
-        size=size,
-        minutes=minutes,
-        steps=steps,
-        seed=seed,
-        settings=changed(settings) or None,
-    )
-    rows = [{"en": a, "fr": b} for a, b in zip(train["input"], train["target"], strict=True)]
-    made.fit(rows, input="en", target="fr", out=out)
-    names = {"val": "val", **({"test": "test_2016_flickr"} if test else {})}
+    names = CORPORA[corpus][: 2 if test else 1]
+    held, train = {name: pairs(data, name) for name in names}, pairs(data, "train")
+    asked: dict[str, Any] = {"encoder": encoder, "decoder": decoder, "size": size, "minutes": minutes, "steps": steps}
+    made = fitted(train, seed, settings, out, **asked)
     found = {
         "machine": heading(),
         "load": round(os.getloadavg()[0], 1),
-        "command": {"encoder": encoder, "decoder": decoder, "size": size, "minutes": minutes, "set": settings},
+        "command": {"corpus": corpus, **asked, "set": settings},
         "seed": seed,
         "training": {name: made.report[name] for name in ("steps", "seconds")},
         "held_out": [round(check["held_out"], 3) for check in made.report["history"]],
-        **{name: judged(made, pairs(data, file), train, beams) for name, file in names.items()},
+        **{name: judged(made, lines, train, beams) for name, lines in held.items()},
     }
     print(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+def fitted(
+    train: Pairs,
+    seed: int,
+    settings: Sequence[str] = (),
+    out: Path | None = None,
+    listener: Listener = lambda event: None,
+    **asked: Any,
+) -> raw2vec.Raw2Vec:
+    """A translator of these pairs; `asked` are Raw2Vec's own arguments, `settings` changes to its recipe."""
+    made = raw2vec.Raw2Vec("translation", kind="pairs", seed=seed, settings=changed(list(settings)) or None, **asked)
+    rows = [{"en": a, "fr": b} for a, b in zip(train["input"], train["target"], strict=True)]
+    return made.fit(rows, input="en", target="fr", out=out, listener=listener)
 
 
 def judged(made: raw2vec.Raw2Vec, held: Pairs, train: Pairs, beams: list[int]) -> dict[str, Any]:
@@ -84,7 +100,10 @@ def judged(made: raw2vec.Raw2Vec, held: Pairs, train: Pairs, beams: list[int]) -
 
 
 def pairs(data: Path, name: str) -> Pairs:
-    """The lines of both languages, by the role they play."""
+    """The lines of both languages, by the role they play: of one file of two columns, or of a file for each."""
+    if (table := data / f"{name}.tsv.gz").exists():
+        columns = zip(*(line.split("\t") for line in _lines(table)), strict=True)
+        return dict(zip(("input", "target"), map(list, columns), strict=True))
     sides = {"input": "en", "target": "fr"}
     return {role: _lines(data / f"{name}.{language}.gz") for role, language in sides.items()}
 

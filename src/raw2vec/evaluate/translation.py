@@ -74,16 +74,22 @@ class Translation(Protocol):
             metrics=report.metrics | {"words_per_s": speed},
             ahead={name: _ranked(shares) for name, shares in report.ahead.items()},
             signature=signature(),
-            by_length=self._by_length(sources, outputs, references, seed),
+            by_length=self.by_length(sources, outputs, references, seed),
         )
 
-    def _by_length(
-        self, sources: Sequence[str], outputs: Sequence[str], references: Sequence[str], seed: int
+    def by_length(
+        self,
+        sources: Sequence[str],
+        outputs: Sequence[str],
+        references: Sequence[str],
+        seed: int = 0,
+        brackets: Sequence[tuple[int, int | None]] = BRACKETS,
     ) -> list[Bracket]:
+        """BLEU of the outputs by the sources' words, of those `brackets` that hold sentences enough."""
         statistics = _ngrams(outputs, references, _CASED)
         lengths = np.array([len(source.split()) for source in sources])
         found = []
-        for low, high in BRACKETS:
+        for low, high in brackets:
             rows = np.flatnonzero((lengths >= low) & (lengths <= (high or np.inf)))
             if len(rows) >= FEWEST:
                 part = _bleu_alone(statistics[rows])
