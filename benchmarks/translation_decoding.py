@@ -37,7 +37,7 @@ from raw2vec.models import SequenceToSequence
 from raw2vec.models.sequence_to_sequence import parted
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
-from raw2vec.use.translate import translate
+from raw2vec.use.translate import rounded, translate
 from raw2vec.use.write import Manner
 
 PEER, BATCH = "hugging face", 32
@@ -69,6 +69,7 @@ def main(
         parts = raw2vec.load(model).parts_
         peer = carried(parts)
         ways: dict[str, Way] = {"raw2vec": partial(by_raw2vec, parts), PEER: partial(by_hugging_face, peer, parts)}
+        ways["raw2vec int8"] = partial(by_raw2vec, rounded(parts))
         ways |= by_ctranslate2(parts, Path(scratch))
         found = {
             "machine": heading(),
