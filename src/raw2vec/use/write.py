@@ -194,9 +194,11 @@ class _Beam:
                 likely = _only(likely, forced[going, place].repeat_interleave(wide))
             at_end = torch.where(limits[going] == place + 1, model.ending, -1)
             likely = _only(likely, at_end.repeat_interleave(wide))
-            found = scores[:, :, None] + likely.unflatten(0, scores.shape)
+            # More than 2 K of one draft are never among the best 2 K of all.
+            told, ids = likely.topk(min(2 * wide, likely.shape[1]))
+            found = scores[:, :, None] + told.unflatten(0, scores.shape)
             best, order = found.flatten(1).topk(min(2 * wide, found[0].numel()))
-            tokens, parents = order % likely.shape[1], order // likely.shape[1]
+            tokens, parents = ids.view(len(going), -1).gather(1, order), order // told.shape[1]
             ended = tokens == model.ending
             rows = parents + wide * torch.arange(len(going), device=device)[:, None]
             self._finish(going, best, rows, ended, history)
