@@ -110,7 +110,7 @@ def inspected(parts: Model, rows: Rows, columns: Mapping[Role, str], items: int 
     held = {role: values[:items] for role, values in read_columns(parts.raw, rows, columns).items()}
     device = next(parts.model.parameters()).device
     sides: dict[str, Ragged] = {
-        role: parts.raw.windows(_whole(parts.raw, held[role])).ragged.to(device)
+        role: parts.raw.side(role).windows(_whole(parts.raw, held[role])).ragged.to(device)
         for role in ("input", "target")
         if role in held
     }
