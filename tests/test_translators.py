@@ -128,6 +128,14 @@ def test_several_translators_write_together(looking: Raw2Vec, through_a_vector: 
     assert tokens[0] == tokens[2] != tokens[1]
 
 
+def test_it_is_inspected_as_it_writes_what_it_is_to_write(looking: Raw2Vec, through_a_vector: Raw2Vec) -> None:
+    for model in (looking, through_a_vector):
+        found = model.inspect(PAIRS, input="en", target="fr")
+        assert {"embedding", "encoder", "latent", "decoder"} <= {part.name for part in found.parts}
+        with pytest.raises(BadInput, match="give pairs, and name the target"):
+            model.inspect(SOURCES)
+
+
 def test_a_report_sets_the_translator_beside_its_baselines() -> None:
     report = fitted(2, training__hold_out=0.9).report
     assert (report["protocol"], set(report["baselines"])) == ("translation/1", {"copy", "dictionary", "nearest"})

@@ -109,6 +109,8 @@ def resolve(recipe: Recipe) -> Recipe:
     if recipe.training.minutes is None and recipe.training.steps is None:
         raise BadInput("The recipe has no budget: give it training.minutes or training.steps.")
     raw = checked(known(RAWS, recipe.kind, "kind of data"), recipe.raw, f"The {recipe.kind}", {})
+    if raw.get("vocabularies") == "separate":
+        _refuse_one_language(recipe)
     encoder = _part(ENCODERS, recipe.encoder, "encoder")
     width = {"width": encoder.settings["width"]} | recipe.embedding
     embedding = checked(_embedding(recipe.kind), width, "The embedding", _FACTS)
@@ -127,6 +129,19 @@ def resolve(recipe: Recipe) -> Recipe:
         raise BadInput("Placeholders are protected in what a translator writes: that is for 'translation' alone.")
     parts = {"raw": raw, "encoder": encoder, "embedding": embedding, "latent": latent, "stages": tuple(stages)}
     return recipe.model_copy(update=parts | _way_back(recipe))
+
+
+def _refuse_one_language(recipe: Recipe) -> None:
+    """BadInput where sides cannot have vocabularies of their own."""
+    if not recipe.translates:
+        raise BadInput("Separate vocabularies are for two languages: raw.vocabularies is for 'translation' alone.")
+    if both := sorted(recipe.translated("input") & recipe.translated("target")):
+        raise BadInput(f"The column '{both[0]}' is both read and written, so that raw.vocabularies cannot be separate.")
+    if any(part.settings.get("autoencode") for part in recipe.objectives):
+        raise BadInput(
+            "With separate vocabularies only the target's words are written, so that no input can come back: leave out "
+            "autoencode, or set raw.vocabularies to joint."
+        )
 
 
 def _refuse_unlabelled(recipe: Recipe) -> None:
@@ -207,7 +222,7 @@ def _sequence_to_sequence(recipe: Recipe, embedder: Embedder, form: Form) -> Seq
     look = {"score": bridge.score, "coverage": bridge.coverage}
     writer: Writer = _made(WRITERS, recipe.decoder, "decoder", facts | look)
     table = embedder.embedding.table if writer.words == "tied" else None
-    readout = TokenReadout(writer.width, form.vocabulary, form.ending or 0, form.beginning or 0, table)
+    readout = TokenReadout(writer.width, form.written, form.ending or 0, form.beginning or 0, table)
     return SequenceToSequence(embedder, writer, readout)
 
 

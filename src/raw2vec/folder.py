@@ -32,7 +32,7 @@ Rename = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 # The files that belong together: raw.json holds a digest of each.
 _LEARNED = ("tokenizer.json", "image.json", "audio.json", "series.json", "table.json")
 _WEIGHTS = ("model.safetensors", "decoder.safetensors", "heads.safetensors", "golden.safetensors")
-_BOUND = ("recipe.json", *_LEARNED, *_WEIGHTS)
+_BOUND = ("recipe.json", *_LEARNED, "target_tokenizer.json", *_WEIGHTS)
 EXPORTED = "ctranslate2"
 """What raw.json calls the weights of a folder that another engine runs, and this one cannot."""
 

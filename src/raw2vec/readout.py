@@ -173,7 +173,8 @@ class TokenReadout(Readout):
     """One state a token to a distribution over the vocabulary: the way back from a TokenEmbedding's rows.
 
     Its table is its own; or, tied (Press & Wolf 2017), the one handed in, the embedding's, after a map to its width
-    where that is another. ending: the id that ends an item; beginning: the one that stands before its first.
+    where that is another: of a longer table the first rows. ending: the id that ends an item; beginning: the one that
+    stands before its first.
     """
 
     def __init__(
@@ -190,14 +191,19 @@ class TokenReadout(Readout):
             self.linear.register_state_dict_post_hook(_leave_out)
             self.linear.register_load_state_dict_pre_hook(_put_back)
 
+    @property
+    def weight(self) -> Tensor:
+        """What each token is told by, (V, width)."""
+        table, vocabulary = self.linear.weight, self.linear.out_features
+        return table if len(table) == vocabulary else table[:vocabulary]
+
     def logits(self, states: Tensor) -> Tensor:
         """(N, inputs) to (N, V)."""
-        found: Tensor = self.linear(self.narrow(states))
-        return found
+        return linear(self.narrow(states), self.weight, self.linear.bias)
 
     def costs(self, states: Tensor, ids: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
         """What ids (N,) cost after states (N, inputs), nats: the sum to be minimised, smoothed, and each one's (N,)."""
-        return token_costs(self.narrow(states), self.linear.weight, self.linear.bias, ids, smoothing)
+        return token_costs(self.narrow(states), self.weight, self.linear.bias, ids, smoothing)
 
     def log_prob(self, states: Ragged, items: Ragged) -> Tensor:
         return _log_prob(self.logits(states.values), items.values)

@@ -158,6 +158,15 @@ class Recipe(_Strict):
         """Those of all stages, in order."""
         return [part for stage in self.stages for part in stage.objectives]
 
+    def side_of(self, column: str) -> Role:
+        """What a column is read as: as a target where translations are learned from it, else as an input."""
+        return "target" if column in self.translated("target") else "input"
+
+    def translated(self, role: Role) -> set[str]:
+        """The columns that play this role where translating is learned."""
+        stages = [stage for stage in self.stages if any(part.name == "translation" for part in stage.objectives)]
+        return {view.columns[role] for stage in stages for view in self.views(stage) if role in view.columns}
+
     def views(self, stage: Stage) -> tuple[View, ...]:
         """How this stage reads a row."""
         return stage.views or (View(columns=self.columns),)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from raw2vec.errors import BadInput, numbered
+from raw2vec.errors import BadFolder, BadInput, numbered
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # Between the words of an identifier: getHTTPResponse2 → get HTTP Response 2; underscores go.
@@ -24,6 +27,27 @@ def learned(texts: Iterable[str], settings: Mapping[str, Any]) -> Tokenizer:
     if not found.some:
         raise BadInput("There is no text to learn a vocabulary from: every item is empty")
     return made
+
+
+def opened(path: Path) -> Tokenizer:
+    """The tokenizer in a file; BadFolder where there is none."""
+    if not path.is_file():
+        raise BadFolder(f"{path.parent} has no {path.name}")
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises a bare Exception for whatever is wrong with the file
+        raise BadFolder(f"{path} is damaged or not a tokenizer ({error})") from None
+
+
+def merges(tokenizer: Tokenizer) -> NDArray[np.int64]:
+    """Of which two tokens each was merged, (V, 2); -1 for those that were not, or of which none is known."""
+    model = json.loads(tokenizer.to_str())["model"]
+    found = np.full((tokenizer.get_vocab_size(with_added_tokens=True), 2), -1)
+    if model["type"] == "BPE":
+        ids = model["vocab"]
+        for left, right in reversed(model["merges"]):  # of several ways to a token the first one counts
+            found[ids[left + right]] = ids[left], ids[right]
+    return found
 
 
 def check_text(number: int, text: object) -> None:

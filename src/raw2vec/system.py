@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -214,10 +215,9 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Writes the vectors of a file's rows to a folder of Parquet shards, or to one .npy or .parquet file."""
         refuse_source(out, data)
         rows, columns = columns_of(self._parts(), data, input=input)
-        read, to, mark = self._parts().raw.read, Path(out), self.fingerprint_
-        return embed(
-            rows, columns["input"], self._counted, to, read=read, fingerprint=mark, resume=resume, progress=progress
-        )
+        column, read, to, mark = columns["input"], self._parts().raw.read, Path(out), self.fingerprint_
+        counted = partial(self._counted, role=self._parts().recipe.side_of(column))
+        return embed(rows, column, counted, to, read=read, fingerprint=mark, resume=resume, progress=progress)
 
     def index(
         self,
@@ -237,9 +237,11 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         rows, columns = columns_of(self._parts(), data, "target", input=input)
         home = str(Path(self.source_).absolute()) if hasattr(self, "source_") else ""
         space = Space(self.n_features_out_, self.fingerprint_, home)
-        words = columns["input"] if self._parts().recipe.kind in ("text", "pairs") else None
+        column, read, recipe = columns["input"], self._parts().raw.read, self._parts().recipe
+        counted = partial(self._counted, role=recipe.side_of(column))
+        words = column if recipe.kind in ("text", "pairs") else None
         with store_for(store, space, words, resume) as made:
-            done = index(rows, columns["input"], self._counted, made, read=self._parts().raw.read, progress=progress)
+            done = index(rows, column, counted, made, read=read, progress=progress)
             return approximated(done, made, self.seed) if approximate else done
 
     def search(
@@ -317,11 +319,11 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return self.parts_
 
     def _encode(self, items: Sequence[Any], role: str = "input") -> NDArray[np.float32]:
-        return self._counted(items)[0]
+        return self._counted(items, role)[0]
 
-    def _counted(self, items: Sequence[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _counted(self, items: Sequence[Any], role: str = "input") -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         parts = self._parts()
-        found = encode(parts.model.to(self._device()), parts.raw, items)
+        found = encode(parts.model.to(self._device()), parts.raw.side(role), items)
         return found.vectors, found.truncated
 
     def _device(self, asked: str | None = None) -> torch.device:

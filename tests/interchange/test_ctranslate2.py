@@ -23,6 +23,7 @@ from raw2vec.use.encode import evaluation
 from raw2vec.use.translate import translate
 from raw2vec.use.write import Manner, circles, write
 from small import texts
+from two_scripts import GREEK
 
 ctranslate2 = pytest.importorskip("ctranslate2", reason="needs the extra 'ctranslate2'")
 
@@ -46,11 +47,16 @@ def recipe(encoder: dict[str, Any], decoder: dict[str, Any], changes: dict[str, 
     return resolve(Recipe.read(made).changed(changes or {}))
 
 
-def translator(encoder: dict[str, Any] = EACH, decoder: dict[str, Any] = EACH) -> Model:
-    """One whose weights are far from where they start, every norm's and bias's as well; and which comes to an end."""
-    asked = recipe(encoder, decoder)
+def translator(
+    encoder: dict[str, Any] = EACH, decoder: dict[str, Any] = EACH, targets: list[str] | None = None
+) -> Model:
+    """One whose weights are far from where they start, every norm's and bias's as well; and which comes to an end.
+
+    targets: what its second vocabulary is learned from.
+    """
+    asked = recipe(encoder, decoder, {"raw.vocabularies": "separate"} if targets else {})
     raw = build_raw(asked)
-    raw.learn(texts(60))
+    raw.learn(*([texts(60), targets] if targets else [texts(60)]))
     model = build_model(asked, raw).eval()
     torch.manual_seed(0)
     with torch.no_grad():
@@ -120,6 +126,36 @@ def test_forced_and_chosen_tokens_are_the_model_s(
     chosen = [found[0][0][:11] for found in runner.write(sources, 12, beam_size=1)]
     assert [ids[:-1] if ids[-1] == parts.raw.end else ids for ids in chosen] == [draft[0].ids for draft in drafts]
     assert len({tuple(ids) for ids in chosen}) > 1
+
+
+@pytest.mark.parametrize(
+    ("decoder", "targets"),
+    [(EACH, GREEK), (EACH | {"width": 40}, GREEK), (EACH | {"words": "own"}, GREEK[:9]), (EACH, texts(60))],
+    ids=["tied", "narrowed", "apart", "one language"],
+)
+def test_two_vocabularies_are_two_there_as_well(
+    decoder: dict[str, Any],
+    targets: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts = translator(EACH, decoder, targets)
+    found = export(parts, tmp_path / "mt")
+    assert found.difference < 1e-3
+    assert found.agreement == 1
+    names = {path.name.split("_")[0] for path in tmp_path.glob("mt/*_vocabulary.json")}
+    assert names == ({"source", "target"} if targets[0] in GREEK else {"shared"})
+    engine = Exported(tmp_path / "mt")
+    for manner, starts in ((GREEDY, None), (Manner(), None), (GREEDY, ["αβγ"] * len(LINES))):
+        ours = translate(parts, LINES, manner, starts)
+        assert [each.text for each in translate(engine, LINES, manner, starts)] == [each.text for each in ours]
+    assert any(letter in ours[0].text for letter in "αβγ")
+    monkeypatch.chdir(tmp_path)
+    code = (tmp_path / "mt/README.md").read_text().split("```python\n")[1].split("```")[0]
+    exec(code.replace('"a text"', '"the old ship near a harbour"'), {})
+    told = translate(engine, ["the old ship near a harbour"], Manner(beam=5, loops=True))[0].text
+    assert capsys.readouterr().out.strip().startswith(told.strip()), "it may be longer"
 
 
 def test_int8_is_smaller_and_near_and_leaves_the_model_as_it_is(model: Model, exported: Path, tmp_path: Path) -> None:

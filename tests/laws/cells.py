@@ -30,9 +30,11 @@ class Cell:
     objective: str
     latent: str = ""
     bridge: str = ""
+    vocabularies: str = ""
 
     def __str__(self) -> str:
-        return "-".join(filter(None, (self.kind, self.encoder, self.objective, self.latent, self.bridge)))
+        parts = (self.kind, self.encoder, self.objective, self.latent, self.bridge, self.vocabularies)
+        return "-".join(filter(None, parts))
 
     @property
     def decodes(self) -> bool:
@@ -84,6 +86,7 @@ class Cell:
             # A function is longer than what its docstring says of it, and holds its words.
             tree["filters"] = {"ratio": 1000.0, "copies": 1.0}
             tree |= {"bridge": {"name": self.bridge}} if self.bridge else {}
+            tree["raw"] |= {"vocabularies": self.vocabularies} if self.vocabularies else {}
         if self.decodes:
             tree["decoder"] = {"name": "recurrent", "width": 24, "cell": "gru"}
             tree["latent"] = {"name": "gaussian" if self.objective == "variational" else "point", "width": 6}
@@ -118,13 +121,14 @@ def every_cell() -> list[Cell]:
                 found += [Cell(kind, encoder, objective) for encoder in ENCODERS]
     sounds = [cell for cell in found if cell.kind == "audio"]
     fewer = [cell for cell in found if cell.kind != "audio" and cell not in NONSENSE]
-    return [*fewer, *_one_of_each(sounds), Cell("image", "dense", "variational", "quantised"), *_bridged()]
+    return [*fewer, *_one_of_each(sounds), Cell("image", "dense", "variational", "quantised"), *_translators()]
 
 
-def _bridged() -> list[Cell]:
-    """Translators by every writer and every bridge that it knows beside its usual one."""
+def _translators() -> list[Cell]:
+    """By every writer and every bridge that it knows beside its usual one; and one with two vocabularies."""
     others = [(name, bridge) for name, made in WRITERS.items() for bridge in made.bridges[1:]]
-    return [Cell("text", name, "translation", bridge=bridge) for name, bridge in others]
+    bridged = [Cell("text", name, "translation", bridge=bridge) for name, bridge in others]
+    return [*bridged, Cell("text", "recurrent", "translation", vocabularies="separate")]
 
 
 def one_of_each() -> list[Cell]:

@@ -90,7 +90,7 @@ def _baseline(cell: Cell) -> float:
     if cell.objective == "supervised":
         label = KINDS[cell.kind].columns["label"]
         return _entropy([row[label] for row in rows] if isinstance(rows, list) else rows[label])
-    raw = build_raw(resolve(cell.recipe()))
+    raw = build_raw(resolve(cell.recipe().changed({"raw.vocabularies": "joint"})))  # the target's own is one as well
     translates = cell.objective == "translation"
     roles = ("code",) if cell.decodes or translates else ("query", "code")
     items = [row[name] for row in functions() for name in roles]

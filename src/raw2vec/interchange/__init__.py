@@ -24,6 +24,8 @@ def refusal(recipe: Recipe) -> str | None:
     """Why a folder of this recipe does not open in sentence-transformers, or None where it does."""
     if recipe.kind not in ("text", "pairs"):
         return f"its data are no texts but of the kind '{recipe.kind}'"
+    if recipe.raw.get("vocabularies") == "separate":
+        return "raw.vocabularies is separate"
     if recipe.encoder.name == "transformer":
         try:
             family(recipe.encoder.settings)

@@ -110,10 +110,12 @@ def inspected(parts: Model, rows: Rows, columns: Mapping[Role, str], items: int 
     held = {role: values[:items] for role, values in read_columns(parts.raw, rows, columns).items()}
     device = next(parts.model.parameters()).device
     sides: dict[str, Ragged] = {
-        role: parts.raw.windows(_whole(parts.raw, held[role])).ragged.to(device)
+        role: parts.raw.side(role).windows(_whole(parts.raw, held[role])).ragged.to(device)
         for role in ("input", "target")
         if role in held
     }
+    if parts.recipe.translates and "target" not in sides:
+        raise BadInput("A translator is inspected as it writes what it is to write: give pairs, and name the target.")
     objective = list(parts.objectives.values())[-1]
     labels = None
     if isinstance(objective, Supervised):
@@ -122,7 +124,11 @@ def inspected(parts: Model, rows: Rows, columns: Mapping[Role, str], items: int 
         if "label" in held and parts.labels:
             labels = torch.from_numpy(parts.labels.numbers(held["label"])).to(device)
     batch = Batch(torch.arange(len(sides["input"]), device=device), sides, labels)
-    return inspect(parts.model, sides["input"], lambda: next(iter(objective(parts.model, batch, Draws(0)).values())))
+
+    def loss() -> torch.Tensor:
+        return next(iter(objective(parts.model, batch, Draws(0)).values()))
+
+    return inspect(parts.model, sides["input"], loss, sides["target"] if parts.recipe.translates else None)
 
 
 def _whole(raw: Raw, items: list[Any]) -> list[Any]:

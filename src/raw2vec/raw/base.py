@@ -34,7 +34,8 @@ class Windows:
 class Form:
     """What a kind's Ragged looks like, once learned: what the parts that take it and give it back need to know.
 
-    vocabulary: how many ids there are; 0 where values are numbers. channels: numbers an element. dimensions: axes of an
+    vocabulary: how many ids there are; 0 where values are numbers. written: how many of them, the first, texts are
+    written with. channels: numbers an element. dimensions: axes of an
     item's grid. shape: the grid that every item has, or None where sizes differ; usual: then, the middle one of those
     learned from, which is what a code is decoded to where nobody says. categories: of a table, how many
     values each column knows, 0 for a column of numbers. beginning and ending: the ids that begin and end an item, and
@@ -43,6 +44,7 @@ class Form:
     """
 
     vocabulary: int = 0
+    written: int = 0
     channels: int = 0
     dimensions: int = 1
     shape: tuple[int, ...] | None = None
@@ -71,6 +73,8 @@ class Raw(ABC):
     settings: dict[str, Any]
     nothing: Any = None
     """What stands for an item that is not there: the empty text. None: such an item is refused by its number."""
+    target: Raw | None = None
+    """What reads the target of a pair, where that has a vocabulary of its own."""
 
     @property
     @abstractmethod
@@ -97,6 +101,11 @@ class Raw(ABC):
     def read(self, batch: pa.RecordBatch | pa.Table, name: str) -> list[Any]:
         """The same as `windows` takes them: with `nothing` for what is not there."""
         return [self.nothing if item is None else item for item in self.column(batch, name)]
+
+    @final
+    def side(self, role: str) -> Raw:
+        """What reads the side of a pair that plays this role: this, but for a target with a vocabulary of its own."""
+        return self.target if role == "target" and self.target is not None else self
 
     @abstractmethod
     def items(self, inputs: Any) -> tuple[list[Any], bool]:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from raw2vec.errors import BadFolder, BadInput, Numbered, nearest, numbered
+from raw2vec.errors import BadInput, Numbered, nearest, numbered
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import text_column
-from raw2vec.subwords import SPECIAL, check_text, learned
+from raw2vec.subwords import SPECIAL, check_text, learned, merges, opened
 
 _ALIASES = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")  # what other people's tokenizers call the same five
 _SOME = 10_000  # texts of which the usual length is told
@@ -40,7 +40,11 @@ class Text(Raw):
     that do not overlap. usual: tokens that one in a thousand of the texts learned from exceeds, beyond which windows
     may be asked to cut at every sentence end; 0: found by `learn`, where long is chunk. unknown: words with characters
     that no text learned from has are spelled, or, by a translator, copied. characters: those that such texts have;
-    "": found by `learn`, where unknown words are copied.
+    "": found by `learn`, where unknown words are copied. vocabularies: joint, or of pairs in two languages separate:
+    `target` then is a Text of its own, with as many tokens to learn.
+
+    Separate vocabularies are one space of ids: the target's come first, the input's follow, and the five special ones
+    are the same. So one table of embeddings has a row for each, and what is written is told among the first of them.
 
     A chunked text's vector is the mean of its windows' vectors weighted by their tokens, normalised after: the same as
     pooling over the whole text when the pooling is a mean, and a short last window weighs no more than it says.
@@ -48,11 +52,13 @@ class Text(Raw):
     A text without tokens is a window of its boundaries alone; without boundaries it is one [UNK], for it must be a
     window that every encoder can pool, and [PAD] may be masked where padding is.
 
-    Everything that tells the ids lies in tokenizer.json, so that `transformers` gives the same ones. Safe to call from
-    several threads: the tokenizer never changes. It uses every core unless TOKENIZERS_PARALLELISM=false says otherwise.
+    Everything that tells the ids lies in tokenizer.json, so that `transformers` gives the same ones, but for those that
+    follow a target's. Safe to call from several threads: the tokenizer never changes. It uses every core unless
+    TOKENIZERS_PARALLELISM=false says otherwise.
     """
 
     nothing = ""
+    target: Text | None = None
 
     def __init__(
         self,
@@ -66,6 +72,7 @@ class Text(Raw):
         usual: int = 0,
         unknown: Literal["spell", "copy"] = "spell",
         characters: str = "",
+        vocabularies: Literal["joint", "separate"] = "joint",
     ):
         self.settings: dict[str, Any] = {
             "tokenizer": tokenizer,
@@ -78,16 +85,20 @@ class Text(Raw):
             "usual": usual,
             "unknown": unknown,
             "characters": characters,
+            "vocabularies": vocabularies,
         }
         _check(self.settings)
         self.max_tokens, self.long, self.boundaries = max_tokens, long, boundaries
         self._tokenizer: Tokenizer | None = None
 
-    def learn(self, texts: Iterable[str]) -> None:
+    def learn(self, texts: Iterable[str], targets: Iterable[str] | None = None) -> None:
         """Learns the vocabulary from texts that stream by; the same texts give the same vocabulary.
 
-        Raises BadInput for an item that is no string, by its number, and when there is no text at all.
+        targets: what they are translated to, where vocabularies are separate. Raises BadInput for an item that is no
+        string, by its number, and when there is no text at all.
         """
+        if (targets is not None) != (self.settings["vocabularies"] == "separate"):
+            raise BadInput("Separate vocabularies are learned from inputs and from targets, a joint one from all texts")
         some: list[str] = []
         met: set[str] = set()
         read = Numbered(_kept(numbered(texts), some)) if self.long == "chunk" else texts
@@ -97,6 +108,10 @@ class Text(Raw):
         if some and not self.settings["usual"]:
             lengths = sorted(len(ids) for _, ids in self._ids(some))
             self.settings["usual"] = lengths[len(lengths) - 1 - len(lengths) // 1000]
+        if targets is not None:
+            target = Text(**self.settings | {"vocabularies": "joint"})
+            target.learn(targets)
+            self._follow(target)
 
     def windows(self, texts: Iterable[str | None], sentences: bool = False) -> Windows:
         """Every text as one window, or several when long texts are chunked: N in, N out, in order.
@@ -120,15 +135,17 @@ class Text(Raw):
                 owners.append(place)
         lengths = torch.tensor([len(piece) for piece in pieces], dtype=torch.long)
         values = np.fromiter(chain.from_iterable(pieces), np.int64, int(lengths.sum()))
+        values[values >= len(SPECIAL)] += self._shift
         full, used = torch.tensor(tokens, dtype=torch.long), torch.tensor(kept, dtype=torch.long)
         ragged = Ragged(torch.from_numpy(values), lengths[:, None])
         return Windows(ragged, torch.tensor(owners, dtype=torch.long), full, full - used)
 
     @property
     def form(self) -> Form:
+        written = (self.target or self).size
         if self.boundaries == "none":
-            return Form(vocabulary=self.size)
-        return Form(vocabulary=self.size, beginning=self.start, ending=self.end, longest=self.max_tokens)
+            return Form(self.size, written)
+        return Form(self.size, written, beginning=self.start, ending=self.end, longest=self.max_tokens)
 
     def column(self, batch: pa.RecordBatch | pa.Table, name: str) -> list[str | None]:
         return text_column(batch, name)
@@ -146,23 +163,29 @@ class Text(Raw):
         """Each window's text, without its special tokens. Lossless for bpe with case="keep" and words="plain"."""
         special = {self.pad, self.start, self.end, self.mask}
         kept = [[i for i in item.tolist() if i not in special] for item in ragged.items()]
+        if self.target is not None:
+            return [self._restored(ids, self.target) for ids in kept]
         return [str(text) for text in self._learned().decode_batch(kept, skip_special_tokens=True)]
 
     @property
     def size(self) -> int:
-        """How many tokens the vocabulary holds, special ones included."""
-        return int(self._learned().get_vocab_size(with_added_tokens=True))
+        """How many tokens there are, special ones included; of separate vocabularies those of both."""
+        return int(self._learned().get_vocab_size(with_added_tokens=True)) + self._shift
+
+    @property
+    def pieces(self) -> list[str]:
+        """Every token as its vocabulary spells it, by id."""
+        tokenizer = self._learned()
+        own = [str(tokenizer.id_to_token(place)) for place in range(self.size - self._shift)]
+        return own if self.target is None else [*self.target.pieces, *own[len(SPECIAL) :]]
 
     @property
     def merges(self) -> Tensor:
         """Of which two tokens each was merged, (V, 2) int64; -1 for those that were not, or of which none is known."""
-        model = json.loads(self.identity())["model"]
-        found = np.full((self.size, 2), -1)
-        if model["type"] == "BPE":
-            ids = model["vocab"]
-            for left, right in reversed(model["merges"]):  # of several ways to a token the first one counts
-                found[ids[left + right]] = ids[left], ids[right]
-        return torch.from_numpy(found)
+        found = merges(self._learned())
+        found[found >= len(SPECIAL)] += self._shift
+        own = torch.from_numpy(found)
+        return own if self.target is None else torch.cat([self.target.merges, own[len(SPECIAL) :]])
 
     @property
     def unwritten(self) -> tuple[int, ...]:
@@ -175,11 +198,14 @@ class Text(Raw):
         return frozenset(self.settings["characters"]) if self.settings["unknown"] == "copy" else None
 
     def identity(self) -> str:
-        """What tokenizer.json holds: the whole of what turns a text into ids."""
-        return str(self._learned().to_str(pretty=True))
+        """What tokenizer.json holds, and target_tokenizer.json after it: the whole of what turns a text into ids."""
+        return "".join(self._files().values())
 
     def save(self, folder: str | Path) -> None:
-        """Writes tokenizer.json, and the tokenizer_config.json with which transformers' AutoTokenizer opens it."""
+        """Writes tokenizer.json, and the tokenizer_config.json with which transformers' AutoTokenizer opens it.
+
+        Beside them, where vocabularies are separate, target_tokenizer.json.
+        """
         names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
         known = {name: self._special[place][0] for place, name in enumerate(names) if place in self._special}
         config = {
@@ -189,20 +215,19 @@ class Text(Raw):
             "clean_up_tokenization_spaces": False,
             **known,
         }
-        Path(folder, "tokenizer.json").write_text(self.identity(), encoding="utf-8")
+        for name, held in self._files().items():
+            Path(folder, name).write_text(held, encoding="utf-8")
         Path(folder, "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | Path, settings: Mapping[str, Any]) -> Text:
         """The tokenizer in a folder, with the settings it had. Other people's tokenizer.json will do."""
-        path = Path(folder, "tokenizer.json")
-        if not path.is_file():
-            raise BadFolder(f"{folder} has no tokenizer.json")
         made = cls(**settings)
-        try:
-            made._adopt(Tokenizer.from_file(str(path)))
-        except Exception as error:  # the library raises a bare Exception for whatever is wrong with the file
-            raise BadFolder(f"{path} is damaged or not a tokenizer ({error})") from None
+        made._adopt(opened(Path(folder, "tokenizer.json")))
+        if made.settings["vocabularies"] == "separate":
+            target = Text(**made.settings | {"vocabularies": "joint"})
+            target._adopt(opened(Path(folder, "target_tokenizer.json")))
+            made._follow(target)
         return made
 
     def _adopt(self, tokenizer: Tokenizer) -> None:
@@ -218,11 +243,34 @@ class Text(Raw):
         self._tokenizer = tokenizer
         self._ends, self._opens = _sentence_ends(tokenizer), _word_beginnings(tokenizer)
         # The ids that stand for text: what a masked token may be replaced by.
-        size, ids = self.size, {pair[1] for pair in self._special.values()}
+        size = int(tokenizer.get_vocab_size(with_added_tokens=True))
+        ids = {pair[1] for pair in self._special.values()}
         self.ordinary = range(
             max((i for i in ids if i < size // 2 or i < len(SPECIAL)), default=-1) + 1,
             min((i for i in ids if i >= size // 2 and i >= len(SPECIAL)), default=size),
         )
+
+    def _files(self) -> dict[str, str]:
+        """What turns a text into ids, by the file that holds it."""
+        own = {"tokenizer.json": str(self._learned().to_str(pretty=True))}
+        return own if self.target is None else own | {"target_tokenizer.json": self.target.identity()}
+
+    def _follow(self, target: Text) -> None:
+        """From now on the target's ids come first."""
+        self.target = target
+        self.ordinary = range(len(SPECIAL), self.size)
+
+    @property
+    def _shift(self) -> int:
+        """What ids that are not special have here, more than the tokenizer says."""
+        return 0 if self.target is None else self.target.size - len(SPECIAL)
+
+    def _restored(self, ids: list[int], target: Text) -> str:
+        """The text that ids of one side are; of special ones alone there is none."""
+        if max(ids, default=0) < target.size:
+            return str(target._learned().decode(ids, skip_special_tokens=True))
+        own = [i - self._shift for i in ids if i >= target.size]
+        return str(self._learned().decode(own, skip_special_tokens=True))
 
     def _learned(self) -> Tokenizer:
         if self._tokenizer is None:

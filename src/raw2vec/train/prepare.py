@@ -68,7 +68,7 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     if rows.written and recipe.kind == "table":
         rows = Typed(rows, texts=[recipe.columns["label"]] if "label" in recipe.columns else [])
     listener(Phase("Learning the vocabulary" if isinstance(raw, Text) else "Learning the statistics"))
-    raw.learn(Numbered(_training_items(rows, recipe, raw)))
+    raw.learn(*(Numbered(_training_items(rows, recipe, raw, columns)) for columns in _languages(recipe)))
     labels = _labels(rows, recipe, raw)
     listener(Phase("Tokenizing" if isinstance(raw, Text) else "Reading"))
     data = _write_corpus(rows, recipe, raw, labels, work)
@@ -155,18 +155,27 @@ def _group(item: Any, number: int, raw: Raw) -> Any:
     return item if item is None or isinstance(item, str) else raw.freeze(item, number).numpy().tobytes()
 
 
-def _training_items(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[tuple[int, Any]]:
-    """Every item to learn from, after its row's number."""
+def _languages(recipe: Recipe) -> list[list[str]]:
+    """The columns that are learned from together: all of them, or each side's where it has its own vocabulary."""
+    columns = columns_of(recipe)
+    if recipe.raw.get("vocabularies") != "separate":
+        return [columns]
+    return [[name for name in columns if recipe.side_of(name) == role] for role in ("input", "target")]
+
+
+def _training_items(rows: Rows, recipe: Recipe, raw: Raw, columns: list[str]) -> Iterator[tuple[int, Any]]:
+    """Every item of these columns to learn from, after its row's number."""
     found = False
     for block in _blocks(rows, recipe, raw):
-        for column in _met(block.items, recipe).values():
-            for number, item, out in zip(block.numbers, column, block.held, strict=True):
+        met = _met(block.items, recipe)
+        for column in columns:
+            for number, item, out in zip(block.numbers, met[column], block.held, strict=True):
                 if _there(item) and not out:
                     found = True
                     yield number, item
     if not found:
         what = "text" if isinstance(raw, Text) else "item"
-        raise BadInput(f"{rows.name} has no {what} to learn from in {' or '.join(map(repr, columns_of(recipe)))}.")
+        raise BadInput(f"{rows.name} has no {what} to learn from in {' or '.join(map(repr, columns))}.")
 
 
 def _met(items: dict[str, list[Any]], recipe: Recipe) -> dict[str, list[Any]]:
@@ -204,8 +213,8 @@ def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, w
     for block in _blocks(rows, recipe, raw):
         batch, items, held, numbers = block
         sides = []
-        for column in _met(items, recipe).values():
-            side, cut = _windows(raw, column, numbers, recipe.translates)
+        for name, column in _met(items, recipe).items():
+            side, cut = _windows(raw.side(recipe.side_of(name)), column, numbers, recipe.translates)
             if recipe.embedding.get("missing") == "none":
                 _refuse_gaps(side, rows, numbers)
             truncated += cut

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec.errors import BadInput
-from raw2vec.models import Autoencoder, Embedder
+from raw2vec.models import Autoencoder, Embedder, SequenceToSequence
 from raw2vec.ragged import Ragged
 
 VANISHED, EXPLODED = 1e-4, 1e2  # gradient norm against weight norm, beside the median of all layers
@@ -82,8 +82,13 @@ class Inspection:
         return [(title, parts), (f"One backward pass (loss {self.loss:.3f})", gradients)]
 
 
-def inspect(model: nn.Module, ids: Ragged, loss: Callable[[], Tensor]) -> Inspection:
-    """Runs the model over one batch of ids, and `loss` forwards and backwards; gradients are cleared afterwards."""
+def inspect(
+    model: nn.Module, ids: Ragged, loss: Callable[[], Tensor], translations: Ragged | None = None
+) -> Inspection:
+    """Runs the model over one batch of ids, and `loss` forwards and backwards; gradients are cleared afterwards.
+
+    translations: what a translator is to write of them.
+    """
     if not len(ids):
         raise BadInput("There is nothing to inspect the model with: give it at least one text.")
     seen: dict[str, Any] = {}
@@ -91,7 +96,7 @@ def inspect(model: nn.Module, ids: Ragged, loss: Callable[[], Tensor]) -> Inspec
     handles = [part.register_forward_hook(_remember(seen, name)) for name, part in names.items()]
     try:
         with torch.no_grad():
-            _run(model, ids)
+            _run(model, ids, translations)
     finally:
         for handle in handles:
             handle.remove()
@@ -119,11 +124,13 @@ def _children(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return list(model.named_children())
 
 
-def _run(model: nn.Module, ids: Ragged) -> None:
+def _run(model: nn.Module, ids: Ragged, translations: Ragged | None) -> None:
     """Forwards, part by part: as a whole, a bag would pass its embedding and encoder by."""
     if isinstance(model, Embedder | Autoencoder):
         codes = model.latent(model.encoder(model.embedding(ids)))
-        if isinstance(model, Autoencoder):
+        if isinstance(model, SequenceToSequence) and translations is not None:
+            model.costs(model.read(ids), translations)
+        elif isinstance(model, Autoencoder):
             model.log_prob(codes, ids)
     else:
         model(ids)
@@ -131,7 +138,7 @@ def _run(model: nn.Module, ids: Ragged) -> None:
 
 def _remember(seen: dict[str, Any], name: str) -> Callable[[nn.Module, Any, Any], None]:
     def hook(module: nn.Module, taken: Any, given: Any) -> None:
-        seen[name] = given
+        seen.setdefault(name, given)  # what is read comes first, what is written after it
 
     return hook
 

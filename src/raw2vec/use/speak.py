@@ -31,9 +31,10 @@ def spoken(parts: Model, codes: ArrayLike, side: Side, manner: Manner) -> list[s
     assert isinstance(raw, Text), "and of texts"
     points = checked_codes(codes, model.latent.width)
     if side == "input" and not any(part.settings.get("autoencode") for part in parts.recipe.objectives):
+        joint = "" if raw.target is None else " and --set raw.vocabularies=joint"
         raise BadInput(
             "This model writes the target alone: to bring back the input as well, fit it with "
-            "--set stages.0.objectives.0.autoencode=1."
+            f"--set stages.0.objectives.0.autoencode=1{joint}."
         )
     manner = replace(manner, forbidden=raw.unwritten, beginning=raw.mask if side == "input" else None)
     device, drafts = next(model.parameters()).device, []

@@ -176,7 +176,7 @@ def _prefixes(raw: Text, prefixes: Sequence[str], owners: Tensor) -> list[list[i
     """The ids that the first window of each text begins with."""
     if len(prefixes) != int(owners.max()) + 1:
         raise BadInput(f"There are {len(prefixes)} beginnings for {int(owners.max()) + 1} texts: give one for each.")
-    windows = raw.windows(prefixes)
+    windows = raw.side("target").windows(prefixes)
     edges = 1 if raw.boundaries == "cls-sep" else 0
     ids = [item.tolist()[edges : len(item) - edges] for item in windows.ragged.items()]
     first = torch.cat([torch.ones(1, dtype=torch.bool), owners[1:] != owners[:-1]]).tolist()

@@ -13,16 +13,18 @@ import torch
 
 from raw2vec.errors import BadFolder, BadInput, nearest
 from raw2vec.folder import EXPORTED, Model, bind, bound_by, fingerprint, found, replacing
-from raw2vec.interchange.ctranslate2.base import VOCABULARY, Runner, library
+from raw2vec.interchange.ctranslate2.base import Runner, library
 from raw2vec.interchange.ctranslate2.parity import Parity, alike
-from raw2vec.interchange.ctranslate2.weights import refusal, save, words
+from raw2vec.interchange.ctranslate2.weights import refusal, save
 from raw2vec.raw import Text
 from raw2vec.recipe import Recipe
 
 __all__ = ["QUANTIZATIONS", "Exported", "Parity", "export", "is_export", "refusal"]
 
 QUANTIZATIONS = ("float32", "int8")
-_FILES = ("recipe.json", "tokenizer.json", "model.bin", "config.json", VOCABULARY)
+_TOKENIZERS = ("tokenizer.json", "target_tokenizer.json")
+_VOCABULARIES = ("shared_vocabulary.json", "source_vocabulary.json", "target_vocabulary.json")
+_FILES = ("recipe.json", *_TOKENIZERS, "model.bin", "config.json", *_VOCABULARIES)
 _CARD = """# A translator for CTranslate2
 Exported by raw2vec, its weights in {quantization}. `raw2vec translate {name} FILE` translates every line of a file,
 long ones part by part. Without raw2vec:
@@ -34,7 +36,7 @@ translator = ctranslate2.Translator("{name}", inter_threads=2, intra_threads=1)
 tokenizer = tokenizers.Tokenizer.from_file("{name}/tokenizer.json")
 source = tokenizer.encode("a text").tokens  # {begins} and {ends} around it; {longest} at most
 made = translator.translate_batch([source], beam_size=5, max_decoding_length={longest})[0].hypotheses[0]
-print(tokenizer.decode([tokenizer.token_to_id(token) for token in made]))
+{reopened}print(tokenizer.decode([tokenizer.token_to_id(token) for token in made]))
 ```
 """
 
@@ -81,7 +83,7 @@ class Exported:
         held = bound_by(folder)
         self.recipe = Recipe.read(folder / "recipe.json")
         self.raw = Text.load(folder, held["settings"])
-        self.runner = Runner(folder, torch.get_num_threads())
+        self.runner = Runner(folder, self.raw, torch.get_num_threads())
 
 
 def _refuse(parts: Model, out: Path, quantization: str) -> None:
@@ -100,5 +102,6 @@ def _refuse(parts: Model, out: Path, quantization: str) -> None:
 def _card(parts: Model, name: str, quantization: str) -> str:
     raw = parts.raw
     assert isinstance(raw, Text)
-    names, told = words(raw), {"name": name, "quantization": quantization, "longest": raw.max_tokens}
-    return _CARD.format(**told, begins=names[raw.start], ends=names[raw.end])
+    names, told = raw.pieces, {"name": name, "quantization": quantization, "longest": raw.max_tokens}
+    own = raw.target and f'tokenizer = tokenizers.Tokenizer.from_file("{name}/target_tokenizer.json")\n'
+    return _CARD.format(**told, begins=names[raw.start], ends=names[raw.end], reopened=own or "")

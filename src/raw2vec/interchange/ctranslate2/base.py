@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from torch import Tensor
 
 from raw2vec.errors import MissingExtra
 from raw2vec.ragged import Ragged
-
-VOCABULARY = "shared_vocabulary.json"
+from raw2vec.raw import Text
+from raw2vec.subwords import SPECIAL
 
 
 def library() -> Any:
@@ -26,15 +25,21 @@ def library() -> Any:
     return ctranslate2
 
 
+def source_ids(raw: Text) -> list[int]:
+    """The ids that sources are read as, in the order that they have in tokenizer.json."""
+    own = range(raw.size) if raw.target is None else range(raw.form.written - len(SPECIAL), raw.size)
+    return [*range(len(SPECIAL)), *own[len(SPECIAL) :]]
+
+
 class Runner:
     """A translator of CTranslate2, which takes and gives tokens as words, by `workers` of one thread each.
 
     On small models several of them are faster than one of several threads, which wait for each other at every layer.
     """
 
-    def __init__(self, folder: Path, workers: int = 1):
-        self.words = json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))
-        self.ids = {word: place for place, word in enumerate(self.words)}
+    def __init__(self, folder: Path, raw: Text, workers: int = 1):
+        self.words = raw.pieces
+        self.ids = {word: place for place, word in enumerate(self.words[: raw.form.written])}
         self.translator = library().Translator(str(folder), device="cpu", inter_threads=workers, intra_threads=1)
 
     def write(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, cycle, islice
 from pathlib import Path
 
 import torch
@@ -12,10 +12,11 @@ from torch import Tensor
 
 from raw2vec.errors import Raw2VecError
 from raw2vec.folder import Model
-from raw2vec.interchange.ctranslate2.base import Runner
+from raw2vec.interchange.ctranslate2.base import Runner, source_ids
 from raw2vec.models import SequenceToSequence
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
+from raw2vec.subwords import SPECIAL
 
 TOLERANCE = 1e-3  # nats that a token's log-likelihood may be off
 ROUNDED = 0.5  # and that tokens' may be on average where weights are rounded to int8
@@ -38,7 +39,8 @@ class Parity:
 
 def alike(parts: Model, folder: Path, rounded: bool) -> Parity:
     """How near the folder's files are; Raw2VecError where that is not near enough. rounded: their weights are."""
-    found = _parity(parts, Runner(folder))
+    assert isinstance(parts.raw, Text)
+    found = _parity(parts, parts.raw, Runner(folder, parts.raw))
     if rounded and found.mean <= ROUNDED:
         return found
     if not rounded and found.difference <= TOLERANCE and found.agreement == 1:
@@ -50,15 +52,18 @@ def alike(parts: Model, folder: Path, rounded: bool) -> Parity:
     )
 
 
-def _parity(parts: Model, runner: Runner) -> Parity:
-    model, windows = parts.model, _probes(parts)
+def _parity(parts: Model, raw: Text, runner: Runner) -> Parity:
+    model, golden = parts.model, parts.golden[0] if parts.golden else []
     assert isinstance(model, SequenceToSequence)
-    chosen = [drafts[0][0] for drafts in runner.write(windows, parts.recipe.raw["max_tokens"] - 1, beam_size=1)]
+    sources = _probes(raw, golden, source_ids(raw)[len(SPECIAL) :])
+    windows = Ragged.of([torch.tensor([raw.start, *ids, raw.end]) for ids in sources])
+    chosen = [drafts[0][0] for drafts in runner.write(windows, raw.max_tokens - 1, beam_size=1)]
     written = [ids[:-1] if ids[-1:] == [model.ending] else ids for ids in chosen]
     off, behind = _beside(model, runner, windows, written)
     # After a draft that was as long as may be the end is not its choice.
     own = torch.cat([torch.arange(len(text) + 1) < len(ids) for text, ids in zip(written, chosen, strict=True)])
-    again, _ = _beside(model, runner, windows, [ids.tolist()[1:-1] for ids in windows.items()])
+    texts = _probes(raw.target or raw, golden, range(len(SPECIAL), raw.form.written))
+    again, _ = _beside(model, runner, windows, list(islice(cycle(texts), len(windows))))
     off = torch.cat((off, again))
     agreement = float((behind[own] <= TOLERANCE).float().mean())
     return Parity(len(off), float(off.max()), float(off.mean()), agreement)
@@ -76,14 +81,8 @@ def _beside(
     return (ours.cpu() - runner.log_prob(windows, texts)).abs(), (likely.amax(-1) - ours).cpu()
 
 
-def _probes(parts: Model) -> Ragged:
-    """The golden texts; and windows of no token, one, some and as many as there may be, out of the whole vocabulary."""
-    raw, places = parts.raw, count()
-    assert isinstance(raw, Text)
-    room = raw.max_tokens - 2
-    golden = raw.windows(parts.golden[0]).ragged.items() if parts.golden else []
-    drawn = [
-        [raw.ordinary[_STRIDE * next(places) % len(raw.ordinary)] for _ in range(tokens)]
-        for tokens in (0, 1, room // 3, room)
-    ]
-    return Ragged.of([*golden, *(torch.tensor([raw.start, *ids, raw.end]) for ids in drawn)])
+def _probes(raw: Text, texts: Sequence[str], ids: Sequence[int]) -> list[list[int]]:
+    """No token, one, some and as many as there may be, out of the whole of `ids`; and those of the texts."""
+    places, room = count(), raw.max_tokens - 2
+    drawn = [[ids[_STRIDE * next(places) % len(ids)] for _ in range(tokens)] for tokens in (0, 1, room // 3, room)]
+    return [*drawn, *(item.tolist()[1:-1] for item in raw.windows(texts).ragged.items())]

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from raw2vec.embedding import TokenEmbedding
 from raw2vec.folder import Model
-from raw2vec.interchange.ctranslate2.base import library
+from raw2vec.interchange.ctranslate2.base import library, source_ids
 from raw2vec.layers import GATES
 from raw2vec.models import SequenceToSequence
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
+from raw2vec.readout import TokenReadout
 from raw2vec.recipe import Recipe
 
 ACTIVATIONS = {
@@ -67,12 +67,12 @@ def refusal(recipe: Recipe) -> str | None:
 
 
 def save(parts: Model, folder: Path, quantization: str) -> None:
-    """Writes model.bin, config.json and the vocabulary, in place of those that are there."""
+    """Writes model.bin, config.json and the vocabularies, in place of those that are there."""
     raw, spec = parts.raw, _specification(parts)
     assert isinstance(raw, Text)
-    names = words(raw)
-    spec.register_source_vocabulary(names)
-    spec.register_target_vocabulary(names)
+    names = raw.pieces
+    spec.register_source_vocabulary([names[place] for place in source_ids(raw)])
+    spec.register_target_vocabulary(names[: raw.form.written])
     special = {"unk_token": raw.unknown, "bos_token": raw.start, "eos_token": raw.end, "decoder_start_token": raw.start}
     for name, place in special.items():
         spec.config.add_attribute(name, names[place])
@@ -81,23 +81,18 @@ def save(parts: Model, folder: Path, quantization: str) -> None:
     spec.save(str(folder))
 
 
-def words(raw: Text) -> list[str]:
-    """Every token as the vocabulary spells it, by number."""
-    tokenizer = Tokenizer.from_str(raw.identity())
-    return [str(tokenizer.id_to_token(place)) for place in range(raw.size)]
-
-
 def _specification(parts: Model) -> Any:
     model, specs, decoder = parts.model, library().specs, parts.recipe.decoder
+    assert isinstance(parts.raw, Text)
     assert isinstance(model, SequenceToSequence)
     assert isinstance(model.embedding, TokenEmbedding)
     assert decoder is not None, "it writes"
     reads = specs.TransformerEncoderSpec(**_form(parts.recipe.encoder.settings, specs.Activation))
     writes = specs.TransformerDecoderSpec(**_form(decoder.settings, specs.Activation))
     table, rows = model.embedding.weight, max(parts.recipe.raw["max_tokens"], _PLACES)
-    _side(reads, reads.embeddings[0], model.encoder, table, rows)
-    _side(writes, writes.embeddings, model.decoder, table, rows)
-    _told(writes.projection, model.readout.linear, model.readout.narrow)
+    _side(reads, reads.embeddings[0], model.encoder, table[source_ids(parts.raw)], rows)
+    _side(writes, writes.embeddings, model.decoder, table[: parts.raw.form.written], rows)
+    _told(writes.projection, model.readout)
     spec = specs.TransformerSpec(reads, writes)
     spec.config.add_attribute("layer_norm_epsilon", _epsilon(model.encoder))
     return spec
@@ -157,9 +152,9 @@ def _feed_forward(theirs: Any, ours: Any) -> None:
     _linear(theirs.linear_1, ours.leave.weight, ours.leave.bias)
 
 
-def _told(theirs: Any, linear: nn.Linear, narrow: nn.Module) -> None:
+def _told(theirs: Any, readout: TokenReadout) -> None:
     """States to words; two maps in a row are one. A tied table is an equal array, which it stores once."""
-    weight, bias = linear.weight.detach(), linear.bias.detach()
+    weight, bias, narrow = readout.weight.detach(), readout.linear.bias.detach(), readout.narrow
     if isinstance(narrow, nn.Linear):
         weight, bias = weight @ narrow.weight, weight @ narrow.bias + bias
     _linear(theirs, weight, bias)
