@@ -199,7 +199,9 @@ class TokenReadout(Readout):
 
     def logits(self, states: Tensor) -> Tensor:
         """(N, inputs) to (N, V)."""
-        return linear(self.narrow(states), self.weight, self.linear.bias)
+        narrow, whole = self.narrow(states), len(self.linear.weight) == self.linear.out_features
+        found: Tensor = self.linear(narrow) if whole else linear(narrow, self.weight, self.linear.bias)
+        return found
 
     def costs(self, states: Tensor, ids: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
         """What ids (N,) cost after states (N, inputs), nats: the sum to be minimised, smoothed, and each one's (N,)."""

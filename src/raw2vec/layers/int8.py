@@ -29,17 +29,16 @@ class Int8Linear(nn.Module):
     def __init__(self, linear: nn.Linear):
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
-        weight = linear.weight.detach().float()
+        weight = linear.weight.detach()[: linear.out_features].float()  # a tied table may go on
         scales = _scales(weight)
-        # As a transposed view, which is how the kernel reads it fastest.
-        self.register_buffer("weight", (weight / scales).round().to(torch.int8).t())
+        self.register_buffer("weight", (weight / scales).round().to(torch.int8))
         self.register_buffer("scales", scales.squeeze(1))
         self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().float())
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, self.in_features).float()
         scales = _scales(rows)
-        found = torch._int_mm((rows / scales).round().to(torch.int8), self.weight)
+        found = torch._int_mm((rows / scales).round().to(torch.int8), self.weight.t())
         found = found * scales * self.scales
         if self.bias is not None:
             found = found + self.bias

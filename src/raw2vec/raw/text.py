@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any, Literal, get_args, get_type_hints
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -20,13 +18,13 @@ from raw2vec.errors import BadInput, Numbered, nearest, numbered
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import text_column
+from raw2vec.sentences import chunks, sentence_ends, word_beginnings
 from raw2vec.subwords import SPECIAL, check_text, learned, merges, opened
 
 _ALIASES = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")  # what other people's tokenizers call the same five
 _SOME = 10_000  # texts of which the usual length is told
 _SHORTEST = 3  # tokens below which a sentence goes with the next one: "3." or "Mr."
 _BLOCK = 1024  # texts handed to the tokenizer at once: enough for every core, little memory
-_SENTENCE_END = re.compile(r"[.!?。！？…Ċ]$")  # Ċ is how byte-level pieces write a new line
 
 
 class Text(Raw):
@@ -241,7 +239,7 @@ class Text(Raw):
                 self._special[place] = (name, known)
         self.pad, self.unknown, self.start, self.end, self.mask = (self._special.get(i, ("", 0))[1] for i in range(5))
         self._tokenizer = tokenizer
-        self._ends, self._opens = _sentence_ends(tokenizer), _word_beginnings(tokenizer)
+        self._ends, self._opens = sentence_ends(tokenizer), word_beginnings(tokenizer)
         # The ids that stand for text: what a masked token may be replaced by.
         size = int(tokenizer.get_vocab_size(with_added_tokens=True))
         ids = {pair[1] for pair in self._special.values()}
@@ -293,7 +291,7 @@ class Text(Raw):
         spans, start = [], 0
         for stop in stops:
             if stop - start >= _SHORTEST or (stop == len(ids) and stop > start):
-                spans += [(start + a, start + b) for a, b in _chunks(ends[start:stop], room)]
+                spans += [(start + a, start + b) for a, b in chunks(ends[start:stop], room)]
                 start = stop
         return spans
 
@@ -304,19 +302,7 @@ class Text(Raw):
                 f"Text {number} has {len(ids)} tokens, and a window holds {room} (max_tokens is {self.max_tokens}, "
                 "boundaries included). Shorten it, raise max_tokens, or choose long='truncate' or long='chunk'"
             )
-        return [(0, room)] if self.long == "truncate" else _chunks(self._ends[ids], room)
-
-
-def _chunks(ends: NDArray[np.bool_], room: int) -> list[tuple[int, int]]:
-    """Consecutive spans of at most `room` tokens, cut after a sentence end where the second half of a span has one."""
-    spans, start = [], 0
-    while len(ends) - start > room:
-        half = start + (room + 1) // 2
-        late = ends[half : start + room].nonzero()[0]
-        stop = half + int(late[-1]) + 1 if len(late) else start + room
-        spans.append((start, stop))
-        start = stop
-    return [*spans, (start, len(ends))]
+        return [(0, room)] if self.long == "truncate" else chunks(self._ends[ids], room)
 
 
 def _kept(pairs: Iterable[tuple[int, Any]], some: list[str]) -> Iterator[tuple[int, Any]]:
@@ -347,17 +333,3 @@ def _check(settings: Mapping[str, Any]) -> None:
         raise BadInput(f"max_tokens is {settings['max_tokens']}, and a window needs at least {fewest}")
     if settings["vocabulary"] <= len(SPECIAL):
         raise BadInput(f"vocabulary is {settings['vocabulary']}, and {len(SPECIAL)} are special tokens: give it more")
-
-
-def _sentence_ends(tokenizer: Tokenizer) -> NDArray[np.bool_]:
-    """Whether each token ends a sentence, (V,) bool: by its last character, which is near enough to cut there."""
-    ends = np.zeros(tokenizer.get_vocab_size(with_added_tokens=True), np.bool_)
-    ends[[i for piece, i in tokenizer.get_vocab().items() if i < len(ends) and _SENTENCE_END.search(piece)]] = True
-    return ends
-
-
-def _word_beginnings(tokenizer: Tokenizer) -> NDArray[np.bool_]:
-    """Whether each token begins a word after a space, (V,) bool; all of them, where the pieces do not tell."""
-    begins = np.zeros(tokenizer.get_vocab_size(with_added_tokens=True), np.bool_)
-    begins[[i for piece, i in tokenizer.get_vocab().items() if i < len(begins) and piece[:1] in "ĠĊ▁"]] = True
-    return begins if begins.any() else ~begins

@@ -1,0 +1,35 @@
+"""Where a text may be cut: after the tokens that end a sentence."""
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+_SENTENCE_END = re.compile(r"[.!?。！？…Ċ]$")  # Ċ is how byte-level pieces write a new line
+
+
+def chunks(ends: NDArray[np.bool_], room: int) -> list[tuple[int, int]]:
+    """Consecutive spans of at most `room` tokens, cut after a sentence end where the second half of a span has one."""
+    spans, start = [], 0
+    while len(ends) - start > room:
+        half = start + (room + 1) // 2
+        late = ends[half : start + room].nonzero()[0]
+        stop = half + int(late[-1]) + 1 if len(late) else start + room
+        spans.append((start, stop))
+        start = stop
+    return [*spans, (start, len(ends))]
+
+
+def sentence_ends(tokenizer: Tokenizer) -> NDArray[np.bool_]:
+    """Whether each token ends a sentence, (V,) bool: by its last character, which is near enough to cut there."""
+    ends = np.zeros(tokenizer.get_vocab_size(with_added_tokens=True), np.bool_)
+    ends[[i for piece, i in tokenizer.get_vocab().items() if i < len(ends) and _SENTENCE_END.search(piece)]] = True
+    return ends
+
+
+def word_beginnings(tokenizer: Tokenizer) -> NDArray[np.bool_]:
+    """Whether each token begins a word after a space, (V,) bool; all of them, where the pieces do not tell."""
+    begins = np.zeros(tokenizer.get_vocab_size(with_added_tokens=True), np.bool_)
+    begins[[i for piece, i in tokenizer.get_vocab().items() if i < len(begins) and piece[:1] in "ĠĊ▁"]] = True
+    return begins if begins.any() else ~begins
