@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from raw2vec.errors import BadInput
+from raw2vec.layers import Dropout
 from raw2vec.layers import activation as activation_called
 from raw2vec.layers.initialization import begin
 from raw2vec.patches import cut, patch_grids, patch_sizes
@@ -49,7 +50,7 @@ class TokenEmbedding(Embedding):
         self.table = nn.Embedding(vocabulary, width)
         nn.init.normal_(self.table.weight, std=0.02)
         self.log_weights = nn.Parameter(torch.zeros(vocabulary)) if weights == "learned" else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     @property
     def weight(self) -> Tensor:
@@ -123,7 +124,7 @@ class PatchEmbedding(Embedding):
         begin(self)
         if not self.whole:  # a black patch is no row of zeros, at which a normalisation is steepest
             nn.init.normal_(self.linear.bias, std=_FIRST_BIAS)
-        self.activation, self.dropout = activation_called(activation), nn.Dropout(dropout)
+        self.activation, self.dropout = activation_called(activation), Dropout(dropout)
 
     def forward(self, items: Ragged) -> Ragged:
         self._check(items)
@@ -170,7 +171,7 @@ class ColumnEmbedding(Embedding):
         rows = known + 2
         self.table = nn.Parameter(torch.randn(int(rows.sum()), width) * width**-0.5)
         self.weight = nn.Parameter(torch.randn(len(known), width) * width**-0.5)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         for name, places in {"coded": known > 0, "starts": rows.cumsum(0) - rows, "absent": known + 1}.items():
             self.register_buffer(name, places, persistent=False)
 

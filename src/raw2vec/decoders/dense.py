@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from raw2vec.decoders.base import Decoder
-from raw2vec.layers import Spread, begin
+from raw2vec.layers import Dropout, Spread, begin
 from raw2vec.layers import activation as activation_called
 from raw2vec.layers import normalization as normalization_called
 from raw2vec.layers.spread import one_row
@@ -34,7 +34,7 @@ class Dense(Decoder):
         super().__init__(latent, width)
         self.layers = nn.ModuleList()
         for layer in range(layers):
-            after = [activation_called(activation), normalization_called(normalization, width), nn.Dropout(dropout)]
+            after = [activation_called(activation), normalization_called(normalization, width), Dropout(dropout)]
             self.layers.append(nn.Sequential(nn.Linear(width if layer else latent, width), *after))
         self.single = places == 1 and layers > 0
         if not self.single:

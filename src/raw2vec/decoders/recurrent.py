@@ -33,7 +33,7 @@ class Recurrent(Decoder):
         recurrences = [parts.Recurrent(width, width, cell, directions=1) for _ in range(layers)]
         self.layers = nn.ModuleList(recurrences)
         self.memories = nn.ModuleList(nn.Linear(latent, layer.memory) for layer in recurrences)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = parts.Dropout(dropout)
         parts.begin(self)
 
     def forward(self, codes: Tensor, shapes: Tensor) -> Ragged:
@@ -78,7 +78,7 @@ class RecurrentWriter(Writer):
         self.layers = nn.ModuleList(recurrences)
         self.memories = nn.ModuleList(nn.Linear(latent, layer.memory) for layer in recurrences)
         self.attention = parts.Attention(width, memory, score, coverage) if memory else None
-        self.dropout, self.forget, self.words = nn.Dropout(dropout), forget, words
+        self.dropout, self.forget, self.words = parts.Dropout(dropout), forget, words
         parts.begin(self)
 
     def forward(self, codes: Tensor, before: Ragged, memory: parts.Memory | None = None) -> Ragged:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from raw2vec.decoders.base import Decoder, Kept, Words, Writer
 from raw2vec.layers import (
+    Dropout,
     Layout,
     Memory,
     Rotary,
@@ -46,7 +47,7 @@ class Transformer(Decoder):
     ):
         super().__init__(latent, width)
         self.spread = Spread(latent, width, places, dimensions)
-        self.normalization, self.dropout = stack_norm(normalization, width, "pre"), nn.Dropout(dropout)
+        self.normalization, self.dropout = stack_norm(normalization, width, "pre"), Dropout(dropout)
         blocks = transformer_blocks(width, heads, [0] * layers, feed_forward, activation, normalization, "pre", dropout)
         self.layers = nn.ModuleList(blocks)
         self.rotary = Rotary(width // heads)
@@ -98,7 +99,7 @@ class TransformerWriter(Writer):
         self.unfold = nn.Linear(latent, unfold * width) if not memory else None
         self.positions = added_positions(positions, limit, width)
         self.rotary = Rotary(width // heads) if positions == "rotary" else None
-        self.normalization, self.dropout = stack_norm(normalization, width, norm_order), nn.Dropout(dropout)
+        self.normalization, self.dropout = stack_norm(normalization, width, norm_order), Dropout(dropout)
         blocks = writer_blocks(
             width, memory or width, heads, layers, feed_forward, activation, normalization, norm_order, dropout
         )

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from raw2vec.encoders.base import Encoder
 from raw2vec.errors import BadInput
+from raw2vec.layers import Dropout, begin
 from raw2vec.layers import activation as activation_called
-from raw2vec.layers import begin
 from raw2vec.layers import normalization as normalization_called
 from raw2vec.ragged import Ragged
 
@@ -47,7 +47,7 @@ class Dense(Encoder):
         for layer in range(layers):
             linear = nn.Linear(width if layer else inputs, width)
             last = layer == layers - 1 and end == "linear"
-            after = [activation_called(activation), normalization_called(normalization, width), nn.Dropout(dropout)]
+            after = [activation_called(activation), normalization_called(normalization, width), Dropout(dropout)]
             self.layers.append(nn.Sequential(linear, *([] if last else after)))
         begin(self)
 

@@ -31,7 +31,7 @@ class Recurrent(Encoder):
         self.layers = nn.ModuleList(
             parts.Recurrent(width if layer else inputs, width, cell, directions) for layer in range(layers)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = parts.Dropout(dropout)
 
     def layers_of(self, x: Ragged) -> Iterator[Ragged]:
         yield x

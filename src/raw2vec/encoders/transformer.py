@@ -10,6 +10,7 @@ from torch import nn
 from raw2vec.encoders.base import Encoder
 from raw2vec.errors import BadInput
 from raw2vec.layers import (
+    Dropout,
     Layout,
     Rotary,
     Rotation,
@@ -60,7 +61,7 @@ class Transformer(Encoder):
             raise BadInput(f"Every how many layers one looks at the whole item is 1 or more, not {global_every}.")
         self.project = nn.Linear(inputs, width) if inputs != width else nn.Identity()
         self.positions = added_positions(positions, limit, width)
-        self.normalization, self.dropout = stack_norm(normalization, width, norm_order), nn.Dropout(dropout)
+        self.normalization, self.dropout = stack_norm(normalization, width, norm_order), Dropout(dropout)
         self.windows = [window if layer % global_every else 0 for layer in range(layers)]
         blocks = transformer_blocks(
             width, heads, self.windows, feed_forward, activation, normalization, norm_order, dropout

@@ -14,6 +14,7 @@ from raw2vec.layers.blocks import (
 from raw2vec.layers.convolution import ConvolutionBlock, DepthwiseConvolution
 from raw2vec.layers.cross_attention import Attention, CrossAttention, Memory, ScoreName, rectangle, rows_of
 from raw2vec.layers.cross_entropy import cross_entropy
+from raw2vec.layers.dropout import Dropout
 from raw2vec.layers.feed_forward import FeedForward, GatedFeedForward
 from raw2vec.layers.initialization import begin, soften
 from raw2vec.layers.normalization import NORMALIZATIONS, normalization
@@ -34,6 +35,7 @@ __all__ = [
     "CrossAttention",
     "DepthwiseConvolution",
     "Double",
+    "Dropout",
     "FeedForward",
     "GatedFeedForward",
     "Halve",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec.layers.base import attended, refuse_uneven
+from raw2vec.layers.dropout import Dropout
 from raw2vec.ragged import Ragged
 
 
@@ -107,7 +108,7 @@ class SelfAttention(nn.Module):
         self.heads, self.window, self.causal = heads, window, causal
         self.enter = nn.Linear(width, 3 * width, bias=bias)
         self.leave = nn.Linear(width, width, bias=bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, layout: Layout, rotate: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """`layout` is that of the batch the rows belong to; `rotate` turns queries and keys, (N, 2, heads, D/heads)."""

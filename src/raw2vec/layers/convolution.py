@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec.errors import BadInput
+from raw2vec.layers.dropout import Dropout
 from raw2vec.ragged import Ragged
 
 
@@ -77,7 +78,7 @@ class ConvolutionBlock(nn.Module):
         self.enter = nn.Linear(width, 4 * width)
         self.activation = activation
         self.leave = nn.Linear(4 * width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Ragged) -> Ragged:
         mixed = self.filter(x.replace(self.normalization(x.values))).values

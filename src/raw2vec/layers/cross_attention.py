@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from raw2vec.errors import BadInput
 from raw2vec.layers.base import attended, refuse_uneven, wide
+from raw2vec.layers.dropout import Dropout
 from raw2vec.ragged import Ragged
 
 ScoreName = Literal["additive", "multiplicative"]
@@ -45,7 +46,7 @@ class CrossAttention(nn.Module):
         self.enter = nn.Linear(width, width, bias=bias)
         self.remember = nn.Linear(memory, 2 * width, bias=bias)
         self.leave = nn.Linear(width, width, bias=bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Ragged, memory: Memory) -> Tensor:
         """(N, D): all rows of all items at once."""

@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from raw2vec.layers.dropout import Dropout
+
 
 class FeedForward(nn.Module):
     """leave(activation(enter(x))): (N, D) to (N, D) through `hidden` features."""
@@ -11,7 +13,7 @@ class FeedForward(nn.Module):
         self.enter = nn.Linear(width, hidden, bias=bias)
         self.activation = activation
         self.leave = nn.Linear(hidden, width, bias=bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         left: Tensor = self.dropout(self.leave(self.activation(self.enter(x))))
@@ -30,7 +32,7 @@ class GatedFeedForward(nn.Module):
         self.enter = nn.Linear(width, 2 * hidden, bias=bias)
         self.activation = activation
         self.leave = nn.Linear(hidden, width, bias=bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         opened, carried = self.enter(x).chunk(2, dim=-1)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec.errors import BadInput
+from raw2vec.layers.dropout import Dropout
 from raw2vec.ragged import Ragged
 
 
@@ -87,7 +88,7 @@ class PlaneBlock(nn.Module):
         self.enter = PlaneConvolution(width, kernel, dilation)
         self.leave = PlaneConvolution(width, kernel, dilation)
         self.activation = activation
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Ragged) -> Ragged:
         """BadInput when the grids have not two axes."""

@@ -62,16 +62,28 @@ def adamw(
 
 
 def muon(
-    modules: Iterable[nn.Module], weight_decay: float = 0.01, momentum: float = 0.95, embedding_rate: float = 1.0
+    modules: Iterable[nn.Module],
+    weight_decay: float = 0.01,
+    momentum: float = 0.95,
+    embedding_rate: float = 1.0,
+    iterations: int = 5,
 ) -> Optimizer:
-    """Muon (Jordan et al. 2024) on the matrices, its updates scaled to AdamW's size; AdamW on everything else."""
+    """Muon (Jordan et al. 2024) on the matrices, its updates scaled to AdamW's size; AdamW on everything else.
+
+    iterations: of Newton and Schulz's, by which an update is made orthogonal; the most that a small model's step takes.
+    """
     matrices, tables, vectors = _sorted(modules)
     rest = _groups((tables, {"weight_decay": weight_decay, "rate": embedding_rate}), (vectors, {"weight_decay": 0.0}))
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=0.0, betas=(0.9, 0.98), fused=True)]
     if matrices:
         optimizers.append(
             torch.optim.Muon(
-                matrices, lr=0.0, weight_decay=weight_decay, momentum=momentum, adjust_lr_fn="match_rms_adamw"
+                matrices,
+                lr=0.0,
+                weight_decay=weight_decay,
+                momentum=momentum,
+                ns_steps=iterations,
+                adjust_lr_fn="match_rms_adamw",
             )
         )
     return Optimizer(*optimizers)
