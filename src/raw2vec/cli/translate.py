@@ -15,6 +15,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from raw2vec.braces import spread
 from raw2vec.cli.base import Answer, Counter, Debug, Json, Model, Seed, counted, heavy, one_of, pace, there
 from raw2vec.disk import replacing
 from raw2vec.errors import BadInput
@@ -68,6 +69,8 @@ def translate(
     if explain is not None and data != "-":
         raise BadInput(f"--explain takes the text itself: give either that or the file {data}.")
     there(model, data, out=out)
+    if spread(data) or Path(data).is_dir():
+        raise BadInput(f"{data} is not one file, and translate reads one, a text a line: name that of the source.")
     if explain is not None:
         answer: Answer = heavy("cli.explained").explained(heavy().load(model), explain, beam, out)
         return answer
