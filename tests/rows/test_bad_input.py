@@ -83,6 +83,24 @@ def test_trouble_beyond_the_first_block(tmp_path: Path) -> None:
         sum(len(batch) for batch in rows.batches())
 
 
+@pytest.mark.parametrize(
+    ("late", "sentence"),
+    [
+        ("a\tb\n\"c.\td\ne.\"\tf\ng\th\ti\n", "line 20002: a quote opens there and closes on line 20003, though each of these lines is a row by itself. Quotes would be text if every line had as many tabs, which line 20004 has not."),
+        ("a\t\"b\nc\t\"d\ne\n", "line 20001 is badly quoted ('\t' expected after '\"'): double the quotes inside a quoted cell. Quotes would be text if every line had as many tabs, which line 20003 has not."),
+        ("a\t\"b\nc\td\ne\n", "line 20001: a quote opens there and is never closed. Quotes would be text if every line had"),
+        ("a\tb\nc\td\0\n", "line 20002 holds a NUL, which no text does: mend or leave out the line."),
+    ],
+    ids=["swallowed", "badly quoted", "never closed", "nul"],
+)  # fmt: skip
+def test_trouble_beyond_the_first_megabyte_of_a_tsv(tmp_path: Path, late: str, sentence: str) -> None:
+    lines = "".join(f"line {number} {'.' * 60}\tligne\n" for number in range(20_000))
+    (tmp_path / "x.tsv").write_text(lines + late)
+    with refused(re.escape(f"x.tsv {sentence}")):
+        for _ in open_rows(tmp_path / "x.tsv", ["0"]).batches():
+            pass
+
+
 def test_paths(tmp_path: Path) -> None:
     (tmp_path / "tickets.csv").write_text("text\na\n")
     with refused(r"There is no file or folder .*tikets\.csv\. Did you mean 'tickets\.csv'\?"):
