@@ -124,9 +124,11 @@ class Delimited(FileRows):
 
     def _ragged(self, line: int, found: int) -> BadInput:
         sign = "tab" if self._delimiter == "\t" else f"'{self._delimiter}'"
-        tip = f"quote a cell that holds a {sign}." if found > self._width else "is a cell missing, or a quote unclosed?"
+        many = f"quote a cell that holds a {sign}, or name all columns there."
+        tip = many if found > self._width else "is a cell missing, or a quote unclosed?"
         first = self.names_at if self.names_at != "it" else "line 1"
-        return BadInput(f"{self.name} line {line} has {found} cells, but {first} has {self._width}: {tip}")
+        cells = "1 cell" if found == 1 else f"{found} cells"
+        return BadInput(f"{self.name} line {line} has {cells}, but {first} has {self._width}: {tip}")
 
     def _badly_quoted(self, line: int, reason: str) -> BadInput:
         if "unexpected end" in reason or "field larger" in reason:
@@ -162,7 +164,9 @@ class Delimited(FileRows):
         if name in first:
             return BadInput(f"{self.name} has {first.count(name)} columns '{name}': name it by its place, from 0.")
         shown = ", ".join(cell if len(cell) <= 40 else cell[:39] + "…" for cell in first[:20])
-        return BadInput(f"{self.name} has no column '{name}' ({self.names_at} names: {shown}).{nearest(name, first)}")
+        tip = " Without a line of names, columns go by number, from 0." if any(" " in cell for cell in first) else ""
+        told = f"{self.name} has no column '{name}' ({self.names_at} names: {shown})."
+        return BadInput(f"{told}{nearest(name, first) or tip}")
 
     def _whole_lines(self) -> list[str]:
         """The lines of the file's beginning, the last one left out where it may have been cut off."""
