@@ -91,6 +91,9 @@ def _real_things(texts: list[str]) -> None:
     pairs = "".join(f"{text}\t{text[::-1]}\n" for text in texts)
     for name in ("pairs.tsv", "test.tsv"):
         Path(name).write_text(f"en\tfr\n{pairs}")
+    for name in ("train", "test"):
+        Path(f"{name}.en").write_text("\n".join(texts))
+        Path(f"{name}.fr").write_text("\n".join(text[::-1] for text in texts))
     Path("news.en").write_text("\n".join(texts[:5]) + "\n\n")
     Path("lines.txt").write_text("\n".join(texts) + "\n")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from raw2vec.braces import files
 from raw2vec.errors import BadInput, Raw2VecError, Unwritable
 
 _FULL = (errno.ENOSPC, errno.EFBIG, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else []))
@@ -63,8 +64,8 @@ def refuse_source(out: str | Path, *sources: object) -> None:
     place = Path(out)
     if not os.path.isfile(place):
         return
-    for source in sources:
-        if isinstance(source, str | Path) and os.path.exists(source):
+    for source in (file for name in sources if isinstance(name, str | Path) for file in files(name)):
+        if os.path.exists(source):
             within = os.path.isdir(source) and Path(source).resolve() in place.resolve().parents
             if within or os.path.samefile(place, source):
                 raise BadInput(f"{out} is what is read: it would be written over. Name another file with --out.")

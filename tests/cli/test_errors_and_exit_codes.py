@@ -54,6 +54,28 @@ def said(result) -> str:
         ),
         (["fit", "note.txt", "--out", "m"], "There is no file or folder 'note.txt'. Did you mean 'notes.txt'?"),
         (["fit", "no/where.txt", "--out", "m"], "There is no file or folder 'no/where.txt'."),
+        (["fit", "train.{en,fra}", "--out", "m"], "There is no file or folder 'train.fra'. Did you mean 'train.fr'?"),
+        (
+            ["evaluate", "mt", "train.en", "train.fr"],
+            "Got unexpected extra argument(s) (train.fr). If they go line by line, put their one name in quotes:"
+            " 'train.{en,fr}'. See: raw2vec evaluate --help",
+        ),
+        (
+            ["evaluate", "mt", "a.tsv", "b"],
+            "Got unexpected extra argument(s) (b). See: raw2vec evaluate --help",
+        ),
+        (
+            ["translate", "mt", "train.{en,fr}"],
+            "train.{en,fr} is not one file, and translate reads one, a text a line: name that of the source.",
+        ),
+        (
+            ["translate", "mt", "tickets"],
+            "tickets is not one file, and translate reads one, a text a line: name that of the source.",
+        ),
+        (
+            ["embed", "tickets", "train.{en,fr}", "--out", "train.fr"],
+            "train.fr is what is read: it would be written over. Name another file with --out.",
+        ),
         (
             ["embed", "ticket", "notes.txt", "--out", "v"],
             "There is no file or folder 'ticket'. Did you mean 'tickets'?",
@@ -82,6 +104,13 @@ def test_unusable_arguments_are_answered_with_2(run, asked, words, sentence):
     told = run(words[0], "--json", *words[1:])
     assert told.exit_code == 2
     assert json.loads(told.stdout) == {"error": sentence}
+
+
+def test_a_name_in_braces_that_the_shell_took_apart(run):
+    result = run("fit", "train.en", "train.fr", "--out", "m", "--input", "en", "--target", "fr")
+    assert result.exit_code == 2
+    assert said(result).startswith("train.en: a file with the suffix '.en' cannot be read.")
+    assert said(result).endswith("If they go line by line, put their one name in quotes: 'train.{en,fr}'.")
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,9 @@ FILES: list[tuple[str, bytes, list[str], str]] = [
     ("x.csv", b"id,body,label\n1,a,b\n", ["boddy"], "x.csv has no column 'boddy' (line 1 names: id, body, label). Did you mean 'body'?"),
     ("x.csv", b"id,body\n1,a\n", ["2"], "x.csv has no column 2: its 2 columns are numbered from 0"),
     ("x.csv", b"a,a\n1,2\n", ["a"], "x.csv has 2 columns 'a': name it by its place, from 0"),
-    ("x.csv", b"id,body\n1,a\n\n2,b,c\n", ["id"], "x.csv line 4 has 3 cells, but line 1 has 2: quote a cell that holds a ','"),
-    ("x.tsv", b"id\tbody\n1\n", ["id"], "x.tsv line 2 has 1 cells, but line 1 has 2: is a cell missing, or a quote unclosed?"),
+    ("x.csv", b"id,body\n1,a\n\n2,b,c\n", ["id"], "x.csv line 4 has 3 cells, but line 1 has 2: quote a cell that holds a ',', or name all columns there."),
+    ("x.tsv", b"red cars\tvoitures\n", ["en"], "x.tsv has no column 'en' (line 1 names: red cars, voitures). Without a line of names, columns go by number, from 0."),
+    ("x.tsv", b"id\tbody\n1\n", ["id"], "x.tsv line 2 has 1 cell, but line 1 has 2: is a cell missing, or a quote unclosed?"),
     ("x.csv", b'id,body\n1,"a\n2,b\n', ["id"], "x.csv line 2: a quote opens there and is never closed"),
     ("x.csv", b'id,body\n1,"a"b\n', ["id"], "x.csv line 2 is badly quoted (',' expected after '\"'): double the quotes inside a quoted cell"),
     ("x.csv", b"id,body\n", ["id"], "x.csv holds no rows"),
@@ -81,6 +82,24 @@ def test_trouble_beyond_the_first_block(tmp_path: Path) -> None:
     rows = open_rows(tmp_path / "x.csv", ["text"])
     with refused(r"x\.csv line 250002 has 3 cells, but line 1 has 2"):
         sum(len(batch) for batch in rows.batches())
+
+
+@pytest.mark.parametrize(
+    ("late", "sentence"),
+    [
+        ("a\tb\n\"c.\td\ne.\"\tf\ng\th\ti\n", "line 20002: a quote opens there and closes on line 20003, though each of these lines is a row by itself. Quotes would be text if every line had as many tabs, which line 20004 has not."),
+        ("a\t\"b\nc\t\"d\ne\n", "line 20001 is badly quoted ('\t' expected after '\"'): double the quotes inside a quoted cell. Quotes would be text if every line had as many tabs, which line 20003 has not."),
+        ("a\t\"b\nc\td\ne\n", "line 20001: a quote opens there and is never closed. Quotes would be text if every line had"),
+        ("a\tb\nc\td\0\n", "line 20002 holds a NUL, which no text does: mend or leave out the line."),
+    ],
+    ids=["swallowed", "badly quoted", "never closed", "nul"],
+)  # fmt: skip
+def test_trouble_beyond_the_first_megabyte_of_a_tsv(tmp_path: Path, late: str, sentence: str) -> None:
+    lines = "".join(f"line {number} {'.' * 60}\tligne\n" for number in range(20_000))
+    (tmp_path / "x.tsv").write_text(lines + late)
+    with refused(re.escape(f"x.tsv {sentence}")):
+        for _ in open_rows(tmp_path / "x.tsv", ["0"]).batches():
+            pass
 
 
 def test_paths(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_many_equal_pairs_make_one_row() -> None:
     table = pa.table({"en": pa.array(["A red car"] * 10**5), "fr": pa.array(["Une voiture rouge"] * 10**5)})
     rows = Filtered(open_rows(table), "en", "fr")
     assert pairs_of(rows) == [("A red car", "Une voiture rouge")]
-    assert rows.skipped == ["99,999 repeated, among the 100,000 pairs of the table"]
+    assert rows.skipped == ["99,999 repeated, among the 100,000 pairs of the table; 1 left to learn from"]
 
 
 WORDS = st.sampled_from(
@@ -157,7 +157,7 @@ def test_as_a_plain_loop_would(
     assert pairs_of(rows, size) == pairs_of(rows) == [pairs[number] for number in numbers]
     assert [rows.where(place) for place in range(len(numbers))] == [f"the data, item {number}" for number in numbers]
     assert rows.where(len(numbers)) == "the data, past its end"
-    left = sum(int(part.split()[0]) for line in rows.skipped[:1] if "among" in line for part in line.split(", ")[:-1])
+    left = sum(int(part.split()[0]) for line in rows.skipped for part in line.split(", ")[:-1] if part != "nothing")
     assert left == len(pairs) - len(numbers)
 
 
@@ -208,7 +208,11 @@ def test_a_fingerprint_is_of_the_data_and_the_limits() -> None:
 def test_one_language_on_both_sides_is_told() -> None:
     same = [("Yes", "yes"), ("No way", "No way!"), ("The red car stops here", "The red car stops here")]
     rows = Filtered(open_rows([*same, ("Cat", "Chat"), ("Dog", "Chien")]), "0", "1")
-    assert rows.skipped[1] == "3 pairs say the same twice: are '0' and '1' in one language?"
+    told = "1 copied, among the 5 pairs of the data; 3 say the same twice: are '0' and '1' in one language?"
+    assert rows.skipped == [told]
+    rows = Filtered(open_rows([*same[:2], ("Cat", "Chat")]), "0", "1")
+    told = "nothing, among the 3 pairs of the data; 2 say the same twice: are '0' and '1' in one language?"
+    assert rows.skipped == [told]
     rows = Filtered(open_rows([*same[:2], ("Cat", "Chat"), ("Dog", "Chien"), ("", "")]), "0", "1")
     assert rows.skipped == ["1 with an empty side, among the 5 pairs of the data"]
 
@@ -218,6 +222,10 @@ def test_what_cannot_be_filtered_is_refused() -> None:
     with pytest.raises(BadInput) as raised:
         Filtered(open_rows([("", "a"), ("one two three four", "one two three four")]), "0", "1")
     assert str(raised.value) == f"{copies} Name other columns, or allow for more."
+    with pytest.raises(
+        BadInput, match=r"all are left out \(2 copied\)\. 2 say the same twice: are '0' and '1' in one lang"
+    ):
+        Filtered(open_rows([("one two three four", "one two three four")] * 2), "0", "1")
     rows = open_rows({"en": ["a"], "tags": [["b"]], "raw": [b"\xff"]})
     with pytest.raises(BadInput, match=r"Column 'tags' of the data holds list<.*>, which is no text: name a column of"):
         Filtered(rows, "en", "tags")
@@ -252,8 +260,11 @@ def test_no_limit() -> None:
 
 
 BAD_FILES: list[tuple[bytes, str]] = [
-    (b"Hello\tBonjour\nBye\tAdieu\tCiao\n", "line 2 has 3 cells, but line 1 has 2: quote a cell that holds a tab."),
-    (b"Hello\tBonjour\nBye\n", "line 2 has 1 cells, but line 1 has 2: is a cell missing, or a quote unclosed?"),
+    (
+        b"Hello\tBonjour\nBye\tAdieu\tCiao\n",
+        "line 2 has 3 cells, but line 1 has 2: quote a cell that holds a tab, or name all columns",
+    ),
+    (b"Hello\tBonjour\nBye\n", "line 2 has 1 cell, but line 1 has 2: is a cell missing, or a quote unclosed?"),
     (b"Hello\tBonjour\nCoffee\tCaf\xe9\n", "line 2 is not UTF-8 text (byte 24 is 0xe9)."),
     (b"Hello\tBonjour\nBell\0\tCloche\n", "is a binary file, not text (line 2, byte 18 is NUL)."),
 ]

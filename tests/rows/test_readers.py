@@ -161,6 +161,13 @@ def test_quotes_of_a_tsv_that_enclose_nothing_are_text(tmp_path: Path) -> None:
     ]
 
 
+def test_quotes_that_enclose_nothing_are_text_however_late_they_come(tmp_path: Path) -> None:
+    late = [('"Hello.', "« Bonjour."), ('Bye."', "Au revoir. »"), ("a\u2028b", "c\x0bd"), ("end", "fin")]
+    rows = [(f"line {number} " + "." * 60, "ligne") for number in range(20_000)] + late
+    (tmp_path / "x.tsv").write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+    assert read(open_rows(tmp_path / "x.tsv", ["0", "1"]))[20_000:] == late
+
+
 def test_folder_of_one_format(tmp_path: Path) -> None:
     (tmp_path / ".hidden").mkdir()
     (tmp_path / ".hidden" / "x.csv").write_text("other\n1\n")

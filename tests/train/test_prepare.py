@@ -194,3 +194,11 @@ def test_a_bad_item_is_named_by_its_own_row(tmp_path: Path, row: int, kind: str,
 def test_no_text_at_all_is_said_with_the_columns(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="has no text to learn from in 'text'"):
         prepared(tmp_path, data=[{"text": "", "label": "a"}, {"text": None, "label": "b"}])
+
+
+def test_rows_that_are_all_held_out_are_said_to_be(tmp_path: Path) -> None:
+    made = recipe().changed({"training.hold_out": 0.99})
+    with pytest.raises(
+        BadInput, match=r"all are held out to judge by\. Give more rows, or --set training\.hold_out=0\."
+    ):
+        prepared(tmp_path, data=[{"text": "one", "label": "a"}], made=made)

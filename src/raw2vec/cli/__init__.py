@@ -58,9 +58,10 @@ def overview(
     raw2vec index tickets tickets.csv --store tickets.store
     raw2vec search tickets.store "the printer is on fire"
 
-    DATA is a csv, tsv, jsonl, parquet or txt file, a folder of files, or -
-    for standard input. Exit codes: 0 done, 1 failed while working, 2 unusable
-    data or arguments, 130 stopped by Ctrl-C.
+    DATA is a csv, tsv, jsonl, parquet or txt file, a folder of files, texts
+    that go line by line ('train.{en,fr}'), or - for standard input. Exit
+    codes: 0 done, 1 failed while working, 2 unusable data or arguments, 130
+    stopped by Ctrl-C.
     """
     if context.invoked_subcommand is None:
         print(context.get_help())

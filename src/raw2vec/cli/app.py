@@ -17,7 +17,8 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
-from raw2vec.cli.base import Answer, console, one_line
+from raw2vec.braces import gathered
+from raw2vec.cli.base import QUOTED, Answer, console, one_line
 from raw2vec.errors import BadInput, MissingExtra, Raw2VecError, nearest, plainly
 
 DONE, FAILED, UNUSABLE, STOPPED = 0, 1, 2, 130  # the exit codes; 130 is what a shell gives Ctrl-C
@@ -118,6 +119,9 @@ def _usage(error: typer.TyperException) -> str:
     if unknown and "No such option" in told and context is not None:
         known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("-")]
         told = f"There is no option '{unknown}'.{nearest(unknown, known)}"
+    extra = re.search(r"extra argument\S* \((.+)\)$", told)
+    if extra and context is not None and (name := gathered([str(context.params.get("data")), *extra[1].split()])):
+        told = f"{told}. {QUOTED.format(name)}"
     end = "" if told.endswith(("?", ".")) else "."
     more = f" See: {context.command_path} --help" if context is not None else ""
     return f"{told}{end}{more}"

@@ -19,10 +19,12 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from rich.table import Table
 from rich.text import Text
 
+from raw2vec.braces import files
 from raw2vec.disk import refuse_source
 from raw2vec.errors import BadInput, nearest
 
 LINE_EVERY = 10.0  # seconds between lines where progress cannot be drawn over itself
+QUOTED = "If they go line by line, put their one name in quotes: '{}'."  # or the shell takes it apart
 
 
 def heavy(module: str = "system") -> ModuleType:
@@ -80,12 +82,18 @@ def there(*places: str, out: str | None = None) -> None:
     if out is not None:
         refuse_source(out, *places)
     for place in places:
-        path = Path(place)
-        aside = path.parent / f".{path.name}.old"  # a model whose successor was killed as it took the place
-        if place != "-" and "://" not in place and not path.exists() and not aside.is_dir():
-            beside = path.parent.iterdir() if path.parent.is_dir() else ()
-            near = nearest(path.name, (found.name for found in beside))
-            raise BadInput(f"There is no file or folder '{place}'.{near}")
+        for file in (named := files(place)):
+            _there(file, named)
+
+
+def _there(place: str, others: Sequence[str]) -> None:
+    """`others` stand in one name with the place, and are not what was meant by it."""
+    path = Path(place)
+    aside = path.parent / f".{path.name}.old"  # a model whose successor was killed as it took the place
+    if place != "-" and "://" not in place and not path.exists() and not aside.is_dir():
+        beside = path.parent.iterdir() if path.parent.is_dir() else ()
+        near = nearest(path.name, (found.name for found in beside if found not in map(Path, others)))
+        raise BadInput(f"There is no file or folder '{place}'.{near}")
 
 
 # -- answers ------------------------------------------------------------------------------------------------------

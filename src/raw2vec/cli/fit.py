@@ -10,7 +10,9 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from raw2vec.braces import gathered
 from raw2vec.cli.base import (
+    QUOTED,
     Answer,
     Debug,
     Input,
@@ -111,7 +113,12 @@ def _asked(chosen: dict[str, Any], budget: dict[str, Any], recipe: str | None) -
 def _together(data: list[str], columns: list[str]) -> Any:
     """Several files as one, in the order they were named."""
     rows = heavy("rows")
-    return rows.Joined(f"{data[0]} and {len(data) - 1} more", [rows.open_rows(place, columns) for place in data])
+    try:
+        return rows.Joined(f"{data[0]} and {len(data) - 1} more", [rows.open_rows(place, columns) for place in data])
+    except BadInput as error:
+        if name := gathered(data):
+            raise BadInput(f"{error} {QUOTED.format(name)}") from None
+        raise
 
 
 def changed(settings: list[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from raw2vec.braces import spread
 from raw2vec.cli.base import Answer, Counter, Debug, Json, Model, Seed, counted, heavy, one_of, pace, there
 from raw2vec.disk import replacing
 from raw2vec.errors import BadInput
@@ -80,6 +82,8 @@ def translate(
     if explain is not None and data != "-":
         raise BadInput(f"--explain takes the text itself: give either that or the file {data}.")
     there(model, data, out=out)
+    if spread(data) or Path(data).is_dir():
+        raise BadInput(f"{data} is not one file, and translate reads one, a text a line: name that of the source.")
     if explain is not None:
         answer: Answer = heavy("cli.explained").explained(heavy().load(model), explain, beam, out)
         return answer
@@ -146,7 +150,8 @@ class _Work:
         if self.kept:  # or else memory would grow with the file
             self.made.append(found.text if one else [{"text": text, "score": score} for score, text in drafts])
         for score, text in drafts:
-            write(text if one else f"{self.lines}\t{score:.4f}\t{text}")
+            line = re.sub(r"[\r\n]+", " ", text)  # or it would be two
+            write(line if one else f"{self.lines}\t{score:.4f}\t{line}")
 
     def values(self) -> dict[str, Any]:
         """What a program is told."""
@@ -155,18 +160,17 @@ class _Work:
 
 
 def _lines(data: str) -> Iterator[str]:
-    """The lines of a file or of standard input. BadInput, by its number, for one that is not UTF-8."""
-    stream = sys.stdin.buffer if data == "-" else open(data, "rb")  # noqa: SIM115 - closed below
-    try:
+    """The lines of a file, perhaps gzipped, or of standard input. BadInput, by its number, for one that is no text."""
+    name = "standard input" if data == "-" else data
+    with nullcontext(sys.stdin.buffer) if data == "-" else heavy("rows.base").opened(Path(data), name) as stream:
         for number, line in enumerate(stream, 1):
             try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError:
-                name = "standard input" if data == "-" else data
                 raise BadInput(f"{name} line {number} is not UTF-8: convert the file first.") from None
-    finally:
-        if data != "-":
-            stream.close()
+            if "\0" in text:
+                raise BadInput(f"{name} line {number} holds a NUL, which no text does: mend or leave out the line.")
+            yield text.rstrip("\r\n")
 
 
 def _said(line: str) -> None:

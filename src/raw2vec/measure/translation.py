@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from raw2vec.errors import BadInput
 from raw2vec.evaluate import TRANSLATION, Report
 from raw2vec.folder import Model
+from raw2vec.use.base import is_empty
 from raw2vec.use.translate import translate, translator
 from raw2vec.use.write import Manner
 
@@ -23,14 +26,19 @@ def translation(
 ) -> Report:
     """How near the model's translations of the inputs come to the targets. `train` are pairs that baselines learn from.
 
-    A target that is not there counts as an empty one.
+    A target that is not there counts as an empty one, and how many there are is noted. BadInput where all are empty.
     """
     translator(parts)
     columns = {role: [text or "" for text in held[role]] for role in ("input", "target")}
     manner = Manner(beam=beam)
-    return TRANSLATION.run(
+    empty = sum(is_empty(text) for text in columns["target"])
+    if empty and empty == len(columns["target"]):
+        raise BadInput("Every target is empty, so that there is nothing to set a translation beside.")
+    found = TRANSLATION.run(
         lambda texts: [found.text for found in translate(parts, texts, manner, progress=progress)],
         columns,
         seed,
         train,
     )
+    told = f"{empty:,} of {len(columns['target']):,} targets are empty, and any translation counts as wrong there"
+    return replace(found, notes=[told, *found.notes]) if empty else found

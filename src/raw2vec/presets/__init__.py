@@ -52,6 +52,8 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
         raise BadInput(
             f"The objective 'supervised' learns the labels of one column: leave out --target {asked['target']}."
         )
+    if asked.get("label") is not None and objectives == {"translation"}:
+        raise BadInput(f"The objective 'translation' learns pairs, not labels: leave out --label {asked['label']}.")
     share = options["contamination"]
     wished = {"placeholders": "protect"} if given is None and made.translates and rows.columns == MESSAGES else {}
     wished |= {} if share is None else {"training.contamination": share}
@@ -161,7 +163,7 @@ def roles(rows: Rows, kind: str | None, asked: Mapping[Role, str | None]) -> dic
         usual = ("code",) if pair == ("query", "code") else ("input", "text")
         plain = next((name for name in usual if name in rows.columns), None)
         named = {"input": plain or guess_text_column(rows), **named}
-    if kind == "pairs" and ("input" not in named or "target" not in named):
+    if "input" not in named or (kind == "pairs" and "target" not in named):
         columns = ", ".join(rows.columns)
         raise BadInput(f"Pairs need two columns: name them with --input and --target. {rows.name} has: {columns}.")
     return named

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from raw2vec.braces import spread
 from raw2vec.errors import BadInput, nearest
 from raw2vec.rows.arrays import Arrays
 from raw2vec.rows.base import Joined, Rows, opened
@@ -26,6 +27,7 @@ from raw2vec.rows.lines import JsonArray, JsonLines, TextLines
 from raw2vec.rows.memory import Memory
 from raw2vec.rows.objects import Objects
 from raw2vec.rows.pair_filters import Filtered
+from raw2vec.rows.parallel import Parallel
 from raw2vec.rows.python_source import TESTS, VENDORED, PythonFunctions, python_functions, source_files
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "Joined",
     "Memory",
     "Objects",
+    "Parallel",
     "PythonFunctions",
     "Rows",
     "Typed",
@@ -87,7 +90,8 @@ def open_rows(data: Any, wanted: Sequence[str] = (), likely: Sequence[str] = (),
 
     A path is a file (csv, tsv, jsonl, json, parquet, arrow, feather, txt, or gettext's po or mo, see Catalogues, each
     perhaps .gz; npy or npz), a folder of such files of one format, a folder of pictures or sounds (see Files) or one of
-    them, or a source tree of .py files (one row a function; see PythonFunctions). Python objects: see Memory.of, and
+    them, or a source tree of .py files (one row a function; see PythonFunctions). 'train.{en,fr}' is train.en and
+    train.fr side by side, line by line, in the columns en and fr (see Parallel). Python objects: see Memory.of, and
     with arrays or PIL images among them Objects.of; an array of three axes or more: Arrays.of; an array of objects: as
     a list of them.
     likely: columns that need not be there. Standard input is a table where its first line holds a name of either, or
@@ -122,12 +126,34 @@ def _objects(data: Any, kind: str | None) -> Rows:
 
 
 def _path(path: Path, wanted: Sequence[str], kind: str | None) -> Rows:
+    if sides := spread(path):
+        return _parallel(path, sides)
     if path.is_dir():
         return _folder(path, wanted, kind)
-    if not path.exists():
-        beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise BadInput(f"There is no file or folder {path}.{nearest(path.name, beside)}")
+    _refuse_missing(path)
     return Files(path.parent, [path]) if media_kind(path) else _file(path, _format(path), wanted, kind=kind)
+
+
+def _parallel(path: Path, sides: Sequence[tuple[str, str]]) -> Rows:
+    """Text files side by side, each a column that is called as it is in the braces."""
+    words, files = [word for word, _ in sides], [Path(file) for _, file in sides]
+    if "" in words or len(set(words)) < len(words):
+        raise BadInput(f"{path}: in braces every column is named, and named once, as in train.{{en,fr}}.")
+    for file in files:
+        _refuse_missing(file, files)
+    forms = {_format(file) for file in files}
+    if not forms & {None, "txt"}:
+        told = " or ".join(sorted(map(str, forms)))
+        raise BadInput(f"{path}: files side by side are lines of text, not {told}: name them one after the other.")
+    return Parallel(str(path), {word: TextLines(file) for word, file in zip(words, files, strict=True)})
+
+
+def _refuse_missing(path: Path, others: Sequence[Path] = ()) -> None:
+    """BadInput with the nearest name beside it, which is none of the `others`."""
+    if not path.exists():
+        beside = path.parent.iterdir() if path.parent.is_dir() else ()
+        near = nearest(path.name, (found.name for found in beside if found not in others))
+        raise BadInput(f"There is no file or folder {path}.{near}")
 
 
 def _file(

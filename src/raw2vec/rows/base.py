@@ -140,6 +140,10 @@ class FileRows(Rows):
             )
         return head
 
+    def no_text(self, line: int) -> BadInput:
+        """For a line with a NUL in it, which is told where it is met: beyond a file's first bytes."""
+        return BadInput(f"{self.name} line {line} holds a NUL, which no text does: mend or leave out the line.")
+
     def _not_text(self) -> BadInput:
         """Where the first byte is that is not UTF-8."""
         offset = 0

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,8 @@ from raw2vec.rows.base import FileRows
 
 # A cell may hold a megabyte and more; one of 256 million characters is a quote that was never closed.
 _LONGEST_CELL = min(sys.maxsize, 1 << 28)
+_LINE_END = re.compile(r"\r\n|\r|\n")  # and nothing else: splitlines knows of eight more
+_ENCLOSED = re.compile(r'"(?:[^"]|"")*"')
 # Names that head columns of text often enough to be taken for such at sight.
 _USUAL_NAMES = frozenset(
     """id text texts body title label labels name input target query question answer document doc passage sentence
@@ -41,9 +43,10 @@ class Delimited(FileRows):
 
     def __init__(self, path: str | Path, wanted: Sequence[str] = (), tabs: bool = False, name: str | None = None):
         super().__init__(path, name)
-        lines = self._whole_lines()
-        self._delimiter = "\t" if tabs else _delimiter(lines)
-        self._quoting: Literal[0, 3] = csv.QUOTE_NONE if tabs and _loose_quotes(lines) else csv.QUOTE_MINIMAL
+        beginning = self._whole_lines()
+        self._uneven = 0  # the first line of a tsv that has more or fewer tabs than those before it
+        self._delimiter = "\t" if tabs else _delimiter(beginning)
+        self._quoting: Literal[0, 3] = csv.QUOTE_NONE if tabs and self._loose_quotes() else csv.QUOTE_MINIMAL
         self._width = 0
         first = list(islice(self._records(), 1))
         if not first:
@@ -65,22 +68,54 @@ class Delimited(FileRows):
         line = next((line for line, _ in islice(self._records(), row + int(self.headed), None)), None)
         return f"{self.name} line {line}" if line else f"{self.name}, past its end"
 
+    def _loose_quotes(self) -> bool:
+        """Whether quotes are plain characters: all lines have as many tabs, and some cell opens a quote it leaves open.
+
+        The whole file is asked, for the first such cell may come late.
+        """
+        tabs, loose = -1, False
+        with self._text() as stream:
+            for number, line in enumerate(stream, 1):
+                if bare := line.rstrip("\r\n"):
+                    count = bare.count("\t")
+                    if count != tabs and tabs >= 0:
+                        self._uneven = number
+                        return False
+                    tabs = count
+                    loose = loose or ('"' in bare and any(map(_is_open, bare.split("\t"))))
+        return loose
+
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """The line on which each row begins, counted from 1, and its cells. Blank lines are no rows."""
         csv.field_size_limit(_LONGEST_CELL)
         with self._text() as stream:
             # Strict: a quote that closes before its cell ends would otherwise be dropped without a word.
-            reader = csv.reader(stream, delimiter=self._delimiter, quoting=self._quoting, strict=True)
+            lines = self._checked(stream)
+            reader = csv.reader(lines, delimiter=self._delimiter, quoting=self._quoting, strict=True)
             line = 1
             try:
                 for cells in reader:
                     if cells:
                         if self._width and len(cells) != self._width:
                             raise self._ragged(line, len(cells))
+                        if self._uneven and reader.line_num > line and self._swallows(cells):
+                            raise self._swallowed(line, reader.line_num)
                         yield line, cells
                     line = reader.line_num + 1
             except csv.Error as error:
                 raise self._badly_quoted(line, str(error)) from None
+
+    def _checked(self, stream: Iterable[str]) -> Iterator[str]:
+        for number, line in enumerate(stream, 1):
+            if "\0" in line:
+                raise self.no_text(number)
+            yield line
+
+    def _swallows(self, cells: list[str]) -> bool:
+        """Whether the lines of a row that takes several would each be a row by themselves."""
+        first, *between, last = _LINE_END.split("\t".join(cells))
+        whole = (line.count("\t") == self._width - 1 for line in (first, *filter(None, between), last))
+        return self._width > 1 and all(whole)
 
     @contextmanager
     def _text(self) -> Iterator[IO[str]]:
@@ -89,14 +124,27 @@ class Delimited(FileRows):
 
     def _ragged(self, line: int, found: int) -> BadInput:
         sign = "tab" if self._delimiter == "\t" else f"'{self._delimiter}'"
-        tip = f"quote a cell that holds a {sign}." if found > self._width else "is a cell missing, or a quote unclosed?"
+        many = f"quote a cell that holds a {sign}, or name all columns there."
+        tip = many if found > self._width else "is a cell missing, or a quote unclosed?"
         first = self.names_at if self.names_at != "it" else "line 1"
-        return BadInput(f"{self.name} line {line} has {found} cells, but {first} has {self._width}: {tip}")
+        cells = "1 cell" if found == 1 else f"{found} cells"
+        return BadInput(f"{self.name} line {line} has {cells}, but {first} has {self._width}: {tip}")
 
     def _badly_quoted(self, line: int, reason: str) -> BadInput:
         if "unexpected end" in reason or "field larger" in reason:
-            return BadInput(f"{self.name} line {line}: a quote opens there and is never closed.")
-        return BadInput(f"{self.name} line {line} is badly quoted ({reason}): double the quotes inside a quoted cell.")
+            told = f"{self.name} line {line}: a quote opens there and is never closed."
+        else:
+            told = f"{self.name} line {line} is badly quoted ({reason}): double the quotes inside a quoted cell."
+        return BadInput(f"{told}{self._as_text()}")
+
+    def _swallowed(self, line: int, last: int) -> BadInput:
+        told = f"{self.name} line {line}: a quote opens there and closes on line {last}"
+        return BadInput(f"{told}, though each of these lines is a row by itself.{self._as_text()}")
+
+    def _as_text(self) -> str:
+        """What stands in the way of taking quotes as they stand."""
+        why = f" Quotes would be text if every line had as many tabs, which line {self._uneven} has not."
+        return why if self._uneven else ""
 
     def _has_header(self, first: list[str], wanted: Sequence[str]) -> bool:
         if first == [str(place) for place in range(len(first))]:
@@ -116,12 +164,14 @@ class Delimited(FileRows):
         if name in first:
             return BadInput(f"{self.name} has {first.count(name)} columns '{name}': name it by its place, from 0.")
         shown = ", ".join(cell if len(cell) <= 40 else cell[:39] + "…" for cell in first[:20])
-        return BadInput(f"{self.name} has no column '{name}' ({self.names_at} names: {shown}).{nearest(name, first)}")
+        tip = " Without a line of names, columns go by number, from 0." if any(" " in cell for cell in first) else ""
+        told = f"{self.name} has no column '{name}' ({self.names_at} names: {shown})."
+        return BadInput(f"{told}{nearest(name, first) or tip}")
 
     def _whole_lines(self) -> list[str]:
         """The lines of the file's beginning, the last one left out where it may have been cut off."""
         head = self.head(1 << 20)
-        lines = head.decode("utf-8-sig", errors="replace").splitlines()
+        lines = _LINE_END.split(head.decode("utf-8-sig", errors="replace"))
         return lines if len(head) < 1 << 20 or len(lines) == 1 else lines[:-1]
 
 
@@ -141,13 +191,8 @@ def _delimiter(lines: list[str]) -> str:
     return ","
 
 
-def _loose_quotes(lines: list[str]) -> bool:
-    """Whether quotes are plain characters: every line has as many tabs, and some cell opens a quote it does not end."""
-    rows = [line.split("\t") for line in lines if line]
-    if len({len(cells) for cells in rows}) > 1:
-        return False
-    enclosed = re.compile(r'"(?:[^"]|"")*"')
-    return any(cell.startswith('"') and not enclosed.fullmatch(cell) for cells in rows for cell in cells)
+def _is_open(cell: str) -> bool:
+    return cell.startswith('"') and not _ENCLOSED.fullmatch(cell)
 
 
 def _looks_like_names(first: list[str], later: list[list[str]]) -> bool:

@@ -29,11 +29,24 @@ class TextLines(FileRows):
         with self.opened() as stream:
             if stream.read(3) != _BOM:
                 stream.seek(0)
-            while block := [_ended(line).decode() for line in islice(stream, rows)]:
-                yield pa.RecordBatch.from_arrays([pa.array(block, pa.string())], names=["text"])
+            start = 1
+            while block := list(islice(stream, rows)):
+                if (odd := next((place for place, line in enumerate(block) if b"\0" in line), None)) is not None:
+                    raise self.no_text(start + odd)
+                texts = [_ended(line).decode() for line in block]
+                yield pa.RecordBatch.from_arrays([pa.array(texts, pa.string())], names=["text"])
+                start += len(block)
 
     def where(self, row: int) -> str:
         return f"{self.name} line {row + 1}"
+
+    def count(self) -> int:
+        """How many lines there are, the last one too if nothing ends it."""
+        lines, last = 0, b"\n"
+        with self.opened() as stream:
+            while block := stream.read(1 << 20):
+                lines, last = lines + block.count(b"\n"), block[-1:]
+        return lines + (last != b"\n")
 
 
 class JsonLines(FileRows):

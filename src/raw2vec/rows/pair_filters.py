@@ -16,6 +16,7 @@ from raw2vec.errors import BadInput
 from raw2vec.rows.base import Rows
 
 _SHORT_WORDS, _SHORT_LETTERS = 6, 30  # two sides up to these may differ as they like: "Bless you!" is "Santé !"
+_FEW = 10  # where less than one in so many pairs is left, that is said
 _COPY_WORDS = 4  # shorter copies are names and numbers
 _LETTERS_A_WORD = 16  # in a line that is too long although it has few words, as one without spaces
 # From a character that can be seen to a space or a control character: a word may hold joiners, as in Persian.
@@ -62,17 +63,18 @@ class Filtered(Rows):
         self.written, self.gaps = rows.written, rows.gaps
         self._kept, counts, total = self._read()
         told = _told(counts, self._limits)
+        pair = " and ".join(f"'{name}'" for name in self._pair)
+        alike = f"{counts['alike']:,} say the same twice: are {pair} in one language?" * (counts["alike"] * 2 > total)
         if not len(self._kept):
             raise BadInput(
-                f"{self.name} has no pair to learn from: of {total:,} pairs, all are left out ({told}). Name other "
-                "columns, or allow for more."
+                f"{self.name} has no pair to learn from: of {total:,} pairs, all are left out ({told}). "
+                f"{f'{alike} ' if alike else ''}Name other columns, or allow for more."
             )
+        few = f"{len(self._kept):,} left to learn from" * (len(self._kept) * _FEW < total)
         self.skipped = list(rows.skipped)
-        if told:
-            self.skipped.append(f"{told}, among the {total:,} pairs of {self.name}")
-        if counts["alike"] * 2 > total:
-            pair = " and ".join(f"'{name}'" for name in self._pair)
-            self.skipped.append(f"{counts['alike']:,} pairs say the same twice: are {pair} in one language?")
+        if told or alike:
+            whole = f"{told or 'nothing'}, among the {total:,} pairs of {self.name}"
+            self.skipped.append("; ".join(filter(None, (whole, few, alike))))
 
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         start = 0

@@ -165,14 +165,21 @@ def _languages(recipe: Recipe) -> list[list[str]]:
 
 def _training_items(rows: Rows, recipe: Recipe, raw: Raw, columns: list[str]) -> Iterator[tuple[int, Any]]:
     """Every item of these columns to learn from, after its row's number."""
-    found = False
+    found = held = False
     for block in _blocks(rows, recipe, raw):
         met = _met(block.items, recipe)
         for column in columns:
             for number, item, out in zip(block.numbers, met[column], block.held, strict=True):
-                if _there(item) and not out:
+                if _there(item) and out:
+                    held = True
+                elif _there(item):
                     found = True
                     yield number, item
+    if held and not found:
+        raise BadInput(
+            f"{rows.name} has no row left to learn from: all are held out to judge by. Give more rows, or "
+            "--set training.hold_out=0."
+        )
     if not found:
         what = "text" if isinstance(raw, Text) else "item"
         raise BadInput(f"{rows.name} has no {what} to learn from in {' or '.join(map(repr, columns))}.")
