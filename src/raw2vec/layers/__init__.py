@@ -2,6 +2,7 @@
 
 from raw2vec.layers.activations import ACTIVATIONS, GATES, activation
 from raw2vec.layers.attention import Layout, SelfAttention
+from raw2vec.layers.base import Dropout
 from raw2vec.layers.blocks import (
     TransformerBlock,
     WriterBlock,
@@ -14,7 +15,6 @@ from raw2vec.layers.blocks import (
 from raw2vec.layers.convolution import ConvolutionBlock, DepthwiseConvolution
 from raw2vec.layers.cross_attention import Attention, CrossAttention, Memory, ScoreName, rectangle, rows_of
 from raw2vec.layers.cross_entropy import cross_entropy
-from raw2vec.layers.dropout import Dropout
 from raw2vec.layers.feed_forward import FeedForward, GatedFeedForward
 from raw2vec.layers.initialization import begin, soften
 from raw2vec.layers.normalization import NORMALIZATIONS, normalization

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raw2vec.layers.base import attended, refuse_uneven
-from raw2vec.layers.dropout import Dropout
+from raw2vec.layers.base import Dropout, attended, refuse_uneven
 from raw2vec.ragged import Ragged
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec.errors import BadInput
-from raw2vec.layers.dropout import Dropout
+from raw2vec.layers.base import Dropout
 from raw2vec.ragged import Ragged
 
 

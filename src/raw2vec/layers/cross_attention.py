@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec.errors import BadInput
-from raw2vec.layers.base import attended, refuse_uneven, wide
-from raw2vec.layers.dropout import Dropout
+from raw2vec.layers.base import Dropout, attended, refuse_uneven, wide
 from raw2vec.ragged import Ragged
 
 ScoreName = Literal["additive", "multiplicative"]

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from raw2vec.layers.dropout import Dropout
+from raw2vec.layers.base import Dropout
 
 
 class FeedForward(nn.Module):
