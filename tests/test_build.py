@@ -38,6 +38,7 @@ def test_a_resolved_recipe_is_written_out_whole_and_stays_as_it_is() -> None:
         ({"encoder.inputs": 4}, "The encoder 'dense' has no setting 'inputs'."),
         ({"encoder": {"name": "dense", "layers": 0, "activation": "gellu"}}, "There is no activation 'gellu'"),
         ({"encoder": {"name": "dense", "layers": 0, "activation": "geglu"}}, "only a transformer's layers have"),
+        ({"training.judged_by": "bleu"}, "judged_by is bleu, which scores translations; this"),
     ],
     ids=lambda value: str(value)[:40],
 )  # fmt: skip

@@ -21,6 +21,7 @@ FLOORS = [
     ["interchange"],
     ["train", "use"],
     ["evaluate"],
+    ["judging"],
     ["fitting", "measure"],
     ["report"],
     ["decoding"],

@@ -120,6 +120,7 @@ def resolve(recipe: Recipe) -> Recipe:
         for stage in recipe.stages
     ]
     _refuse_unlabelled(recipe)
+    _refuse_unscored(recipe)
     if recipe.translates:
         pair = dict.fromkeys(("rows", "source", "target"))
         recipe = recipe.model_copy(update={"filters": checked(Filtered, recipe.filters, "What is left out", pair)})
@@ -148,6 +149,14 @@ def _refuse_unlabelled(recipe: Recipe) -> None:
     wanted = [part.name for part in recipe.objectives if OBJECTIVES[part.name].needs == "labels"]
     if wanted and "label" not in recipe.columns:
         raise BadInput(f"The objective '{wanted[0]}' learns labels: name their column with --label, or hand in y.")
+
+
+def _refuse_unscored(recipe: Recipe) -> None:
+    score = recipe.training.judged_by
+    if score != "loss" and not recipe.translates:
+        raise BadInput(f"training.judged_by is {score}, which scores translations; this model makes none: use loss.")
+    if score != "loss" and not recipe.training.hold_out:
+        raise BadInput(f"training.judged_by is {score} of lines held out, but training.hold_out is 0: raise it.")
 
 
 def _way_back(recipe: Recipe) -> dict[str, Part]:

@@ -22,10 +22,11 @@ from raw2vec.disk import room, writing
 from raw2vec.embedding import TokenEmbedding
 from raw2vec.errors import BadInput, nearest
 from raw2vec.folder import Model, found, read_json
+from raw2vec.judging import LINE, Judge, lines, most_lines
 from raw2vec.ragged import Ragged
 from raw2vec.recipe import Recipe, Role, Stage
 from raw2vec.rows import Filtered, Rows
-from raw2vec.seeding import Draws, key, permutation
+from raw2vec.seeding import permutation
 from raw2vec.train import checkpoint
 from raw2vec.train.base import Listener, Progress, Work
 from raw2vec.train.batches import Feed
@@ -37,8 +38,7 @@ from raw2vec.train.prepare import CHECKPOINT, PREPARED, SEEN, SHOWN, Data, diffe
 from raw2vec.train.start import begin
 
 SEEN_NUMBERS = 1 << 26  # and at most so many numbers of them, half a gigabyte as baselines take them
-JUDGED = 512  # held-out items a check looks at
-JUDGING_LINE = 0.012  # seconds for a line to be translated, by the model and by the baselines
+JUDGED = 512  # held-out items that a check's loss is of
 JUDGING, JUDGING_ROW, JUDGING_OUTCOME = 1.0, 3e-4, 2e-5  # seconds in all, a row learnt from, and a class of each
 
 
@@ -135,7 +135,7 @@ def _fitted(
 
     trainer = Trainer(
         modules,
-        [_work(place, recipe, data.corpus, model, objectives, precision) for place in range(len(recipe.stages))],
+        [_work(place, recipe, data, model, objectives, precision) for place in range(len(recipe.stages))],
         recipe.training,
         Budget(recipe.training, monotonic() - began, _reserve(recipe, data)),
         recipe.seed,
@@ -213,13 +213,15 @@ def _reserve(recipe: Recipe, data: Data) -> float:
     """Seconds kept back for judging and saving, so that a budget in minutes is the whole run's.
 
     Beside labels, baselines take a time of their own to learn; of a budget too small for it they get half. A
-    translator's held-out lines have to be written, for which there is a quarter at most.
+    translator's held-out lines have to be written, for which there is a quarter at most; some of them once more, where
+    they choose the weights: the last check comes after the last step.
     """
     budget = (recipe.training.minutes or 0) * 60
     usual = min(max(0.03 * budget, 0.5), 10.0)
     if recipe.translates:
-        lines = min(SHOWN, int(data.corpus.held.sum()))
-        return max(usual, min(JUDGING + lines * JUDGING_LINE, budget / 4))
+        held = int(data.corpus.held.sum())
+        written = min(SHOWN, held) + min(most_lines(recipe.stages[-1], recipe), held)
+        return max(usual, min(JUDGING + written * LINE, budget / 4))
     if data.labels is None or recipe.returns:
         return usual
     rows = min(SEEN, len(data.corpus) - int(data.corpus.held.sum()))
@@ -228,7 +230,7 @@ def _reserve(recipe: Recipe, data: Data) -> float:
 
 
 def _work(
-    place: int, recipe: Recipe, corpus: Corpus, model: nn.Module, objectives: nn.ModuleDict, precision: torch.dtype
+    place: int, recipe: Recipe, data: Data, model: nn.Module, objectives: nn.ModuleDict, precision: torch.dtype
 ) -> Work:
     stage = recipe.stages[place]
     chosen = {part.name: objectives[f"{place}/{part.name}"] for part in stage.objectives}
@@ -236,22 +238,13 @@ def _work(
         (lambda batch, draws, objective=chosen[part.name]: objective(model, batch, draws), part.weight)
         for part in stage.objectives
     ]
-    feed = _feed(stage, recipe, corpus, held=False)
+    feed, held = _feed(stage, recipe, data.corpus, held=False), _held(stage, recipe, data.corpus)
     modules = [model, *chosen.values()]
     part = recipe.training.optimizer
-
-    def judge() -> float:
-        draws = Draws(key(recipe.seed, "judge"))
-        device = next(model.parameters()).device
-        total = 0.0
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16):
-            for batch in judged:
-                for loss, weight in losses:
-                    *_, last = loss(batch.to(device), draws).values()
-                    total += weight * len(batch) * last.item()
-        return total / sum(len(batch) for batch in judged)
-
-    judged = _judged(stage, recipe, corpus)
+    judge = None
+    if held is not None:
+        beside = lines(stage, recipe, held, data.raw)
+        judge = Judge(model, losses, held.some(JUDGED), recipe.seed, precision, beside)
     return Work(
         "+".join(chosen),
         feed,
@@ -260,7 +253,7 @@ def _work(
         stage.learning_rate or recipe.training.learning_rate,
         stage.share,
         [getattr(model, name) for name in stage.frozen],
-        judge if judged else None,
+        judge,
     )
 
 
@@ -270,8 +263,8 @@ def _feed(stage: Stage, recipe: Recipe, corpus: Corpus, held: bool) -> Feed:
     return Feed(corpus, recipe.views(stage), need, held, recipe.seed, stage.batch_tokens, stage.batch_items)
 
 
-def _judged(stage: Stage, recipe: Recipe, corpus: Corpus) -> list[Any]:
+def _held(stage: Stage, recipe: Recipe, corpus: Corpus) -> Feed | None:
     try:
-        return _feed(stage, recipe, corpus, held=True).some(JUDGED)
+        return _feed(stage, recipe, corpus, held=True)
     except BadInput:
-        return []  # nothing held out: the last weights are kept
+        return None  # nothing held out: the last weights are kept

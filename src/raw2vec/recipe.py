@@ -94,6 +94,9 @@ class Training(_Strict):
     hold_out: float = Field(0.05, ge=0, lt=1, description="share of the items kept from training, to judge by")
     hold_out_seed: int | None = Field(None, ge=0, description="which they are is drawn by this; none: by the seed")
     checks: int = Field(10, ge=1, description="how often a stage is judged on the held-out items; the best is kept")
+    judged_by: Literal["loss", "bleu", "chrf"] = Field(
+        "loss", description="what the best weights are best in; bleu, chrf: a translator's, of held-out lines"
+    )
     patience: int = Field(0, ge=0, description="stop a stage after this many checks without a gain; 0: never")
     contamination: float = Field(0.1, gt=0, le=0.5, description="share of items to call anomalies, with a way back")
     save_every: float = Field(30.0, gt=0, description="seconds between checkpoints")

@@ -73,6 +73,12 @@ def test_a_new_stage_forgets_the_loss_of_the_last(capsys, clock):
     assert "held out" not in last
 
 
+def test_a_score_that_chooses_the_weights_is_told(capsys, clock):
+    with Training(clock) as hear:
+        hear(step(3, 0.5, losses={}, items=0, seconds=0.0, held_out=2.25, scores={"bleu": 31.27}))
+    assert "held out 2.250  bleu 31.3" in capsys.readouterr().err
+
+
 def test_a_bar_on_a_terminal_leaves_nothing_behind(monkeypatch, clock):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)

@@ -42,7 +42,7 @@ def test_one_head_mixes_by_what_it_is_said_to_look_at() -> None:
     torch.testing.assert_close(mixed, layer(rows, MEMORY))
 
 
-@pytest.mark.parametrize("order", ["pre", "post"])
+@pytest.mark.parametrize("order", ["pre", "post", "post-only"])
 @torch.no_grad()
 def test_the_layer_that_looks_is_the_one_that_writes(order: str) -> None:
     torch.manual_seed(0)

@@ -28,6 +28,7 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
     ),
     "transformer, sinusoidal": lambda: Transformer(6, 8, layers=1, heads=2, positions="sinusoidal"),
     "transformer, a norm in each": lambda: Transformer(6, 8, layers=2, heads=2, norm_order="pre-each"),
+    "transformer, no norm at the entry": lambda: Transformer(6, 8, layers=2, heads=2, norm_order="post-only"),
     "transformer, no positions": lambda: Transformer(6, 8, layers=1, heads=2, positions="none"),
 }
 ROWS = [name for name in ENCODERS if name != "dense"]
@@ -267,6 +268,13 @@ def test_the_first_block_has_a_norm_of_its_own_where_each_has_one() -> None:
         for encoder in (one, other):
             encoder.normalization.weight.copy_(torch.linspace(0.5, 2, 8))
     assert (other(x).values - one(x).values).abs().max() > 0.01
+
+
+def test_the_original_order_is_a_norm_after_each_layer_and_no_other() -> None:
+    one, other = Transformer(8, 8, layers=2, norm_order="post"), Transformer(8, 8, layers=2, norm_order="post-only")
+    assert one.state_dict().keys() - other.state_dict().keys() == {"normalization.weight", "normalization.bias"}
+    assert not other.state_dict().keys() - one.state_dict().keys()
+    assert {norm.eps for norm in other.modules() if isinstance(norm, nn.LayerNorm)} == {1e-5}
 
 
 def test_unusable_settings() -> None:

@@ -17,7 +17,7 @@ from raw2vec.evaluate import translation_baselines as baselines
 from raw2vec.evaluate.base import lower_is_better
 from raw2vec.evaluate.baselines import tfidf
 from raw2vec.evaluate.bootstrap import resample
-from raw2vec.evaluate.translation import _measured, stutters
+from raw2vec.evaluate.translation import _measured, score, stutters
 
 OUTPUTS = [
     "Un homme avec un chapeau orange regarde quelque chose.",
@@ -68,6 +68,8 @@ def test_the_scores_are_sacrebleu_s() -> None:
     assert len({round(value) for value in expected.values()}) == 3
     assert min(expected.values()) > 20
     assert scored(OUTPUTS, REFERENCES) == pytest.approx(expected, abs=1e-9)
+    for metric in ("bleu", "chrf"):
+        assert score(metric, OUTPUTS, REFERENCES) == pytest.approx(expected[metric], abs=1e-9)
     for output, reference in zip(OUTPUTS, REFERENCES, strict=True):
         assert scored([output], [reference]) == pytest.approx(by_sacrebleu([output], [reference]), abs=1e-9)
 

@@ -28,7 +28,7 @@ from two_scripts import GREEK
 ctranslate2 = pytest.importorskip("ctranslate2", reason="needs the extra 'ctranslate2'")
 
 PART = {"name": "transformer", "width": 32, "layers": 2, "heads": 2, "positions": "sinusoidal", "dropout": 0.1}
-EACH, POST = {"norm_order": "pre-each"}, {"norm_order": "post"}
+EACH, POST, ONLY = {"norm_order": "pre-each"}, {"norm_order": "post"}, {"norm_order": "post-only"}
 GREEDY = Manner(loops=True)  # its greedy search goes round in circles if it likes
 LINES = ["the old ship near a harbour", "", "bread", "one [SEP] of [CLS] these", *texts(20, 3), "  ", "salt " * 60]
 
@@ -92,6 +92,7 @@ CASES = [
     (EACH | {"layers": 3, "heads": 4}, EACH | {"layers": 1, "positions": "learned"}),
     (EACH | {"width": 48}, EACH | {"width": 40}),
     (POST | {"width": 24}, POST | {"width": 48, "activation": "relu"}),
+    (ONLY | {"activation": "swish"}, ONLY | {"activation": "relu", "words": "own"}),
 ]
 
 
@@ -225,7 +226,7 @@ def test_what_it_cannot_run_is_refused(
     parts = translator()
     parts.recipe = recipe(encoder, decoder, changes)
     with pytest.raises(
-        BadInput, match=rf"{reason}.*, and it takes transformers alone .* norm_order pre-each or post\."
+        BadInput, match=rf"{reason}.*, and it takes transformers alone .* norm_order pre-each, post or post-only\."
     ):
         export(parts, tmp_path / "mt")
     assert not list(tmp_path.iterdir())

@@ -30,12 +30,14 @@ def writer(name: str, memory: int) -> Writer:
         return ConvolutionalWriter(5, 4, 8, layers=3, kernel=3, memory=memory, coverage=True)
     if name == "post":
         return TransformerWriter(5, 4, 8, 2, 2, norm_order="post", positions="learned", limit=9, memory=memory)
+    if name == "post alone":
+        return TransformerWriter(5, 4, 8, 2, 2, norm_order="post-only", positions="sinusoidal", memory=memory)
     if name == "each":
         return TransformerWriter(5, 4, 8, 2, 2, norm_order="pre-each", positions="none", unfold=3, memory=memory)
     return TransformerWriter(5, 4, 8, layers=2, heads=2, positions=name, unfold=3, memory=memory)
 
 
-NAMES = ("recurrent", "multiplicative", "convolutional", "post", "each", "rotary", "sinusoidal")
+NAMES = ("recurrent", "multiplicative", "convolutional", "post", "post alone", "each", "rotary", "sinusoidal")
 each = pytest.mark.parametrize("name", NAMES)
 looking = pytest.mark.parametrize("memory", [0, 6], ids=["fixed", "looking"])
 

@@ -14,7 +14,7 @@ from raw2vec.errors import NonFinite
 from raw2vec.ragged import Ragged
 from raw2vec.recipe import Training
 from raw2vec.seeding import Draws
-from raw2vec.train.base import Progress, Work
+from raw2vec.train.base import Progress, Verdict, Work
 from raw2vec.train.budget import Budget
 from raw2vec.train.loop import Trainer
 from raw2vec.train.optimizers import Optimizer, adamw
@@ -131,14 +131,14 @@ class Sgd:
         raise AssertionError("it has no state")
 
 
-def judge_of(net: Net, scores: Sequence[float], seen: list[Tensor]) -> Callable[[], float]:
-    """A judge that gives these scores one after the other, and remembers the weights it saw."""
-    left: Iterator[float] = iter(scores)
+def judge_of(net: Net, losses: Sequence[float], seen: list[Tensor], **scores: Sequence[float]) -> Any:
+    """A judge that gives these losses one after the other, and these scores; it remembers the weights it saw."""
+    left: Iterator[float] = iter(losses)
 
-    def judge() -> float:
+    def judge() -> Verdict:
         assert not net.training
         seen.append(weights(net))
-        return next(left)
+        return Verdict(next(left), {name: found[len(seen) - 1] for name, found in scores.items()})
 
     return judge
 
@@ -154,10 +154,37 @@ def test_the_best_weights_of_a_stage_are_kept(average: float) -> None:
     assert not net.training
 
 
-def test_a_score_that_is_not_a_number_is_never_the_best() -> None:
+def test_a_loss_that_is_not_a_number_is_never_the_best() -> None:
     net, seen = Net(), []
     trainer(net, [work(net, judge=judge_of(net, [float("nan"), 2.0, 1.0, float("nan")], seen))], checks=4).run()
     assert torch.equal(weights(net), seen[2])
+
+
+def test_a_score_chooses_the_weights_where_there_is_one() -> None:
+    net, seen, heard = Net(), [], []
+    judge = judge_of(net, [3.0, 1.0, 2.0, 4.0, 5.0], seen, bleu=[0.0, 10.0, 30.0, 20.0, 30.0])
+    state = trainer(net, [work(net, judge=judge)], checks=5, listener=heard.append).run()
+    assert torch.equal(weights(net), seen[2])
+    assert state.history[2] == {"stage": "square", "step": 12, "held_out": 2.0, "bleu": 30.0}
+    told = [(event.held_out, event.scores) for event in heard if event.held_out is not None]
+    assert told[3] == (4.0, {"bleu": 20.0})
+    assert all(event.scores == {} for event in heard if event.losses)
+
+
+def test_patience_counts_by_the_score_and_by_the_loss_where_scores_are_equal() -> None:
+    """A translator scores nothing at first, and learns all the same."""
+    net, seen = Net(), []
+    judge = judge_of(net, [5.0, 4.0, 6.0, 3.0, 2.0, 1.0, 0.5], seen, bleu=[0.0, 0.0, 0.0, 0.0, 7.0, 6.0, 5.0])
+    state = trainer(net, [work(net, judge=judge)], checks=20, patience=2).run()
+    assert (len(seen), state.step) == (7, 7)
+    assert torch.equal(weights(net), seen[4])
+
+
+def test_a_score_does_not_hide_a_loss_that_is_not_a_number() -> None:
+    net, seen = Net(), []
+    judge = judge_of(net, [2.0, float("nan")], seen, bleu=[1.0, 9.0])
+    trainer(net, [work(net, judge=judge)], checks=2).run()
+    assert torch.equal(weights(net), seen[0])
 
 
 def test_patience_stops_a_stage_and_the_next_has_the_time_left() -> None:
@@ -200,11 +227,15 @@ def test_stages_share_the_budget_and_each_begins_with_a_warm_up() -> None:
     assert np.argmax(rates[10:]) == 6
 
 
+@pytest.mark.parametrize("score", ["loss", "bleu"])
 @pytest.mark.parametrize("stop", [1, 7, 10, 11, 19])
-def test_a_run_resumed_from_any_checkpoint_ends_in_the_same_weights(stop: int) -> None:
+def test_a_run_resumed_from_any_checkpoint_ends_in_the_same_weights(stop: int, score: str) -> None:
     def run(net: Net, memory: Memory, listener: Callable[[Progress], None] = lambda event: None) -> Tensor:
-        scores = lambda: -float(weights(net).norm())  # noqa: E731
-        stages = [work(net, judge=scores, share=1.0, frozen=[net.first]), work(net, judge=scores)]
+        def judge() -> Verdict:
+            norm = float(weights(net).norm())
+            return Verdict(-norm) if score == "loss" else Verdict(norm, {score: -abs(norm - 1.667)})
+
+        stages = [work(net, judge=judge, share=1.0, frozen=[net.first]), work(net, judge=judge)]
         options = {"checks": 3, "average": 0.8, "accumulate": 3, "checkpoints": memory, "save_every": 1e-12}
         trainer(net, stages, listener=listener, **options).run()
         return weights(net)
@@ -242,9 +273,9 @@ def test_after_ctrl_c_a_run_goes_on_to_the_same_weights(where: str) -> None:
             passing("the loss", 20)
             return net.loss(batch, draws)
 
-        def judge() -> float:
+        def judge() -> Verdict:
             passing("the judge", 2)
-            return -float(weights(net).norm())
+            return Verdict(-float(weights(net).norm()))
 
         stage = work(net, losses=[(loss, 1.0)], judge=judge, optimizer=lambda: Passing(*adamw([net]).optimizers))
         options = {"checks": 3, "average": 0.8, "accumulate": 2, "checkpoints": memory}

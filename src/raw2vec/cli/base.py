@@ -267,6 +267,7 @@ class Training(Reporter):
         self.first: tuple[float, float] | None = None
         self.stage, self.loss, self.items, self.seconds = "", math.nan, 0, 0.0
         self.held_out: float | None = None
+        self.scores: dict[str, float] = {}
         self.finished_already = False
 
     def __call__(self, event: Any) -> None:
@@ -275,9 +276,9 @@ class Training(Reporter):
             self.show(event.name, now=True)
             return
         if event.stage != self.stage:
-            self.stage, self.loss, self.held_out = event.stage, math.nan, None
+            self.stage, self.loss, self.held_out, self.scores = event.stage, math.nan, None, {}
         if event.held_out is not None:
-            self.held_out = event.held_out
+            self.held_out, self.scores = event.held_out, event.scores
         if event.losses:
             value = next(iter(event.losses.values()))
             self.loss = value if math.isnan(self.loss) else 0.95 * self.loss + 0.05 * value
@@ -291,6 +292,7 @@ class Training(Reporter):
             parts.append(f"loss {self.loss:.3f}")
         if self.held_out is not None:
             parts.append(f"held out {self.held_out:.3f}")
+        parts += [f"{name} {score:.1f}" for name, score in self.scores.items()]
         if self.seconds:
             parts.append(f"{self.items / self.seconds:,.0f} items/s")
         since, share = self.first or (0.0, 0.0)

@@ -11,12 +11,15 @@ from raw2vec.layers import (
     Dropout,
     Layout,
     Memory,
+    NormOrder,
     Rotary,
     Rotation,
     Spread,
     WriterBlock,
     added_positions,
     begin,
+    entry_norm,
+    final_norm,
     soften,
     stack_norm,
     transformer_blocks,
@@ -86,7 +89,7 @@ class TransformerWriter(Writer):
         feed_forward: int = 0,
         activation: str = "geglu",
         normalization: str = "layer",
-        norm_order: Literal["pre", "pre-each", "post"] = "pre",
+        norm_order: NormOrder = "pre",
         positions: Literal["rotary", "learned", "sinusoidal", "none"] = "rotary",
         limit: int = 512,
         unfold: int = 8,
@@ -99,12 +102,12 @@ class TransformerWriter(Writer):
         self.unfold = nn.Linear(latent, unfold * width) if not memory else None
         self.positions = added_positions(positions, limit, width)
         self.rotary = Rotary(width // heads) if positions == "rotary" else None
-        self.normalization, self.dropout = stack_norm(normalization, width, norm_order), Dropout(dropout)
+        self.normalization, self.dropout = entry_norm(normalization, width, norm_order), Dropout(dropout)
         blocks = writer_blocks(
             width, memory or width, heads, layers, feed_forward, activation, normalization, norm_order, dropout
         )
         self.layers = nn.ModuleList(blocks)
-        self.final = stack_norm(normalization, width, norm_order) if norm_order != "post" else nn.Identity()
+        self.final = final_norm(normalization, width, norm_order)
         self.words = words
         begin(self)
         soften([linear for block in blocks for linear in block.leaving])

@@ -12,12 +12,14 @@ from raw2vec.errors import BadInput
 from raw2vec.layers import (
     Dropout,
     Layout,
+    NormOrder,
     Rotary,
     Rotation,
     added_positions,
     begin,
+    entry_norm,
+    final_norm,
     soften,
-    stack_norm,
     transformer_blocks,
 )
 from raw2vec.layers import hidden_features as hidden_features
@@ -38,6 +40,7 @@ class Transformer(Encoder):
     "pre" order has no biases and ends in a normalisation: with rotary, geglu and layer it is ModernBERT to the bit.
     "pre-each" is "pre" with a norm of its own in the first block as well (mBART; Liu et al. 2020): CTranslate2's.
     "post" order has biases: with learned, gelu and layer it is BERT (Devlin et al. 2019) without token types.
+    "post-only" is "post" without a norm at the entry (Vaswani et al. 2017): Marian's (Junczys-Dowmunt et al. 2018).
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class Transformer(Encoder):
         feed_forward: int = 0,
         activation: str = "geglu",
         normalization: str = "layer",
-        norm_order: Literal["pre", "pre-each", "post"] = "pre",
+        norm_order: NormOrder = "pre",
         positions: Literal["rotary", "learned", "sinusoidal", "none"] = "rotary",
         window: int = 0,
         global_every: int = 3,
@@ -61,13 +64,13 @@ class Transformer(Encoder):
             raise BadInput(f"Every how many layers one looks at the whole item is 1 or more, not {global_every}.")
         self.project = nn.Linear(inputs, width) if inputs != width else nn.Identity()
         self.positions = added_positions(positions, limit, width)
-        self.normalization, self.dropout = stack_norm(normalization, width, norm_order), Dropout(dropout)
+        self.normalization, self.dropout = entry_norm(normalization, width, norm_order), Dropout(dropout)
         self.windows = [window if layer % global_every else 0 for layer in range(layers)]
         blocks = transformer_blocks(
             width, heads, self.windows, feed_forward, activation, normalization, norm_order, dropout
         )
         self.layers = nn.ModuleList(blocks)
-        self.final = stack_norm(normalization, width, norm_order) if norm_order != "post" else nn.Identity()
+        self.final = final_norm(normalization, width, norm_order)
         rotary = positions == "rotary"
         self.global_rotary = Rotary(width // heads, GLOBAL_BASE) if rotary else None
         self.local_rotary = Rotary(width // heads, LOCAL_BASE) if rotary else None

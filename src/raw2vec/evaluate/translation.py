@@ -136,6 +136,14 @@ def signature() -> str:
     return " ".join(f"{name}|{kind.get_signature()}" for name, kind in kinds.items())
 
 
+def score(metric: str, outputs: Sequence[str], references: Sequence[str]) -> float:
+    """The corpus's "bleu" or "chrf", as the protocol has it."""
+    if metric == "chrf":
+        counts = [_characters(*pair) for pair in zip(outputs, references, strict=True)]
+        return float(chrf(np.sum(counts, axis=0, dtype=np.float64).reshape(1, CHRF.CHAR_ORDER, 3))[0])
+    return float(bleu(_ngrams(outputs, references, _CASED).sum(axis=0, keepdims=True))[0])
+
+
 def stutters(text: str) -> int:
     """How often a run of one to four words, in whatever case, is followed by itself: "a red red red car" twice."""
     words = text.lower().split()

@@ -4,9 +4,12 @@ from raw2vec.layers.activations import ACTIVATIONS, GATES, activation
 from raw2vec.layers.attention import Layout, SelfAttention
 from raw2vec.layers.base import Dropout
 from raw2vec.layers.blocks import (
+    NormOrder,
     TransformerBlock,
     WriterBlock,
     convolution_blocks,
+    entry_norm,
+    final_norm,
     hidden_features,
     stack_norm,
     transformer_blocks,
@@ -42,6 +45,7 @@ __all__ = [
     "Layout",
     "Learned",
     "Memory",
+    "NormOrder",
     "PlaneBlock",
     "PlaneConvolution",
     "Recurrent",
@@ -58,6 +62,8 @@ __all__ = [
     "begin",
     "convolution_blocks",
     "cross_entropy",
+    "entry_norm",
+    "final_norm",
     "halved",
     "halving",
     "hidden_features",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 
@@ -18,11 +19,14 @@ from raw2vec.layers.plane import PlaneBlock
 from raw2vec.layers.positions import Rotation
 from raw2vec.ragged import Ragged
 
+NormOrder = Literal["pre", "pre-each", "post", "post-only"]
+
 
 class TransformerBlock(nn.Module):
     """Attention, then feed-forward, each added to what it was given: (N, D) to (N, D).
 
-    norm_order "post" normalises the sum (Vaswani et al. 2017), the others what each is given (Xiong et al. 2020).
+    norm_order "post" and "post-only" normalise the sum (Vaswani et al. 2017), the others what each is given (Xiong et
+    al. 2020).
     """
 
     def __init__(
@@ -36,10 +40,10 @@ class TransformerBlock(nn.Module):
         super().__init__()
         self.attention, self.feed_forward = attention, feed_forward
         self.attention_norm, self.feed_forward_norm = before, between
-        self.norm_order = norm_order
+        self.pre = is_pre(norm_order)
 
     def forward(self, x: Tensor, layout: Layout, rotation: Rotation | None) -> Tensor:
-        if self.norm_order != "post":
+        if self.pre:
             x = x + self.attention(self.attention_norm(x), layout, rotation)
             thought: Tensor = x + self.feed_forward(self.feed_forward_norm(x))
             return thought
@@ -70,7 +74,7 @@ class WriterBlock(nn.Module):
         super().__init__()
         self.attention, self.cross, self.feed_forward = attention, cross, feed_forward
         self.attention_norm, self.cross_norm, self.feed_forward_norm = norms
-        self.pre = norm_order != "post"
+        self.pre = is_pre(norm_order)
 
     def forward(self, x: Ragged, layout: Layout, rotation: Rotation | None, memory: Memory) -> Ragged:
         """(N, D) to (N, D), each row told from those before it and from its item's memory."""
@@ -125,7 +129,7 @@ def writer_blocks(
     dropout: float,
 ) -> list[WriterBlock]:
     """Blocks that write from a memory (B, S, memory); the rest is as `transformer_blocks` has it."""
-    pre = norm_order != "post"
+    pre = is_pre(norm_order)
     blocks = []
     for layer in range(layers):
         attention = SelfAttention(width, heads, bias=not pre, dropout=dropout, causal=True)
@@ -153,7 +157,7 @@ def transformer_blocks(
     "pre" and "pre-each" order have no biases. A norm has just given what the first block takes: in "pre" order it takes
     that as it is, in "pre-each" every block has a norm of its own.
     """
-    pre = norm_order != "post"
+    pre = is_pre(norm_order)
     blocks = []
     for layer, window in enumerate(windows):
         attention = SelfAttention(width, heads, window, bias=not pre, dropout=dropout)
@@ -165,12 +169,26 @@ def transformer_blocks(
     return blocks
 
 
+def is_pre(norm_order: str) -> bool:
+    """Whether what a layer is given is normalised, and not what it leaves; BadInput for an order that is none."""
+    if norm_order not in get_args(NormOrder):
+        raise BadInput(f"The norm order is pre, pre-each, post or post-only, not '{norm_order}'.")
+    return norm_order.startswith("pre")
+
+
 def stack_norm(name: str, width: int, norm_order: str) -> nn.Module:
-    """The normalisation between transformer blocks: BERT's in "post" order, ModernBERT's (no bias) in the others."""
-    if norm_order not in ("pre", "pre-each", "post"):
-        raise BadInput(f"The norm order is pre, pre-each or post, not '{norm_order}'.")
-    pre = norm_order != "post"
-    return normalization_called(name, width, bias=not pre, eps=1e-5 if pre else 1e-12)
+    """The normalisation between transformer blocks: BERT's in "post" order, ModernBERT's (no bias) in "pre" orders."""
+    return normalization_called(name, width, bias=not is_pre(norm_order), eps=1e-12 if norm_order == "post" else 1e-5)
+
+
+def entry_norm(name: str, width: int, norm_order: str) -> nn.Module:
+    """What stands before the first block: a norm, but in "post-only" order."""
+    return nn.Identity() if norm_order == "post-only" else stack_norm(name, width, norm_order)
+
+
+def final_norm(name: str, width: int, norm_order: str) -> nn.Module:
+    """What stands after the last block: a norm, where the block has not just ended in one."""
+    return stack_norm(name, width, norm_order) if is_pre(norm_order) else nn.Identity()
 
 
 def hidden_features(width: int, feed_forward: int, activation: str) -> int:

@@ -38,10 +38,24 @@ class Checkpoints(Protocol):
     def read(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None: ...
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What a check finds: the held-out loss, lower is better, and scores by name, higher is better."""
+
+    loss: float
+    scores: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rank(self) -> list[float]:
+        """What weights are compared by, less is better: the scores where there are any, and where they are equal (none
+        yet above zero, say) the loss."""
+        return [*(-score for score in self.scores.values()), self.loss]
+
+
 @dataclass
 class Work:
-    """One stage, ready to run. `share` is its part of the whole budget, `frozen` what is left as it is; `judge` gives
-    the held-out loss of the weights as they stand, lower is better."""
+    """One stage, ready to run. `share` is its part of the whole budget, `frozen` what is left as it is; `judge` judges
+    the weights as they stand."""
 
     name: str
     feed: Feed
@@ -50,7 +64,7 @@ class Work:
     learning_rate: float
     share: float
     frozen: Sequence[nn.Module] = ()
-    judge: Callable[[], float] | None = None
+    judge: Callable[[], Verdict] | None = None
 
 
 @dataclass
@@ -66,14 +80,15 @@ class State:
     epoch: int = 0
     place: int = 0
     checked: int = 0
-    best: float | None = None
+    best: list[float] | None = None
+    """The rank of the best weights so far."""
     stale: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a listener hears: after each step its losses, after each check the held-out loss."""
+    """What a listener hears: after each step its losses, after each check the held-out loss and scores."""
 
     stage: str
     step: int
@@ -85,6 +100,7 @@ class Progress:
     seconds: float = 0.0
     learning_rate: float = 0.0
     held_out: float | None = None
+    scores: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

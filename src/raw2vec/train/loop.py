@@ -163,15 +163,17 @@ class Trainer:
         self.state.checked = due
         self.modules.eval()
         with self.average.in_place(), torch.no_grad():
-            loss = work.judge()
-            if math.isfinite(loss) and (self.state.best is None or loss < self.state.best):
-                self.state.best, self.state.stale = loss, 0
+            found = work.judge()
+            finite = all(map(math.isfinite, found.rank))
+            if finite and (self.state.best is None or found.rank < self.state.best):
+                self.state.best, self.state.stale = found.rank, 0
                 self.best = {name: value.detach().clone() for name, value in self.modules.state_dict().items()}
             else:
                 self.state.stale += 1
         self.modules.train()
-        self.state.history.append({"stage": work.name, "step": self.state.step, "held_out": loss})
-        self.listener(Progress(work.name, self.state.step, self.state.epoch, self._share(), held_out=loss))
+        name, step, epoch = work.name, self.state.step, self.state.epoch
+        self.state.history.append({"stage": name, "step": step, "held_out": found.loss, **found.scores})
+        self.listener(Progress(name, step, epoch, self._share(), held_out=found.loss, scores=found.scores))
 
     def _next_stage(self, work: Work) -> None:
         """The stage's best weights stay, and the next one begins where this one ended."""

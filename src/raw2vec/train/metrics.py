@@ -15,7 +15,8 @@ class Metrics:
 
     def add(self, progress: Progress) -> None:
         """One line: what a listener hears."""
-        line = {name: value for name, value in vars(progress).items() if value not in (None, {})}
+        told = vars(progress) | {"scores": None} | progress.scores
+        line = {name: value for name, value in told.items() if value not in (None, {})}
         self.file.write(json.dumps(line) + "\n")
 
     def close(self) -> str:

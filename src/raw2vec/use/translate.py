@@ -79,6 +79,14 @@ def translate(
     return [_restored(one, source, manner.best) for one, source in zip(found, sources, strict=True)]
 
 
+def greedily(model: SequenceToSequence, raw: Text, sources: Ragged) -> list[str]:
+    """What is written of texts that are tokens already, the likeliest each time: one text each, in their order."""
+    manner, each = _lawful(Manner(), raw), torch.arange(len(sources))
+    windows = Windows(sources, each, sources.lengths, torch.zeros_like(each))
+    drafts = _drafts(model, windows, _limits(sources, raw), manner, None, lambda texts: None)
+    return [found.text for found in _joined(raw, each, drafts, len(sources), manner)]
+
+
 def _restored(found: Translated, source: Protected, best: int) -> Translated:
     """The best drafts with everything in them: first those to which the model gave all of the source's placeholders."""
     order = sorted(range(len(found.texts)), key=lambda place: source.missing(found.texts[place]))[:best]

@@ -1,7 +1,8 @@
 """Our weights under CTranslate2's names: which recipes have them all, and the files it opens.
 
-Its layers normalise what each of them takes, the first one too ("pre-each"), or what it leaves ("post"). It multiplies
-embeddings by √width and makes up positions unless it is told not to; here positions come as a finished table.
+Its layers normalise what each of them takes, the first one too ("pre-each"), or what it leaves ("post", "post-only").
+It multiplies embeddings by √width and makes up positions unless it is told not to; here positions come as a finished
+table.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ ACTIVATIONS = {
 
 _KNOWN: dict[str, tuple[Any, ...]] = {
     "positions": ("sinusoidal", "learned", "none"),
-    "norm_order": ("pre-each", "post"),
+    "norm_order": ("pre-each", "post", "post-only"),
     "normalization": ("layer", "rms"),
     "activation": (*ACTIVATIONS, *(gate for gate, plain in GATES.items() if plain in ACTIVATIONS)),
     "window": (0,),
@@ -103,11 +104,11 @@ def _form(settings: Mapping[str, Any], activations: Any) -> dict[str, Any]:
     return {
         "num_layers": settings["layers"],
         "num_heads": settings["heads"],
-        "pre_norm": settings["norm_order"] != "post",
+        "pre_norm": settings["norm_order"] == "pre-each",
         "activation": activations[ACTIVATIONS[GATES.get(name, name)]],
         "ffn_glu": name in GATES,
         "rms_norm": settings["normalization"] == "rms",
-        "layernorm_embedding": True,
+        "layernorm_embedding": settings["norm_order"] != "post-only",
     }
 
 
@@ -116,7 +117,8 @@ def _side(theirs: Any, embeddings: Any, ours: Any, table: Tensor, rows: int) -> 
     embeddings.weight = _numbers(ours.project(table))
     theirs.scale_embeddings = False
     theirs.position_encodings.encodings = _places(ours.positions, ours.width, rows, table.device)
-    _norm(theirs.layernorm_embedding, ours.normalization)
+    if hasattr(theirs, "layernorm_embedding"):
+        _norm(theirs.layernorm_embedding, ours.normalization)
     if theirs.pre_norm:
         _norm(theirs.layer_norm, ours.final)
     for layer, block in zip(theirs.layer, ours.layers, strict=True):
@@ -173,7 +175,7 @@ def _norm(theirs: Any, ours: Any) -> None:
 
 
 def _epsilon(ours: Any) -> float:
-    return float(ours.normalization.eps)
+    return float(next(norm.eps for norm in ours.modules() if hasattr(norm, "eps")))
 
 
 def _numbers(values: Tensor) -> NDArray[np.float32]:
