@@ -40,7 +40,9 @@ class Runner:
     def __init__(self, folder: Path, raw: Text, workers: int = 1):
         self.words = raw.pieces
         self.ids = {word: place for place, word in enumerate(self.words[: raw.form.written])}
+        threads = torch.get_num_threads()
         self.translator = library().Translator(str(folder), device="cpu", inter_threads=workers, intra_threads=1)
+        torch.set_num_threads(threads)  # it sets those of OpenMP, which are torch's as well
 
     def write(
         self,
