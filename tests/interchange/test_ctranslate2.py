@@ -348,3 +348,13 @@ def test_the_package_is_asked_for_by_its_extra(
     for work in (lambda: export(model, tmp_path / "mt"), lambda: Exported(exported)):
         with pytest.raises(MissingExtra, match=r"pip install 'raw2vec\[ctranslate2\]'"):
             work()
+
+
+def test_an_export_that_is_opened_leaves_torch_its_threads(exported: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        Exported(exported)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
