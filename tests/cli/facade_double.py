@@ -188,8 +188,10 @@ class Translated(NamedTuple):
         return self.texts[0]
 
 
-def translate(parts: Any, texts: list[str], manner: Any, prefixes: list[str] | None) -> list[Translated]:
-    calls.append(("translate", {"texts": texts, "manner": manner, "prefixes": prefixes}))
+def translate(
+    parts: Any, texts: list[str], manner: Any, prefixes: list[str] | None, beside: list[Any]
+) -> list[Translated]:
+    calls.append(("translate", {"texts": texts, "manner": manner, "prefixes": prefixes, "beside": beside}))
     return [Translated(["voiture"] * manner.best, [-0.5] * manner.best) for _ in texts]
 
 

@@ -19,11 +19,13 @@ LINES = ["the red door", "", "the old hat", "a blue car and an old door"]
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a translator, `mt`, and with lines for it."""
+    """A folder with a translator, `mt`, and two that write with it, and with lines for them."""
     place = tmp_path_factory.mktemp("export")
     settings = {"raw.vocabulary": 300, "raw.max_tokens": 32, "training.hold_out": 0.0}
     made = Raw2Vec("translation", kind="pairs", size="tiny", latent=8, steps=20, settings=settings)
-    made.fit(ROWS, input="en", target="fr").save(place / "mt")
+    made.fit(ROWS, input="en", target="fr")
+    for name in ("mt", "mt.second", "mt.third"):
+        made.save(place / name)
     (place / "news.en").write_text("\n".join(LINES) + "\n")
     return place
 

@@ -62,8 +62,9 @@ def test_every_example_runs(run, words, monkeypatch):
     monkeypatch.setitem(sys.modules, "raw2vec.cli.predictions", predictions)
     translate, explained = ModuleType("raw2vec.use.translate"), ModuleType("raw2vec.cli.explained")
     translate.translate, explained.explained = facade_double.translate, lambda *given: Answer({})
+    translate.rounded = lambda parts: parts
     exported = ModuleType("raw2vec.interchange.ctranslate2")
-    exported.is_export, exported.export = lambda place: False, lambda parts, place: None
+    exported.is_export, exported.export = lambda place: False, lambda parts, place, quantization: None
     exported.Exported = lambda place: None
     for stand_in in (translate, explained, exported):
         monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)

@@ -8,6 +8,7 @@ from raw2vec.placeholders import Marked, Restored, marked, missing, restored
 from raw2vec.raw import Text
 from raw2vec.recipe import Recipe
 from raw2vec.unknown import Word, readable, with_words
+from raw2vec.use.base import is_empty
 
 
 class Protected(NamedTuple):
@@ -30,7 +31,7 @@ class Protected(NamedTuple):
 def protected(text: str, raw: Text, recipe: Recipe) -> Protected:
     """The text as the recipe wants it shown."""
     shown = marked(text) if recipe.placeholders else Marked(text, [])
-    if raw.readable is None:
+    if raw.readable is None or is_empty(text):
         return Protected(shown.text, shown, [])
     found = readable(shown.text, raw.readable)
     return Protected(found.text, shown, found.words)
