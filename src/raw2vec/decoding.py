@@ -104,7 +104,7 @@ class Decoding(ABC):
         beam: drafts that are followed at a time. best: above 1, so many drafts of each, a list of (text, score).
         length_penalty, temperature, seed, coverage_penalty: see use.write.Manner. begin: how every translation begins.
         beside: translators of the same vocabulary that write together with this one, an ensemble. precision: "int8" is
-        several times as fast on CPUs that multiply whole numbers fast (VNNI), and a little off.
+        about 1.4 times as fast on CPUs that multiply whole numbers fast (VNNI), and a little off.
         """
         parts = self._placed()
         texts, single = parts.raw.items(X)

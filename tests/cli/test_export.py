@@ -118,3 +118,9 @@ def test_help_fits_and_its_examples_run(name: str, place: Path) -> None:
     for words in examples:
         done = call(place, *words)
         assert done.exit_code == 0, done.output
+
+
+def test_an_export_keeps_its_precision(place: Path, exported: dict) -> None:
+    result = call(place, "translate", "mt.ct2", "news.en", "--precision", "int8")
+    assert result.exit_code == 2
+    assert "export with --quantization int8" in result.stderr

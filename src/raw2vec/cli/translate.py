@@ -112,6 +112,8 @@ def _opened(model: str, engine: str, precision: str) -> Iterator[tuple[Any, str]
     if theirs.is_export(place):
         if engine == "torch":
             raise BadInput(f"{model} was exported for CTranslate2, and PyTorch cannot run it: name the model itself.")
+        if precision == "int8":
+            raise BadInput(f"{model} keeps the precision it was exported in: export with --quantization int8.")
         yield theirs.Exported(place), "ctranslate2"
         return
     parts = heavy().load(model).parts_

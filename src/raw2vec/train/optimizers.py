@@ -70,7 +70,7 @@ def muon(
 ) -> Optimizer:
     """Muon (Jordan et al. 2024) on the matrices, its updates scaled to AdamW's size; AdamW on everything else.
 
-    iterations: of Newton and Schulz's, by which an update is made orthogonal; the most that a small model's step takes.
+    iterations: of Newton and Schulz's, by which an update is made orthogonal; three learn less (docs/log.md).
     """
     matrices, tables, vectors = _sorted(modules)
     rest = _groups((tables, {"weight_decay": weight_decay, "rate": embedding_rate}), (vectors, {"weight_decay": 0.0}))

@@ -166,7 +166,7 @@ def translator(parts: Model) -> SequenceToSequence:
 
 
 def rounded(parts: Model) -> Model:
-    """The same model with its linear maps in int8, which CPUs multiply several times as fast; see layers/int8.py."""
+    """The same model with its linear maps in int8, which CPUs multiply faster; see layers/int8.py."""
     return replace(parts, model=in_int8(parts.model))
 
 
