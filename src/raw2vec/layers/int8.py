@@ -1,4 +1,4 @@
-"""Linear maps in int8, for models that have learned: products several times as fast on CPUs that have VNNI, and a little off."""
+"""Linear maps in int8, for models that have learned: several times as fast on CPUs that have VNNI, and a little off."""
 
 from __future__ import annotations
 
