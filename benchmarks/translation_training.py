@@ -37,11 +37,12 @@ from benchmarks.marian import SIZES, marian
 from benchmarks.translation import pairs
 from raw2vec import presets
 from raw2vec.batch import Batch
-from raw2vec.build import build_model, build_objectives, resolve
+from raw2vec.build import build_model, build_objectives
 from raw2vec.fitting import working_precision
 from raw2vec.models.sequence_to_sequence import parted
 from raw2vec.raw import Text
 from raw2vec.recipe import Recipe
+from raw2vec.resolve import resolve
 from raw2vec.rows import Filtered, open_rows
 from raw2vec.seeding import Draws, permutation
 from raw2vec.train.base import Progress, Work

@@ -5,9 +5,10 @@ import json
 import pytest
 import torch
 
-from raw2vec.build import ENCODERS, OBJECTIVES, build_model, build_objectives, build_raw, resolve
+from raw2vec.build import ENCODERS, OBJECTIVES, build_model, build_objectives, build_raw
 from raw2vec.errors import BadInput
 from raw2vec.recipe import RETURNING, Recipe
+from raw2vec.resolve import resolve
 from small import recipe, texts
 
 

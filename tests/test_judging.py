@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from raw2vec.build import resolve
 from raw2vec.errors import BadInput
 from raw2vec.fitting import JUDGING, _reserve
 from raw2vec.judging import LINE, LINES, Lines, most_lines
 from raw2vec.recipe import Recipe
+from raw2vec.resolve import resolve
 from raw2vec.rows import open_rows
 from raw2vec.system import Raw2Vec
 from raw2vec.train.base import Progress

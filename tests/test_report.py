@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from raw2vec.build import resolve
 from raw2vec.errors import BadInput
 from raw2vec.fitting import Fitted, _reserve, fit_model
 from raw2vec.report import FEWEST, complete, cut_in_two, judge
+from raw2vec.resolve import resolve
 from raw2vec.rows import open_rows
 from raw2vec.seeding import key
 from raw2vec.system import Raw2Vec

@@ -11,11 +11,11 @@ import torch
 from typer.testing import CliRunner
 
 import raw2vec
-from raw2vec.build import resolve
 from raw2vec.cli import app
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.presets import recipe as preset
 from raw2vec.recipe import Recipe
+from raw2vec.resolve import resolve
 from raw2vec.rows import open_rows
 from raw2vec.system import Raw2Vec
 from raw2vec.train.prepare import prepare

@@ -14,12 +14,12 @@ from raw2vec.embedding import ColumnEmbedding, Embedding, PatchEmbedding, TokenE
 from raw2vec.encoders import Convolutional, Dense, Encoder, Recurrent, Transformer
 from raw2vec.errors import BadInput
 from raw2vec.latents import Gaussian, Latent, Point, Quantised
-from raw2vec.layers import GATES, activation
 from raw2vec.likelihood import Bernoulli, Categorical, DiscretisedLogistic, Likelihood
 from raw2vec.likelihood import Gaussian as Normal
-from raw2vec.models import AnyModel, Embedder, GridAutoencoder, SequenceToSequence
+from raw2vec.models import AnyModel, DualEncoder, Embedder, GridAutoencoder, SequenceToSequence
 from raw2vec.objectives import (
     Contrastive,
+    ContrastiveSides,
     ContrastiveViews,
     Masked,
     MaskedPatches,
@@ -32,10 +32,9 @@ from raw2vec.objectives import (
 )
 from raw2vec.raw import Audio, Form, Image, Raw, Series, Table, Text
 from raw2vec.readout import ColumnReadout, PatchReadout, Readout, TokenReadout
-from raw2vec.recipe import RETURNING, Part, Recipe
-from raw2vec.rows import Filtered
+from raw2vec.recipe import TEXTS, Part, Recipe, Side
 from raw2vec.seeding import key
-from raw2vec.settings import checked, construct, known
+from raw2vec.settings import construct, known
 
 RAWS: dict[str, type[Raw]] = {
     "text": Text,
@@ -92,110 +91,25 @@ _UNLIKE: dict[str, dict[str, type[Objective]]] = {
 }
 """What an objective is for kinds that have no tokens, where it is not one and the same for all."""
 
-_TEXTS = ("text", "pairs")
+DUAL: dict[str, type[Objective]] = {"contrastive": ContrastiveSides, "supervised": Supervised}
+"""What an objective is for pairs whose sides have an encoder each."""
+
 # What parts and, after them, objectives are given by the data and by their neighbours: never a setting of a recipe.
 _NEIGHBOURS = ("inputs", "places", "latent", "memory", "score", "coverage")
-_FACTS = dict.fromkeys((*(field.name for field in fields(Form)), *_NEIGHBOURS))
-_GIVEN = dict.fromkeys(
-    ("merges", "inputs", "latent", "vocabulary", "mask_id", "ordinary", "channels", "sizes", "outcomes", "task")
+FACTS = dict.fromkeys((*(field.name for field in fields(Form)), *_NEIGHBOURS))
+GIVEN = dict.fromkeys(
+    (
+        *("merges", "inputs", "latent", "vocabulary", "mask_id", "ordinary", "target_ordinary", "channels"),
+        *("sizes", "outcomes", "task"),
+    )
 )
 
 
-def resolve(recipe: Recipe) -> Recipe:
-    """The recipe with every name known and every setting checked and written out: later defaults change nothing.
-
-    An encoder's own width is a setting; what it takes (`inputs`) follows from the embedding.
-    """
-    if recipe.training.minutes is None and recipe.training.steps is None:
-        raise BadInput("The recipe has no budget: give it training.minutes or training.steps.")
-    raw = checked(known(RAWS, recipe.kind, "kind of data"), recipe.raw, f"The {recipe.kind}", {})
-    if raw.get("vocabularies") == "separate":
-        _refuse_one_language(recipe)
-    encoder = _part(ENCODERS, recipe.encoder, "encoder")
-    width = {"width": encoder.settings["width"]} | recipe.embedding
-    embedding = checked(_embedding(recipe.kind), width, "The embedding", _FACTS)
-    latent = _part(LATENTS, recipe.latent, "latent")
-    stages = [
-        stage.model_copy(update={"objectives": tuple(_objective(part, recipe.kind) for part in stage.objectives)})
-        for stage in recipe.stages
-    ]
-    _refuse_unlabelled(recipe)
-    _refuse_unscored(recipe)
-    if recipe.translates:
-        pair = dict.fromkeys(("rows", "source", "target"))
-        recipe = recipe.model_copy(update={"filters": checked(Filtered, recipe.filters, "What is left out", pair)})
-    elif recipe.filters:
-        raise BadInput("Filters leave out pairs that a translator is not to learn from: they are for 'translation'.")
-    elif recipe.placeholders:
-        raise BadInput("Placeholders are protected in what a translator writes: that is for 'translation' alone.")
-    parts = {"raw": raw, "encoder": encoder, "embedding": embedding, "latent": latent, "stages": tuple(stages)}
-    return recipe.model_copy(update=parts | _way_back(recipe))
-
-
-def _refuse_one_language(recipe: Recipe) -> None:
-    """BadInput where sides cannot have vocabularies of their own."""
-    if not recipe.translates:
-        raise BadInput("Separate vocabularies are for two languages: raw.vocabularies is for 'translation' alone.")
-    if both := sorted(recipe.translated("input") & recipe.translated("target")):
-        raise BadInput(f"The column '{both[0]}' is both read and written, so that raw.vocabularies cannot be separate.")
-    if any(part.settings.get("autoencode") for part in recipe.objectives):
-        raise BadInput(
-            "With separate vocabularies only the target's words are written, so that no input can come back: leave out "
-            "autoencode, or set raw.vocabularies to joint."
-        )
-
-
-def _refuse_unlabelled(recipe: Recipe) -> None:
-    wanted = [part.name for part in recipe.objectives if OBJECTIVES[part.name].needs == "labels"]
-    if wanted and "label" not in recipe.columns:
-        raise BadInput(f"The objective '{wanted[0]}' learns labels: name their column with --label, or hand in y.")
-
-
-def _refuse_unscored(recipe: Recipe) -> None:
-    score = recipe.training.judged_by
-    if score != "loss" and not recipe.translates:
-        raise BadInput(f"training.judged_by is {score}, which scores translations; this model makes none: use loss.")
-    if score != "loss" and not recipe.training.hold_out:
-        raise BadInput(f"training.judged_by is {score} of lines held out, but training.hold_out is 0: raise it.")
-
-
-def _way_back(recipe: Recipe) -> dict[str, Part]:
-    """The settings of the decoder and of its likelihood, or of a writer and its bridge, where there is a decoder."""
-    needed = [part.name for part in recipe.objectives if part.name in (*RETURNING, "translation")]
-    if recipe.translates and (recipe.kind != "pairs" or "target" not in recipe.columns):
-        raise BadInput("The objective 'translation' learns from pairs of texts: name both, with --input and --target.")
-    if recipe.decoder is None:
-        if needed:
-            raise BadInput(f"The objective '{needed[0]}' needs a decoder: name one, {', '.join(DECODERS)}.")
-        return {}
-    if recipe.kind in _TEXTS:
-        return _writer(recipe, recipe.decoder, recipe.returns)
-    likelihood = _part(LIKELIHOODS, recipe.likelihood or Part(name="gaussian"), "likelihood")
-    return {"decoder": _part(DECODERS, recipe.decoder, "decoder"), "likelihood": likelihood}
-
-
-def _writer(recipe: Recipe, decoder: Part, autoencoder: bool) -> dict[str, Part]:
-    """The settings of a decoder of texts and of its bridge: a text that is to come back comes by its vector alone."""
-    if decoder.name in DECODERS and decoder.name not in WRITERS:
-        raise BadInput(f"Texts are written token by token: of decoders there is {', '.join(WRITERS)} for them.")
-    if recipe.raw.get("boundaries") == "none":
-        raise BadInput("A text that is to be written needs to know its end: set raw.boundaries to cls-sep.")
-    made = _part(WRITERS, decoder, "decoder of texts")
-    known_ones = WRITERS[decoder.name].bridges
-    bridge = recipe.bridge or Part(name="fixed" if autoencoder else known_ones[0])
-    if bridge.name in BRIDGES and bridge.name not in known_ones:
-        raise BadInput(f"A {decoder.name} decoder knows no bridge '{bridge.name}': it has {' and '.join(known_ones)}.")
-    if autoencoder and bridge.name != "fixed":
-        raise BadInput(
-            f"A text that is to come back comes by its vector alone: its bridge is 'fixed', not '{bridge.name}'."
-        )
-    settings = checked(known(BRIDGES, bridge.name, "bridge"), bridge.settings, f"The bridge '{bridge.name}'", {})
-    return {"decoder": made, "bridge": Part(name=bridge.name, **settings)}
-
-
 def build_raw(recipe: Recipe) -> Raw:
-    """The raw kind of the recipe, not yet learned."""
+    """The raw kind of the recipe, and of its targets where they are read apart; not yet learned."""
     made: Raw = RAWS[recipe.kind](**recipe.raw)
+    if recipe.target is not None:
+        made.partner = RAWS[recipe.target.kind](**recipe.target.raw)
     return made
 
 
@@ -203,23 +117,44 @@ def build_model(recipe: Recipe, raw: Raw) -> AnyModel:
     """The model of a resolved recipe, its weights drawn from its seed; an Autoencoder where there is a decoder."""
     with torch.random.fork_rng([]):
         torch.manual_seed(key(recipe.seed, "weights"))
-        facts: dict[str, Any] = dict(vars(raw.form))
-        embedding = construct(_embedding(recipe.kind), recipe.embedding, "The embedding", **facts)
-        facts |= {"inputs": embedding.width}
-        encoder = _made(ENCODERS, recipe.encoder, "encoder", facts)
-        grid = None if raw.form.shape is None else embedding.grids(torch.tensor([raw.form.shape]))
-        last = None if grid is None else encoder.grids(grid)[-1]
-        facts |= {"inputs": encoder.width, "places": 0 if last is None else int(last.prod())}
-        latent = _made(LATENTS, recipe.latent, "latent", facts)
-        embedder = Embedder(embedding, encoder, latent)
+        embedder = _embedder(recipe, raw.form)
+        if recipe.target is not None:
+            return DualEncoder(embedder, _of_one_width(embedder, _embedder(recipe.target, raw.side("target").form)))
         if recipe.decoder is None:
             return embedder
-        if recipe.kind in _TEXTS:
+        if recipe.kind in TEXTS:
             return _sequence_to_sequence(recipe, embedder, raw.form)
+        grid = _first_grid(embedder.embedding, raw.form)
         rows = None if grid is None else tuple(grid[0].tolist())
-        facts |= {"latent": latent.width, "shape": rows, "places": math.prod(rows or (0,))}
+        facts = dict(vars(raw.form)) | {"inputs": embedder.encoder.width, "latent": embedder.latent.width}
+        facts |= {"shape": rows, "places": math.prod(rows or (0,))}
         decoder = _made(DECODERS, recipe.decoder, "decoder", facts)
         return GridAutoencoder(embedder, decoder, _readout(recipe, vars(raw.form) | {"inputs": decoder.width}))
+
+
+def _embedder(side: Recipe | Side, form: Form) -> Embedder:
+    """What gives the vectors of a side's items."""
+    embedding = construct(embedding_of(side.kind), side.embedding, "The embedding", **vars(form))
+    encoder = _made(ENCODERS, side.encoder, "encoder", vars(form) | {"inputs": embedding.width})
+    grid = _first_grid(embedding, form)
+    places = 0 if grid is None else int(encoder.grids(grid)[-1].prod())
+    facts = vars(form) | {"inputs": encoder.width, "places": places}
+    return Embedder(embedding, encoder, _made(LATENTS, side.latent, "latent", facts))
+
+
+def _first_grid(embedding: Embedding, form: Form) -> torch.Tensor | None:
+    """The grid (1, k) of every item's rows, where all items have one shape."""
+    return None if form.shape is None else embedding.grids(torch.tensor([form.shape]))
+
+
+def _of_one_width(input: Embedder, target: Embedder) -> Embedder:
+    """The target's; BadInput where its vectors are not as wide as the input's."""
+    if input.latent.width != target.latent.width:
+        raise BadInput(
+            f"Vectors of inputs have {input.latent.width} numbers and those of targets {target.latent.width}, which "
+            "cannot be compared: give latent.width and target.latent.width one number."
+        )
+    return target
 
 
 def _sequence_to_sequence(recipe: Recipe, embedder: Embedder, form: Form) -> SequenceToSequence:
@@ -239,7 +174,8 @@ def _made(table: Mapping[str, Callable[..., Any]], part: Part, what: str, facts:
     return construct(table[part.name], part.settings, f"The {what} '{part.name}'", **facts)
 
 
-def _embedding(kind: str) -> type[Embedding]:
+def embedding_of(kind: str) -> type[Embedding]:
+    """The embedding of a kind's items."""
     return EMBEDDINGS.get(kind, PatchEmbedding)
 
 
@@ -263,7 +199,8 @@ def build_objectives(recipe: Recipe, raw: Raw, model: AnyModel, task: str | None
         "sizes": _patch_of(model, raw.form),
         "merges": raw.merges if isinstance(raw, Text) and recipe.translates else None,
         "mask_id": raw.mask if isinstance(raw, Text) else 0,
-        "ordinary": raw.ordinary if isinstance(raw, Text) else range(0),
+        "ordinary": _ordinary(raw),
+        "target_ordinary": _ordinary(raw.side("target")),
         "outcomes": outcomes,
         "task": task or "classes",
     }
@@ -272,10 +209,15 @@ def build_objectives(recipe: Recipe, raw: Raw, model: AnyModel, task: str | None
         torch.manual_seed(key(recipe.seed, "heads"))
         for place, stage in enumerate(recipe.stages):
             for part in stage.objectives:
-                constructor, where = objective_called(part.name, recipe.kind), f"The objective '{part.name}'"
+                constructor, where = objective_of(part.name, recipe), f"The objective '{part.name}'"
                 _refuse_wider(part, model.latent.width)
                 made[f"{place}/{part.name}"] = construct(constructor, part.settings, where, **given)
     return made
+
+
+def _ordinary(raw: Raw) -> range:
+    """The ids of a text's own tokens; none of what is no text."""
+    return raw.ordinary if isinstance(raw, Text) else range(0)
 
 
 def _refuse_wider(part: Part, width: int) -> None:
@@ -296,18 +238,10 @@ def _patch_of(model: AnyModel, form: Form) -> tuple[int, ...]:
     return () if uncut else model.embedding.sizes
 
 
-def _part(table: Mapping[str, Callable[..., Any]], part: Part, what: str) -> Part:
-    constructor = known(table, part.name, what)
-    settings = checked(constructor, part.settings, f"The {what} '{part.name}'", _FACTS)
-    if "activation" in settings and not (part.name == "transformer" and settings["activation"] in GATES):
-        activation(settings["activation"])  # refused here though no layer may use it: a bag has none
-    return type(part)(name=part.name, **settings)
-
-
 def objective_called(name: str, kind: str) -> type[Objective]:
     """The objective of this name for this kind of data; BadInput where there is none."""
     found: type[Objective] = known(OBJECTIVES, name, "objective")
-    if name not in _UNLIKE or kind in _TEXTS:
+    if name not in _UNLIKE or kind in TEXTS:
         return found
     if kind not in _UNLIKE[name]:
         others = ", ".join(other for other in OBJECTIVES if kind in _UNLIKE.get(other, {kind}))
@@ -315,6 +249,7 @@ def objective_called(name: str, kind: str) -> type[Objective]:
     return _UNLIKE[name][kind]
 
 
-def _objective(part: Part, kind: str) -> Part:
-    settings = checked(objective_called(part.name, kind), part.settings, f"The objective '{part.name}'", _GIVEN)
-    return type(part)(name=part.name, **settings, weight=getattr(part, "weight", 1.0))
+def objective_of(name: str, recipe: Recipe) -> type[Objective]:
+    """The objective of this name for what the recipe is fitted on; BadInput where there is none."""
+    known(OBJECTIVES, name, "objective")
+    return objective_called(name, recipe.kind) if recipe.target is None else DUAL[name]

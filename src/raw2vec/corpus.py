@@ -24,6 +24,7 @@ class Corpus:
 
     values: all ids, pixels, frames or columns end to end, (N, …); starts: (R, C) int64; shapes: the items' grids,
     (R, C, k) int64; labels: (R, …) float64 or int64, or None; held: (R,) true for the rows that are kept from training.
+    target: the same rows' targets, where they are of another kind.
     """
 
     columns: tuple[str, ...]
@@ -32,6 +33,11 @@ class Corpus:
     shapes: NDArray[np.int64]
     held: NDArray[np.bool_]
     labels: NDArray[np.generic] | None = None
+    target: Corpus | None = None
+
+    def side(self, role: str) -> Corpus:
+        """Where the items of this role are: of targets that are of another kind, in a corpus of their own."""
+        return self.target if self.target is not None and role in ("target", "negative") else self
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -72,7 +78,8 @@ class Corpus:
         size = os.path.getsize(folder / "values.bin")
         shape = (size // (dtype.itemsize * math.prod(each)), *each)
         values = np.memmap(folder / "values.bin", dtype, "r", shape=shape) if size else np.empty(shape, dtype)
-        return cls(tuple(known["columns"]), values, labels=labels, **tables)
+        target = cls.open(folder / "target") if (folder / "target").exists() else None
+        return cls(tuple(known["columns"]), values, labels=labels, target=target, **tables)
 
 
 class Writer:

@@ -16,15 +16,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from raw2vec.build import OBJECTIVES, build_model, build_objectives, resolve
+from raw2vec.build import OBJECTIVES, build_model, build_objectives
 from raw2vec.corpus import Corpus
 from raw2vec.disk import room, writing
 from raw2vec.embedding import TokenEmbedding
 from raw2vec.errors import BadInput, nearest
 from raw2vec.folder import Model, found, read_json
 from raw2vec.judging import LINE, Judge, lines, most_lines
+from raw2vec.models import AnyModel, DualEncoder
 from raw2vec.ragged import Ragged
 from raw2vec.recipe import Recipe, Role, Stage
+from raw2vec.resolve import resolve
 from raw2vec.rows import Filtered, Rows
 from raw2vec.seeding import permutation
 from raw2vec.train import checkpoint
@@ -123,8 +125,8 @@ def _fitted(
     model = build_model(recipe, data.raw)
     task, outcomes = (data.labels.task, data.labels.outcomes) if data.labels else (None, 0)
     objectives = build_objectives(recipe, data.raw, model, task, outcomes)
-    if isinstance(model.embedding, TokenEmbedding):
-        begin(model.embedding, data.corpus, recipe.training.start, recipe.seed)
+    for embedding, corpus in _token_tables(model, data.corpus):
+        begin(embedding, corpus, recipe.training.start, recipe.seed)
     modules = nn.ModuleDict({"model": model, "objectives": objectives}).to(device)
     precision = working_precision(recipe.training.precision, device)
     metrics = Metrics(work / "metrics.jsonl", resume)
@@ -144,14 +146,21 @@ def _fitted(
         precision=precision,
     )
     state = trainer.run()
-    if isinstance(model.embedding, TokenEmbedding):
-        model.embedding.settle()
+    for embedding, _ in _token_tables(model, data.corpus):
+        embedding.settle()
     parts = Model(recipe, data.raw, model, objectives, data.labels, metrics=metrics.close())
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
     left_out = [f"left out: {sentence}" for sentence in rows.skipped]
     seen, learnt = _seen(data, recipe.returns, recipe.seed)
     steps, seconds = state.step, trainer.budget.seconds
     return Fitted(parts, data.held, seen, state.history, steps, seconds, counts, left_out, learnt)
+
+
+def _token_tables(model: AnyModel, corpus: Corpus) -> list[tuple[TokenEmbedding, Corpus]]:
+    """The embeddings of tokens, each once, with the texts that it is for."""
+    roles = ("input", "target") if isinstance(model, DualEncoder) else ("input",)
+    found = [(model.side(role).embedding, corpus.side(role)) for role in roles]
+    return [(embedding, side) for embedding, side in found if isinstance(embedding, TokenEmbedding)]
 
 
 def _seen(data: Data, returns: bool, seed: int) -> tuple[Ragged | None, dict[Role, list[Any]]]:

@@ -24,7 +24,7 @@ from raw2vec.build import build_model, build_objectives, build_raw
 from raw2vec.disk import room, writing
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.labels import Labels
-from raw2vec.models import AnyModel, Autoencoder, Embedder
+from raw2vec.models import AnyModel, Autoencoder, DualEncoder, Embedder
 from raw2vec.raw import Raw
 from raw2vec.recipe import Recipe
 
@@ -32,7 +32,8 @@ Rename = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 # The files that belong together: raw.json holds a digest of each.
 _LEARNED = ("tokenizer.json", "image.json", "audio.json", "series.json", "table.json")
 _WEIGHTS = ("model.safetensors", "decoder.safetensors", "heads.safetensors", "golden.safetensors")
-_BOUND = ("recipe.json", *_LEARNED, "target_tokenizer.json", *_WEIGHTS)
+_TARGETS = tuple(f"target/{name}" for name in _LEARNED)
+_BOUND = ("recipe.json", *_LEARNED, "target_tokenizer.json", *_TARGETS, *_WEIGHTS)
 EXPORTED = "ctranslate2"
 """What raw.json calls the weights of a folder that another engine runs, and this one cannot."""
 
@@ -73,7 +74,7 @@ def save(folder: Path, parts: Model, card: str, dialect: Dialect | None, extra: 
         if isinstance(parts.model, Autoencoder):
             save_file(_weights(way_back(parts.model)), partial / "decoder.safetensors")
         save_file(_weights(parts.objectives), partial / "heads.safetensors")
-        parts.raw.save(partial)
+        read = save_raw(parts.raw, partial)
         _write_json(partial / "report.json", parts.report)
         (partial / "metrics.jsonl").write_text(parts.metrics, encoding="utf-8")
         if parts.golden is not None:
@@ -81,7 +82,7 @@ def save(folder: Path, parts: Model, card: str, dialect: Dialect | None, extra: 
             named = {f"inputs.{place}": parts.raw.freeze(item) for place, item in enumerate(items)}
             save_file({**named, "vectors": torch.from_numpy(vectors)}, partial / "golden.safetensors")
         extra(partial)
-        raw: dict[str, Any] = {"settings": parts.raw.settings, "weights": dialect.name if dialect else "raw2vec"}
+        raw: dict[str, Any] = {**read, "weights": dialect.name if dialect else "raw2vec"}
         raw |= {"labels": parts.labels.as_dict() if parts.labels else None}
         bind(partial, raw, _BOUND)
 
@@ -98,12 +99,12 @@ def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
         raise BadFolder(f"{folder} was exported and only translates: raw2vec translate {folder} FILE.")
     with _damage(folder / "raw.json"):
         labels = Labels(**held["labels"]) if held["labels"] else None
-        bound, settings, dialect_name = dict(held["files"]), held["settings"], held["weights"]
+        bound, dialect_name = dict(held["files"]), held["weights"]
     with _damage(folder / "recipe.json") as path:
         recipe = Recipe.read(path)
     learned = next((name for name in bound if name in _LEARNED), "tokenizer.json")
     with _damage(folder / learned):
-        raw = build_raw(recipe).load(folder, settings)
+        raw = load_raw(recipe, folder, held)
     model = build_model(recipe, raw)
     task, outcomes = (labels.task, labels.outcomes) if labels else (None, 0)
     objectives = build_objectives(recipe, raw, model, task, outcomes)
@@ -129,12 +130,31 @@ def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
     return Model(recipe, raw, model, objectives, labels, read_json(folder / "report.json"), golden, metrics)
 
 
+def save_raw(raw: Raw, folder: Path) -> dict[str, Any]:
+    """Writes what a kind has learned, its partner's in a folder of its own; what `load_raw` needs to know of it."""
+    raw.save(folder)
+    if raw.partner is None:
+        return {"settings": raw.settings}
+    (folder / "target").mkdir(exist_ok=True)
+    raw.partner.save(folder / "target")
+    return {"settings": raw.settings, "target_settings": raw.partner.settings}
+
+
+def load_raw(recipe: Recipe, folder: Path, held: dict[str, Any]) -> Raw:
+    """The kind of data that `save_raw` wrote; BadFolder where it cannot be read."""
+    made = build_raw(recipe)
+    raw = made.load(folder, held["settings"])
+    if made.partner is not None:
+        raw.partner = made.partner.load(folder / "target", held["target_settings"])
+    return raw
+
+
 def found(folder: Path) -> Path:
     """Where the model of that name lies: aside, when its successor was killed just before it took the place."""
     return _aside(folder) if not folder.exists() and _aside(folder).is_dir() else folder
 
 
-def embedder(model: AnyModel) -> Embedder:
+def embedder(model: AnyModel) -> Embedder | DualEncoder:
     """The part of a model that gives vectors."""
     return model.embedder if isinstance(model, Autoencoder) else model
 
@@ -177,8 +197,10 @@ def fingerprint(parts: Model) -> str:
     for name, value in sorted(embedder(parts.model).state_dict().items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    digest.update(json.dumps(parts.recipe.model_dump(mode="json", include={"raw", "encoder", "latent"})).encode())
-    digest.update(parts.raw.identity().encode())
+    shaping = {"raw", "encoder", "latent"} | ({"target"} if parts.recipe.target else set())
+    digest.update(json.dumps(parts.recipe.model_dump(mode="json", include=shaping)).encode())
+    for raw in (parts.raw, parts.raw.partner):
+        digest.update(raw.identity().encode() if raw else b"")
     return digest.hexdigest()
 
 

@@ -17,6 +17,8 @@ from raw2vec.errors import BadInput, nearest, plainly
 
 Role = Literal["input", "target", "negative", "label"]
 SIDES: tuple[Role, ...] = ("input", "target", "negative")
+TEXTS = ("text", "pairs")
+"""Kinds whose items are texts."""
 RETURNING = ("reconstruction", "variational")
 """Objectives that bring back what they are given."""
 _BUDGETS = ("training.minutes", "training.steps")
@@ -57,6 +59,19 @@ class View(_Strict):
     weight: float = Field(1.0, gt=0, le=1, description="share of its rows that an epoch draws")
 
 
+class Side(_Strict):
+    """What reads the targets of pairs, where they are of another kind than the inputs or have an encoder of their own.
+
+    Its parts are a recipe's own, one by one; the vectors of both sides are as wide.
+    """
+
+    kind: str = Field("text", description="what the targets are")
+    raw: dict[str, Any] = Field(default_factory=dict, description="settings of the raw kind")
+    embedding: dict[str, Any] = Field(default_factory=dict, description="settings of the embedding")
+    encoder: Part = Part(name="transformer")
+    latent: Part = Part(name="point")
+
+
 class Stage(_Strict):
     """One stretch of training: what is minimised, on which columns, with how much of the budget."""
 
@@ -66,7 +81,9 @@ class Stage(_Strict):
     batch_tokens: int | None = Field(None, ge=1, description="at most this many tokens a batch, items of like length")
     batch_items: int | None = Field(None, ge=1, description="at most this many items a batch, drawn at random")
     learning_rate: float | None = Field(None, gt=0, description="peak; none: the training's own")
-    frozen: tuple[Literal["embedding", "encoder", "latent", "decoder"], ...] = Field((), description="parts left alone")
+    frozen: tuple[Literal["embedding", "encoder", "latent", "decoder", "input", "target"], ...] = Field(
+        (), description="parts left alone; input, target: the whole of a side that has an encoder of its own"
+    )
 
     @model_validator(mode="after")
     def _each_objective_once(self) -> Self:
@@ -118,6 +135,7 @@ class Recipe(_Strict):
     embedding: dict[str, Any] = Field(default_factory=dict, description="settings of the embedding; `width` among them")
     encoder: Part = Part(name="transformer")
     latent: Part = Part(name="point")
+    target: Side | None = Field(None, description="what reads the targets of pairs; none: the same as the inputs")
     decoder: Part | None = Field(None, description="the way back from a vector; none: there is none")
     bridge: Part | None = Field(None, description="what a decoder of texts is told: the vector alone, or every state")
     likelihood: Part | None = Field(None, description="how decoded numbers are told; none: by the kind of data")
@@ -161,9 +179,18 @@ class Recipe(_Strict):
         """Those of all stages, in order."""
         return [part for stage in self.stages for part in stage.objectives]
 
+    @property
+    def texts(self) -> bool:
+        """Whether all items are texts, which are told apart by what they say."""
+        return self.kind in TEXTS and (self.target is None or self.target.kind in TEXTS)
+
     def side_of(self, column: str) -> Role:
-        """What a column is read as: as a target where translations are learned from it, else as an input."""
-        return "target" if column in self.translated("target") else "input"
+        """What a column is read as: as a target where it is translated into or the targets' encoder reads it."""
+        if self.target is None:
+            return "target" if column in self.translated("target") else "input"
+        views = [view for stage in self.stages for view in self.views(stage)]
+        found = any(view.columns.get(role) == column for view in views for role in ("target", "negative"))
+        return "target" if found else "input"
 
     def translated(self, role: Role) -> set[str]:
         """The columns that play this role where translating is learned."""
@@ -230,6 +257,8 @@ def _siblings(error: ValidationError, path: tuple[int | str, ...]) -> list[str]:
         model = View
     elif "stages" in path[:-1]:
         model = Stage
+    elif "target" in path[:-1]:
+        model = Side
     return list(model.model_fields) if model else []
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from raw2vec.errors import BadInput
-from raw2vec.evaluate import RETRIEVAL, Encode, Report, health
+from raw2vec.evaluate import CROSS_RETRIEVAL, RETRIEVAL, Encode, Report, health
 from raw2vec.fitting import Fitted
 from raw2vec.folder import Model
 from raw2vec.interchange import refusal
@@ -74,7 +74,8 @@ def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
             return None
         return classification(fitted.model, encode, labelled, seed, learnt, fitted.seen)
     if "target" in held:
-        return RETRIEVAL.run(encode, {"input": held["input"], "target": held["target"]}, seed)
+        protocol = RETRIEVAL if fitted.model.recipe.texts else CROSS_RETRIEVAL
+        return protocol.run(encode, {"input": held["input"], "target": held["target"]}, seed)
     if any(isinstance(objective, MaskedPatches) for objective in fitted.model.objectives.values()):
         return masked_patches(fitted.model, held["input"], seed)
     if fitted.seen is not None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from torch import Tensor
 
 from raw2vec import folder, presets
 from raw2vec.decoding import Decoding
-from raw2vec.disk import refuse_source
 from raw2vec.errors import BadFolder, BadInput, TruncationWarning
 from raw2vec.evaluate import Report
 from raw2vec.fitting import begun, device_called, finished, fit_model, working_precision
@@ -25,21 +23,21 @@ from raw2vec.measure import columns_of, inspected, measure, refuse_unread
 from raw2vec.recipe import Recipe, Role
 from raw2vec.report import judged
 from raw2vec.rows import open_rows
+from raw2vec.searching import Searching
 from raw2vec.train.base import FINISHED, Listener
 from raw2vec.use.classify import heads, predicted, supervised
 from raw2vec.use.detect import flags
-from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.encode import Encoded, encode, features, first_numbers, warn
-from raw2vec.use.index import Indexed, Space, approximated, index, model_of, store_for
+from raw2vec.use.index import model_of
 from raw2vec.use.inspect import Inspection
 from raw2vec.use.progress import bar
-from raw2vec.use.stores import Hit, open_store
+from raw2vec.use.sides import Side, likely_side
 
 TOLERANCE = 1e-4  # how far a golden vector may be off on other hardware
 __all__ = ["Raw2Vec", "TruncationWarning", "fit", "load", "model_of"]
 
 
-class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Raw2Vec(Decoding, Searching, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """An encoder of your own data, as a scikit-learn estimator with sentence-transformers' habits.
 
     objective: contrastive, masked, supervised, reconstruction or variational; none: by what the data hold.
@@ -129,20 +127,28 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         device: str | None = None,
         normalize_embeddings: bool = False,
         truncate_dim: int | None = None,
+        side: Side | None = None,
     ) -> NDArray[np.float32] | Tensor | list[Tensor]:
         """Vectors (n, L) float32 of n items, or (L,) of a single one. The arguments are sentence-transformers'.
 
         precision: float32, or bfloat16 for the arithmetic inside. batch_size: at most so many items at a time; none:
-        as many as the token budget allows. truncate_dim: only the first numbers of each vector (Matryoshka).
+        as many as the token budget allows. truncate_dim: only the first numbers of each vector (Matryoshka). side:
+        input or target, whose encoder reads them where each has its own; none: by what the items are.
         """
         if output_value != "sentence_embedding":
             raise BadInput(f"encode gives output_value='sentence_embedding', not '{output_value}'; see features().")
         if prompt_name is not None:
             raise BadInput(f"This model has no prompt named '{prompt_name}'; give the words themselves as prompt=….")
-        items, single = self._parts().raw.items(inputs)
+        side = side or likely_side(self._parts(), inputs)
+        items, single = self._parts().raw.side(side).items(inputs)
         items = [prompt + text for text in items] if prompt else items
         found = self.encoded(
-            items, batch_size=batch_size, precision=precision, device=device, show_progress_bar=show_progress_bar
+            items,
+            batch_size=batch_size,
+            precision=precision,
+            device=device,
+            show_progress_bar=show_progress_bar,
+            side=side,
         )
         vectors = first_numbers(found.vectors, truncate_dim)
         if normalize_embeddings or (truncate_dim and self._parts().recipe.latent.settings.get("normalize") == "unit"):
@@ -158,14 +164,15 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         precision: str = "float32",
         device: str | None = None,
         show_progress_bar: bool | None = None,
+        side: Side | None = None,
     ) -> Encoded:
         """The items' vectors with the tokens of each and how many were cut off. Warns of what was cut."""
-        parts = self._parts()
+        parts, role = self._parts(), side or likely_side(self._parts(), items)
         place = self._device(device)
-        model, dtype = parts.model.to(place), working_precision(precision, place)
+        model, raw, dtype = parts.model.to(place).side(role), parts.raw.side(role), working_precision(precision, place)
         with bar(bool(show_progress_bar)) as progress:
-            found = encode(model, parts.raw, items, batch_size=batch_size, precision=dtype, progress=progress)
-        warn(found, parts.raw)
+            found = encode(model, raw, items, batch_size=batch_size, precision=dtype, progress=progress)
+        warn(found, raw)
         return found
 
     encode_query = encode_document = encode  # sentence-transformers' names for the two sides of a search
@@ -202,59 +209,6 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def classes_(self) -> NDArray[Any]:
         """The classes that `predict` chooses from."""
         return np.array(supervised(self._parts())[1].names)
-
-    def embed(
-        self,
-        data: Any,
-        out: str | Path,
-        *,
-        input: str | None = None,
-        resume: bool = False,
-        progress: Callable[[int], None] = lambda items: None,
-    ) -> Embedded:
-        """Writes the vectors of a file's rows to a folder of Parquet shards, or to one .npy or .parquet file."""
-        refuse_source(out, data)
-        rows, columns = columns_of(self._parts(), data, input=input)
-        column, read, to, mark = columns["input"], self._parts().raw.read, Path(out), self.fingerprint_
-        counted = partial(self._counted, role=self._parts().recipe.side_of(column))
-        return embed(rows, column, counted, to, read=read, fingerprint=mark, resume=resume, progress=progress)
-
-    def index(
-        self,
-        data: Any,
-        store: str | Path,
-        *,
-        input: str | None = None,
-        resume: bool = False,
-        approximate: bool = False,
-        progress: Callable[[int], None] = lambda items: None,
-    ) -> Indexed:
-        """Puts the rows' vectors and columns into a store, new or this model's own, each row once.
-
-        input: the column that is encoded; none: of pairs the target, which queries look for. resume: go on with a
-        store that is there. approximate: build an approximate index as well, where there are rows enough to gain by it.
-        """
-        rows, columns = columns_of(self._parts(), data, "target", input=input)
-        home = str(Path(self.source_).absolute()) if hasattr(self, "source_") else ""
-        space = Space(self.n_features_out_, self.fingerprint_, home)
-        column, read, recipe = columns["input"], self._parts().raw.read, self._parts().recipe
-        counted = partial(self._counted, role=recipe.side_of(column))
-        words = column if recipe.kind in ("text", "pairs") else None
-        with store_for(store, space, words, resume) as made:
-            done = index(rows, column, counted, made, read=read, progress=progress)
-            return approximated(done, made, self.seed) if approximate else done
-
-    def search(
-        self,
-        store: str | Path,
-        queries: Any,
-        k: int = 10,
-        where: str | None = None,
-        mode: Literal["exact", "approximate", "hybrid"] = "exact",
-    ) -> list[list[Hit]]:
-        """The k rows of a store nearest to each query; `where` is a filter in SQL over its columns."""
-        items = self._parts().raw.items(queries)[0]
-        return open_store(store, self.fingerprint_).search(self._encode(items), k, where, items, mode)
 
     def evaluate(
         self,
@@ -323,7 +277,7 @@ class Raw2Vec(Decoding, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _counted(self, items: Sequence[Any], role: str = "input") -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         parts = self._parts()
-        found = encode(parts.model.to(self._device()), parts.raw.side(role), items)
+        found = encode(parts.model.to(self._device()).side(role), parts.raw.side(role), items)
         return found.vectors, found.truncated
 
     def _device(self, asked: str | None = None) -> torch.device:

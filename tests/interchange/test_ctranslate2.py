@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from raw2vec import load
-from raw2vec.build import build_model, build_raw, resolve
+from raw2vec.build import build_model, build_raw
 from raw2vec.errors import BadFolder, BadInput, MissingExtra, Raw2VecError
 from raw2vec.folder import Model
 from raw2vec.interchange.ctranslate2 import Exported, export, is_export, refusal, weights
@@ -19,6 +19,7 @@ from raw2vec.presets import recipe as preset
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
 from raw2vec.recipe import Recipe
+from raw2vec.resolve import resolve
 from raw2vec.use.encode import evaluation
 from raw2vec.use.translate import translate
 from raw2vec.use.write import Manner, circles, write

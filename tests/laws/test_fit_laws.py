@@ -9,8 +9,9 @@ import torch
 from cells import Cell, one_of_each
 from real import KINDS, functions
 
-from raw2vec.build import build_raw, resolve
+from raw2vec.build import build_raw
 from raw2vec.errors import NonFinite
+from raw2vec.resolve import resolve
 from raw2vec.system import Raw2Vec
 from raw2vec.train.base import Progress
 

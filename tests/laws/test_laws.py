@@ -15,8 +15,9 @@ from real import KINDS
 from torch import nn
 
 import raw2vec
-from raw2vec.build import build_model, build_objectives, resolve
+from raw2vec.build import build_model, build_objectives
 from raw2vec.errors import BadInput, NonFinite
+from raw2vec.resolve import resolve
 from raw2vec.seeding import Draws
 from raw2vec.system import TruncationWarning
 from raw2vec.train.batches import Feed

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from raw2vec.batch import Batch
-from raw2vec.build import build_model, build_raw, resolve
+from raw2vec.build import build_model, build_raw
 from raw2vec.errors import BadInput
 from raw2vec.objectives import Contrastive, ContrastiveViews
 from raw2vec.objectives.contrastive import _twins
 from raw2vec.ragged import Ragged
+from raw2vec.resolve import resolve
 from raw2vec.seeding import Draws
 from small import recipe, texts
 
@@ -31,6 +32,9 @@ class Table(nn.Module):
     def forward(self, ids: Ragged) -> Tensor:
         self.seen.append(ids)
         return self.vectors[ids.values[ids.offsets[:-1]]]
+
+    def side(self, role: str) -> "Table":
+        return self
 
 
 def batch(**sides: list[list[int]]) -> Batch:
@@ -217,6 +221,9 @@ class Means(nn.Module):
     def forward(self, items: Ragged) -> Tensor:
         self.seen.append(items)
         return items.mean()
+
+    def side(self, role: str) -> "Means":
+        return self
 
 
 def sounds(count: int = 6) -> Batch:

@@ -5,11 +5,12 @@ import torch
 from torch import Tensor
 
 from raw2vec.batch import Batch
-from raw2vec.build import build_model, build_raw, resolve
+from raw2vec.build import build_model, build_raw
 from raw2vec.models import Embedder
 from raw2vec.objectives import Masked
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
+from raw2vec.resolve import resolve
 from raw2vec.seeding import Draws
 from small import recipe, texts
 

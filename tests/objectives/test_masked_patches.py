@@ -12,7 +12,6 @@ from torch import Tensor
 import raw2vec
 from raw2vec.augmentation import hidden_rows
 from raw2vec.batch import Batch
-from raw2vec.build import resolve
 from raw2vec.embedding import PatchEmbedding
 from raw2vec.encoders import Convolutional, Dense, Encoder, Recurrent, Transformer
 from raw2vec.errors import BadInput
@@ -21,6 +20,7 @@ from raw2vec.models import Embedder
 from raw2vec.objectives import MaskedPatches
 from raw2vec.presets import recipe
 from raw2vec.ragged import Ragged
+from raw2vec.resolve import resolve
 from raw2vec.seeding import Draws
 
 ENCODERS = {

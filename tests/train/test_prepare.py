@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from raw2vec.build import resolve
 from raw2vec.errors import BadInput
 from raw2vec.presets import recipe as preset
 from raw2vec.recipe import Recipe
+from raw2vec.resolve import resolve
 from raw2vec.rows import open_rows
 from raw2vec.train.prepare import Data, prepare
 from small import recipe, rows

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from raw2vec.build import resolve
 from raw2vec.embedding import TokenEmbedding
+from raw2vec.resolve import resolve
 from raw2vec.rows import open_rows
 from raw2vec.system import Raw2Vec
 from raw2vec.train.prepare import Data, prepare

@@ -20,6 +20,7 @@ from raw2vec.evaluate.base import Columns, Encode, Protocol, Report, table
 from raw2vec.evaluate.baselines import bm25, tfidf, tfidf_svd, word_overlap
 from raw2vec.evaluate.bootstrap import compare
 from raw2vec.evaluate.classification import Classification, Head, Probe
+from raw2vec.evaluate.cross_retrieval import CrossRetrieval
 from raw2vec.evaluate.health import Health, Space, health
 from raw2vec.evaluate.likelihood import Bounds, Likelihood
 from raw2vec.evaluate.masked import Guesses, Masked
@@ -32,6 +33,7 @@ from raw2vec.evaluate.rewriting import Rewriting, nearest_text
 from raw2vec.evaluate.sts import Sts
 from raw2vec.evaluate.translation import Translation
 from raw2vec.evaluate.translation_baselines import copy, dictionary, nearest_source
+from raw2vec.evaluate.zero_shot import ZeroShot
 
 RETRIEVAL = Retrieval({"BM25": bm25, "TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, compare)
 STS = Sts({"TF-IDF": tfidf, "word overlap": word_overlap, "TF-IDF+SVD": tfidf_svd}, compare)
@@ -45,6 +47,8 @@ RECONSTRUCTION = Reconstruction({"PCA": pca_reconstruction, "mean item": mean_it
 RATE_DISTORTION = RateDistortion({"PCA": pca_reconstruction}, compare)
 REWRITING = Rewriting({"nearest text by TF-IDF+SVD": partial(nearest_text, tfidf_svd)}, compare)
 TRANSLATION = Translation({"copy": copy, "dictionary": dictionary, "nearest": partial(nearest_source, tfidf)}, compare)
+CROSS_RETRIEVAL = CrossRetrieval({}, compare)
+ZERO_SHOT = ZeroShot({}, compare)
 ANOMALY = Anomaly({"isolation forest": isolation_forest, "PCA error": pca_error}, compare)
 TEXT_ANOMALY = Anomaly({}, compare)
 
@@ -58,6 +62,8 @@ PROTOCOLS: dict[str, Protocol] = {
     each.name: each
     for each in (
         RETRIEVAL,
+        CROSS_RETRIEVAL,
+        ZERO_SHOT,
         STS,
         CLASSIFICATION,
         MASKED,
@@ -84,6 +90,7 @@ __all__ = [
     "ARRAY_CLASSIFICATION",
     "BINARY_LIKELIHOOD",
     "CLASSIFICATION",
+    "CROSS_RETRIEVAL",
     "LEVELS_LIKELIHOOD",
     "LIKELIHOOD",
     "MASKED",
@@ -98,6 +105,7 @@ __all__ = [
     "TEXT_ANOMALY",
     "TEXT_LIKELIHOOD",
     "TRANSLATION",
+    "ZERO_SHOT",
     "Bounds",
     "Columns",
     "Encode",

@@ -220,6 +220,22 @@ def per_item(values: Any, items: int, what: str) -> np.ndarray:
     return found
 
 
+def identities(items: Sequence[Any]) -> np.ndarray:
+    """A number for each item (n,), the same for items that are the same: texts, paths, files' bytes or arrays."""
+    known: dict[Any, int] = {}
+    return np.array([known.setdefault(_marked(item), len(known)) for item in items], np.int64)
+
+
+def _marked(item: Any) -> Any:
+    if isinstance(item, Mapping):
+        return _marked(item.get("bytes") or item.get("path"))
+    if isinstance(item, tuple):
+        return tuple(map(_marked, item))
+    if isinstance(item, np.ndarray):
+        return item.shape, item.dtype.str, item.tobytes()
+    return item if isinstance(item, str | bytes | int | float) else id(item)
+
+
 def numbers(items: Sequence[Any]) -> list[np.ndarray]:
     """Each item's numbers laid flat, (size,) float32 or wider: NaN is a missing one, uint8 pixels count as 255ths.
 

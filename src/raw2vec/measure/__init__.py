@@ -168,7 +168,7 @@ def read_columns(raw: Raw, rows: Rows, columns: Mapping[Role, str]) -> dict[str,
     held: dict[str, list[Any]] = {str(role): [] for role in columns}
     for batch in rows.batches():
         for role, name in columns.items():
-            values = batch.column(name).to_pylist() if role == "label" else raw.column(batch, name)
+            values = batch.column(name).to_pylist() if role == "label" else raw.side(role).column(batch, name)
             held[role].extend(values)
     return held
 
@@ -181,5 +181,5 @@ def _fitting(parts: Model, columns: Mapping[Role, str]) -> str:
     if "label" in columns:
         return "sts" if "target" in columns else "classification"
     if "target" in columns:
-        return "retrieval"
+        return "retrieval" if parts.recipe.texts else "cross-retrieval"
     return "masked" if any(isinstance(o, Masked | MaskedPatches) for o in parts.objectives.values()) else "space"

@@ -24,6 +24,10 @@ class Embedder(nn.Module):
         self.encoder = encoder
         self.latent = latent
 
+    def side(self, role: str) -> Embedder:
+        """What gives the vectors of this role's items: the same for all."""
+        return self
+
     def forward(self, ids: Ragged) -> Tensor:
         """The items' vectors, (B, L)."""
         return self.latent(self.contextual(ids))
@@ -72,6 +76,10 @@ class Autoencoder(nn.Module, ABC):
     @property
     def table(self) -> Tensor:
         return self.embedder.table
+
+    def side(self, role: str) -> Autoencoder:
+        """What gives the vectors of this role's items: the same for all."""
+        return self
 
     def forward(self, items: Ragged) -> Tensor:
         """The items' vectors, (B, L)."""

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from raw2vec.augmentation import add_noise, blank_spans, change_speed, crop, crop_span, drop, rescale
+from raw2vec.augmentation import add_noise, bend, blank_spans, change_speed, crop, crop_span, drop, rescale
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
 from raw2vec.models import AnyModel
@@ -24,9 +24,10 @@ class InfoNCE(Objective, ABC):
     A concrete one tells what the two sides of an item are. temperature: where it starts; `learned` in log space and
     held at or above 0.01 (Radford et al. 2021, section 2.5), or `fixed`. direction: `both` sides look for each other,
     or only the input for its target (`forward`). dimensions: the loss is also taken on these first numbers of the
-    vector (Matryoshka; Kusupati et al. 2022). chunk: items encoded at a time, their activations recomputed in the
-    backward pass. Exact at any batch size in the memory of one chunk (gradient caching; Gao et al. 2021). 0: all at
-    once.
+    vector (Matryoshka; Kusupati et al. 2022). loss: `softmax`, or `sigmoid`, in which every pair of the batch is judged
+    by itself as a match or none, nats an item (SigLIP; Zhai et al. 2023); it always judges both ways. chunk: items
+    encoded at a time, their activations recomputed in the backward pass. Exact at any batch size in the memory of one
+    chunk (gradient caching; Gao et al. 2021). 0: all at once.
     """
 
     needs = "pair"
@@ -38,9 +39,12 @@ class InfoNCE(Objective, ABC):
         direction: Literal["both", "forward"],
         dimensions: Sequence[int],
         chunk: int,
+        loss: Literal["softmax", "sigmoid"] = "softmax",
     ):
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(1 / temperature).log(), requires_grad=scale == "learned")
+        # Nearly all pairs of a batch are no match: a bias that says so keeps the first steps small.
+        self.bias = nn.Parameter(torch.tensor(-10.0)) if loss == "sigmoid" else None
         self.direction, self.dimensions, self.chunk = direction, tuple(dimensions), chunk
 
     @abstractmethod
@@ -51,12 +55,14 @@ class InfoNCE(Objective, ABC):
     def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         left, right = self.sides(batch, draws)
         negatives = batch.sides.get("negative")
-        vectors = [self._vectors(model, ids) for ids in (left, right, negatives) if ids is not None]
+        asked = {"input": left, "target": right, "negative": negatives}
+        vectors = [self._vectors(model.side(role), ids) for role, ids in asked.items() if ids is not None]
         other = _twins(left) | _twins(right)
         answers = batch.sides.get("target", batch.sides["input"])  # whole, whatever was dropped of them
         barred = other if negatives is None else torch.cat([other, _same(answers, negatives)], dim=1)
         widths = [*self.dimensions, vectors[0].shape[1]]
-        losses = [self._loss([v[:, :width] for v in vectors], barred) for width in widths]
+        told = self._told if self.bias is not None else self._found
+        losses = [told(self._scores([v[:, :width] for v in vectors]), barred) for width in widths]
         named = {"contrastive": torch.stack(losses).mean()}
         if self.training:
             return named
@@ -69,15 +75,25 @@ class InfoNCE(Objective, ABC):
         parts = [checkpoint(model, part, use_reentrant=False) for part in ids.split(self.chunk)]
         return torch.cat(parts)
 
-    def _loss(self, vectors: list[Tensor], barred: Tensor) -> Tensor:
-        """`barred` is true where a target, or after them a hard negative, is no wrong answer to a row's input."""
+    def _scores(self, vectors: list[Tensor]) -> Tensor:
+        """How near each input is to each target and, after them, to each hard negative: (B, B') cosines, scaled."""
         left, *others = (F.normalize(v, dim=-1) for v in vectors)
-        scale = self.log_scale.exp().clamp(max=100)
-        scores = (left @ torch.cat(others).T * scale).masked_fill(barred, float("-inf"))
-        own = torch.arange(len(left), device=left.device)
+        return left @ torch.cat(others).T * self.log_scale.exp().clamp(max=100)
+
+    def _found(self, scores: Tensor, barred: Tensor) -> Tensor:
+        """`barred` is true where a target, or a hard negative, is no wrong answer to a row's input."""
+        scores = scores.masked_fill(barred, float("-inf"))
+        own = torch.arange(len(scores), device=scores.device)
         loss = F.cross_entropy(scores, own)
-        back = scores[:, : len(left)].T
+        back = scores[:, : len(scores)].T
         return (loss + F.cross_entropy(back, own)) / 2 if self.direction == "both" else loss
+
+    def _told(self, scores: Tensor, barred: Tensor) -> Tensor:
+        """The same pair by pair: a match where it is one's own, else none."""
+        assert self.bias is not None, "it tells matches"
+        logits = scores + self.bias
+        own = torch.eye(*scores.shape, dtype=torch.bool, device=scores.device)
+        return F.softplus(torch.where(own, -logits, logits)).masked_fill(barred, 0.0).sum() / len(scores)
 
 
 class Contrastive(InfoNCE):
@@ -118,6 +134,48 @@ class Contrastive(InfoNCE):
         if self.views == "dropout":
             return ids
         return crop(ids, items, draws, shares=self.crops, ordinary=self.ordinary, purpose=name)
+
+
+class ContrastiveSides(InfoNCE):
+    """InfoNCE between the two sides of a pair of any two kinds, each by its own encoder (CLIP; Radford et al. 2021).
+
+    drop: chance that a token is left out, of sides that are texts. bend: rows by which pictures and sounds are
+    distorted, so that few of them are not learned by heart (see `augmentation.bend`). ordinary and target_ordinary:
+    the ids that may be dropped, of either side. The others are InfoNCE's.
+    """
+
+    def __init__(
+        self,
+        ordinary: range,
+        target_ordinary: range,
+        temperature: float = 0.05,
+        scale: Literal["learned", "fixed"] = "learned",
+        direction: Literal["both", "forward"] = "both",
+        loss: Literal["softmax", "sigmoid"] = "softmax",
+        drop: float = 0.0,
+        bend: float = 0.0,
+        dimensions: Sequence[int] = (),
+        chunk: int = 0,
+    ):
+        super().__init__(temperature, scale, direction, dimensions, chunk, loss)
+        if not 0 <= drop < 1 or bend < 0:
+            raise BadInput(f"The chance to drop is at least 0 and below 1, and bend is 0 or more, not {drop}, {bend}.")
+        self.ordinary, self.target_ordinary, self.drop, self.bend = ordinary, target_ordinary, drop, bend
+
+    def sides(self, batch: Batch, draws: Draws) -> tuple[Ragged, Ragged]:
+        left, right = batch.sides["input"], batch.sides["target"]
+        if not self.training:
+            return left, right
+        return (
+            self._seen(left, self.ordinary, batch.items, draws, "left"),
+            self._seen(right, self.target_ordinary, batch.items, draws, "right"),
+        )
+
+    def _seen(self, side: Ragged, ordinary: range, items: Tensor, draws: Draws, name: str) -> Ragged:
+        if side.values.dim() == 1:
+            purpose = f"drop {name}"
+            return drop(side, items, draws, rate=self.drop, ordinary=ordinary, purpose=purpose) if self.drop else side
+        return bend(side, items, draws, by=self.bend, purpose=f"bend {name}") if self.bend else side
 
 
 class ContrastiveViews(InfoNCE):

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raw2vec.errors import BadInput, nearest
-from raw2vec.presets import arrays, texts
+from raw2vec.presets import arrays, pairs, texts
 from raw2vec.presets.base import SIZES
 from raw2vec.raw import Image, Raw, Series, are_drawings
-from raw2vec.recipe import RETURNING, Recipe, Role
-from raw2vec.rows import Rows, Typed, content_kind, guess_text_column, one_value, text_columns
+from raw2vec.recipe import RETURNING, TEXTS, Recipe, Role
+from raw2vec.rows import Rows, Typed, column_kind, content_kind, guess_text_column, one_value, text_columns
 from raw2vec.settings import known
 
 OBJECTIVES = ("contrastive", "masked", "supervised", "reconstruction", "variational", "translation")
@@ -40,6 +40,7 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
         made = recipe(
             kind or ("pairs" if "target" in columns else "text"),
             columns,
+            sides=_sides(rows, columns, kind, options["objective"]),
             alike=kind == "table" or rows.alike,
             drawn=kind == "image" and _drawn(rows, columns["input"]),
             gaps=kind == "series" and _gaps(rows, columns["input"]),
@@ -59,6 +60,15 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
     wished |= {} if share is None else {"training.contamination": share}
     wished |= options["settings"] or {}
     return made.changed(wished) if wished else made
+
+
+def _sides(rows: Rows, columns: Mapping[Role, str], kind: str | None, objective: str | None) -> tuple[str, str] | None:
+    """The kinds of both columns of a pair, where these are two; None where one encoder reads both, or writes."""
+    if "target" not in columns or objective not in (None, "contrastive") or WHOLE_ROW in columns.values():
+        return None
+    input, target = (column_kind(rows, columns[role]) for role in ("input", "target"))
+    input = kind if kind not in (None, *TEXTS) else input
+    return None if input == target else (input, target)
 
 
 def _drawn(rows: Rows, column: str) -> bool:
@@ -123,14 +133,15 @@ def recipe(
     minutes: float | None = None,
     steps: int | None = None,
     seed: int = 0,
+    sides: tuple[str, str] | None = None,
     alike: bool = True,
     drawn: bool = False,
     gaps: bool = False,
 ) -> Recipe:
-    """The default recipe for the kind; see `texts.tree` and `arrays.tree`.
+    """The default recipe for the kind; see `texts.tree`, `arrays.tree` and, for pairs of two kinds, `pairs.tree`.
 
-    alike: all items are of one size. drawn: pictures are drawings or writing, mostly black or white. gaps: something is
-    missing in series.
+    sides: what inputs and targets are, where these are of two kinds. alike: all items are of one size. drawn: pictures
+    are drawings or writing, mostly black or white. gaps: something is missing in series.
     """
     known(SIZES, size, "size")
     known(dict.fromkeys(KINDS), kind, "kind of data")
@@ -140,7 +151,11 @@ def recipe(
         )
     part = {"name": encoder} if isinstance(encoder, str) else encoder
     named = {str(role): name for role, name in columns.items()}
-    if kind in ("text", "pairs"):
+    if sides is not None:
+        if decoder is not None:
+            raise BadInput(f"Pairs of {sides[0]} and {sides[1]} find each other: there is no decoder for them.")
+        tree = pairs.tree(sides, named, part, latent, size)
+    elif kind in ("text", "pairs"):
         tree = texts.tree(kind, named, objective, part, decoder, latent, size, views)
     else:
         tree = arrays.tree(kind, named, objective, part, decoder, latent, size, alike, drawn, gaps)

@@ -75,6 +75,9 @@ class Raw(ABC):
     """What stands for an item that is not there: the empty text. None: such an item is refused by its number."""
     target: Raw | None = None
     """What reads the target of a pair, where that has a vocabulary of its own."""
+    partner: Raw | None = None
+    """What reads the targets of pairs, where an encoder of their own does: of any kind. It is learned and saved apart,
+    in a folder of its own."""
 
     @property
     @abstractmethod
@@ -104,7 +107,9 @@ class Raw(ABC):
 
     @final
     def side(self, role: str) -> Raw:
-        """What reads the side of a pair that plays this role: this, but for a target with a vocabulary of its own."""
+        """What reads the side of a pair that plays this role: this, but for a target of another kind or vocabulary."""
+        if self.partner is not None:
+            return self.partner if role in ("target", "negative") else self
         return self.target if role == "target" and self.target is not None else self
 
     @abstractmethod

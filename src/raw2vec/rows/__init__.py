@@ -11,6 +11,7 @@ from shutil import copyfileobj
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from raw2vec.braces import spread
 from raw2vec.errors import BadInput, nearest
@@ -46,10 +47,12 @@ __all__ = [
     "PythonFunctions",
     "Rows",
     "Typed",
+    "column_kind",
     "content_kind",
     "guess_text",
     "guess_text_column",
     "item_column",
+    "item_kind",
     "one_value",
     "open_rows",
     "python_functions",
@@ -112,6 +115,37 @@ def open_rows(data: Any, wanted: Sequence[str] = (), likely: Sequence[str] = (),
     for name in wanted:
         rows.column(name)
     return rows
+
+
+def column_kind(rows: Rows, column: str) -> str:
+    """What a column holds, by its first value: image, audio or series, and text for all else."""
+    for batch in rows.batches(256, [column]):
+        kind = batch.schema.field(column).type
+        if one_value(kind) and not _is_written(kind):
+            return "text"
+        first = next((item for item in item_column(batch, column) if item is not None), None)
+        if first is not None:
+            return item_kind(first)
+    return "text"
+
+
+def item_kind(item: Any) -> str:
+    """What an item is: image, audio or series, and text for all else. A string is a file's path by its suffix."""
+    if isinstance(item, dict):
+        item = item.get("bytes") or item.get("path")
+    if isinstance(item, bytes):
+        return content_kind(item) or "text"
+    if isinstance(item, str | Path):
+        return media_kind(Path(item)) or "text"
+    if isinstance(item, tuple):
+        return "audio"
+    if isinstance(item, np.ndarray):
+        return "image" if item.ndim > 2 or (item.ndim == 2 and item.dtype in (np.uint8, np.bool_)) else "series"
+    return "image" if hasattr(item, "getexif") else "text"
+
+
+def _is_written(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def _objects(data: Any, kind: str | None) -> Rows:

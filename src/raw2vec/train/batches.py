@@ -42,7 +42,7 @@ class Feed:
             raise BadInput("The views of a stage must all have the same roles (all input and target, say).")
         if needs == "sides":
             found = [{"input": name} for name in dict.fromkeys(name for view in found for name in view.values())]
-        self.views = [{side: corpus.columns.index(name) for side, name in view.items()} for view in found]
+        self.views = [{role: corpus.side(role).columns.index(name) for role, name in view.items()} for view in found]
         self.weights = np.array([view.weight for view in views] if needs != "sides" else [1.0] * len(found))
         self.samples = self._samples(held)
         if not len(self.samples):
@@ -54,8 +54,8 @@ class Feed:
         there = self.corpus.held == held
         parts = []
         for number, view in enumerate(self.views):
-            present = (self.corpus.lengths[:, list(view.values())] > 0).all(axis=1) & there
-            rows = present.nonzero()[0]
+            present = np.stack([self._lengths(role, column) > 0 for role, column in view.items()]).all(axis=0)
+            rows = (present & there).nonzero()[0]
             parts.append(np.stack([rows, np.full_like(rows, number)], axis=1))
         return np.concatenate(parts)
 
@@ -64,8 +64,12 @@ class Feed:
         found = np.zeros(len(self.samples), np.int64)
         for number, view in enumerate(self.views):
             own = self.samples[:, 1] == number
-            found[own] = self.corpus.lengths[np.ix_(self.samples[own, 0], np.array(list(view.values())))].sum(axis=1)
+            rows = self.samples[own, 0]
+            found[own] = np.stack([self._lengths(role, column)[rows] for role, column in view.items()]).sum(axis=0)
         return found
+
+    def _lengths(self, role: str, column: int) -> NDArray[np.int64]:
+        return np.asarray(self.corpus.side(role).lengths[:, column])
 
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
         """The epoch's batches, each an array of sample numbers."""
@@ -100,8 +104,8 @@ class Feed:
         """These samples, gathered."""
         rows, views = self.samples[samples].T
         sides = {
-            str(side): self.corpus.gather(rows, np.array([view.get(side, -1) for view in self.views])[views])
-            for side in self.views[0]
+            str(role): self.corpus.side(role).gather(rows, np.array([view.get(role, -1) for view in self.views])[views])
+            for role in self.views[0]
         }
         labels = None
         if self.needs == "labels" and self.corpus.labels is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from raw2vec.build import build_raw
 from raw2vec.corpus import Corpus, Writer
 from raw2vec.errors import BadInput, Numbered
+from raw2vec.folder import load_raw, save_raw
 from raw2vec.labels import Labels
 from raw2vec.placeholders import marked_pair
 from raw2vec.ragged import Ragged
@@ -57,7 +59,7 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
         held = json.loads(note.read_text())
         if held["origin"] != origin:
             raise BadInput(f"The run in {work} {difference(held['origin'], origin)}; it cannot be resumed as another.")
-        raw = build_raw(recipe).load(work, held["settings"])
+        raw = load_raw(recipe, work, held)
         labels = Labels(**held["labels"]) if held["labels"] else None
         shown, learnt = (_back(work / f"{name}.safetensors", held[name], raw) for name in ("held", "learnt"))
         return Data(raw, Corpus.open(work / "corpus"), labels, shown, held["truncated"], learnt)
@@ -68,12 +70,11 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     if rows.written and recipe.kind == "table":
         rows = Typed(rows, texts=[recipe.columns["label"]] if "label" in recipe.columns else [])
     listener(Phase("Learning the vocabulary" if isinstance(raw, Text) else "Learning the statistics"))
-    raw.learn(*(Numbered(_training_items(rows, recipe, raw, columns)) for columns in _languages(recipe)))
+    _learn(raw, rows, recipe)
     labels = _labels(rows, recipe, raw)
     listener(Phase("Tokenizing" if isinstance(raw, Text) else "Reading"))
     data = _write_corpus(rows, recipe, raw, labels, work)
-    raw.save(work)
-    made: dict[str, Any] = {"origin": origin, "settings": raw.settings, "labels": labels.as_dict() if labels else None}
+    made: dict[str, Any] = {"origin": origin, "labels": labels.as_dict() if labels else None, **save_raw(raw, work)}
     partial = note.with_suffix(".partial")
     made |= {"held": _keep(work / "held.safetensors", data.held, raw), "truncated": data.truncated}
     made |= {"learnt": _keep(work / "learnt.safetensors", data.learnt, raw)}
@@ -103,7 +104,7 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def _keep(path: Path, held: dict[Role, list[Any]], raw: Raw) -> dict[str, Any]:
     """Labels go to the note, sides to a file of tensors beside it: what is not there was missing."""
     sides = {
-        f"{role}/{row}": raw.freeze(item)
+        f"{role}/{row}": raw.side(role).freeze(item)
         for role, items in held.items()
         if role in SIDES
         for row, item in enumerate(items)
@@ -121,7 +122,7 @@ def _back(path: Path, note: dict[Role, Any], raw: Raw) -> dict[Role, list[Any]]:
             found[role] = kept
             continue
         names = [f"{role}/{row}" for row in range(kept)]
-        found[role] = [raw.thaw(sides[name]) if name in sides else None for name in names]
+        found[role] = [raw.side(role).thaw(sides[name]) if name in sides else None for name in names]
     return found
 
 
@@ -141,7 +142,8 @@ def _blocks(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[_Block]:
     seed = recipe.seed if seed is None else seed
     start = 0
     for batch in rows.batches():
-        items, numbers = {name: raw.column(batch, name) for name in columns}, range(start, start + len(batch))
+        items = {name: raw.side(recipe.side_of(name)).column(batch, name) for name in columns}
+        numbers = range(start, start + len(batch))
         start = numbers.stop
         groups: list[Any] = [_group(item, number, raw) for number, item in zip(numbers, items[columns[0]], strict=True)]
         if rows.group is not None:
@@ -155,12 +157,16 @@ def _group(item: Any, number: int, raw: Raw) -> Any:
     return item if item is None or isinstance(item, str) else raw.freeze(item, number).numpy().tobytes()
 
 
-def _languages(recipe: Recipe) -> list[list[str]]:
-    """The columns that are learned from together: all of them, or each side's where it has its own vocabulary."""
+def _learn(raw: Raw, rows: Rows, recipe: Recipe) -> None:
+    """From all columns together, or from each side's own where it has a vocabulary or an encoder of its own."""
     columns = columns_of(recipe)
-    if recipe.raw.get("vocabularies") != "separate":
-        return [columns]
-    return [[name for name in columns if recipe.side_of(name) == role] for role in ("input", "target")]
+    sides = [[name for name in columns if recipe.side_of(name) == role] for role in ("input", "target")]
+    if raw.partner is not None:
+        raw.learn(Numbered(_training_items(rows, recipe, raw, sides[0])))
+        raw.partner.learn(Numbered(_training_items(rows, recipe, raw, sides[1])))
+        return
+    sides = sides if recipe.raw.get("vocabularies") == "separate" else [columns]
+    raw.learn(*(Numbered(_training_items(rows, recipe, raw, side)) for side in sides))
 
 
 def _training_items(rows: Rows, recipe: Recipe, raw: Raw, columns: list[str]) -> Iterator[tuple[int, Any]]:
@@ -213,28 +219,42 @@ def _labels(rows: Rows, recipe: Recipe, raw: Raw) -> Labels | None:
 
 
 def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, work: Path) -> Data:
-    writer = Writer(work / "corpus", columns_of(recipe), raw.form.vocabulary)
+    shutil.rmtree(work / "corpus", ignore_errors=True)
+    writers = _writers(recipe, raw, work / "corpus")
     shown, learnt = _Sample(SHOWN, recipe.seed, "shown"), _Sample(SEEN, recipe.seed, "learnt")
     written = _written(recipe, labels) if isinstance(raw, Text) else []
     truncated = 0
     for block in _blocks(rows, recipe, raw):
         batch, items, held, numbers = block
-        sides = []
+        sides: dict[Role, list[Ragged]] = {role: [] for role in writers}
         for name, column in _met(items, recipe).items():
-            side, cut = _windows(raw.side(recipe.side_of(name)), column, numbers, recipe.translates)
+            role = recipe.side_of(name)
+            side, cut = _windows(raw.side(role), column, numbers, recipe.translates)
             if recipe.embedding.get("missing") == "none":
                 _refuse_gaps(side, rows, numbers)
             truncated += cut
-            sides.append(side)
+            sides[role if role in writers else "input"].append(side)
         label = recipe.columns.get("label")
         targets = labels.numbers(batch.column(label).to_pylist()) if labels and label else None
-        writer.add(sides, held, targets)
+        for role, writer in writers.items():
+            writer.add(sides[role], held, targets)
         for row in held.nonzero()[0].tolist():
             shown.offer(numbers[row], partial(_row, block, row, recipe))
         for row in (~held).nonzero()[0].tolist() if written else []:
             if all(_there(items[recipe.columns[role]][row]) for role in written if role in SIDES):
                 learnt.offer(numbers[row], partial(_row, block, row, recipe))
-    return Data(raw, writer.close(), labels, shown.by(list(recipe.columns)), truncated, learnt.by(written))
+    corpus = [writer.close() for writer in reversed(writers.values())][-1]
+    return Data(raw, corpus, labels, shown.by(list(recipe.columns)), truncated, learnt.by(written))
+
+
+def _writers(recipe: Recipe, raw: Raw, folder: Path) -> dict[Role, Writer]:
+    """The corpus' own, and, where targets are read apart, theirs after it."""
+    columns = columns_of(recipe)
+    if raw.partner is None:
+        return {"input": Writer(folder, columns, raw.form.vocabulary)}
+    own: dict[Role, list[str]] = {role: [c for c in columns if recipe.side_of(c) == role] for role in SIDES[:2]}
+    target = Writer(folder / "target", own["target"], raw.partner.form.vocabulary)
+    return {"input": Writer(folder, own["input"], raw.form.vocabulary), "target": target}
 
 
 def _written(recipe: Recipe, labels: Labels | None) -> list[Role]:
