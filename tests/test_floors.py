@@ -19,7 +19,7 @@ FLOORS = [
     ["build", "presets"],
     ["resolve"],
     ["folder"],
-    ["interchange"],
+    ["interchange", "sides"],
     ["train", "use"],
     ["evaluate"],
     ["judging"],
@@ -32,7 +32,7 @@ FLOORS = [
 ]
 # Files that gather their own folder, as its __init__ does, or put its other files to use.
 GATHERERS = {"layers.blocks", "train.loop", "train.prepare"} | {
-    f"use.{name}" for name in ("detect", "explain", "exported", "generate", "index", "speak", "translate")
+    f"use.{name}" for name in ("detect", "explain", "exported", "generate", "index", "speak", "translate", "zero_shot")
 }
 
 

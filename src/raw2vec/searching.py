@@ -15,9 +15,9 @@ from raw2vec.disk import refuse_source
 from raw2vec.folder import Model
 from raw2vec.measure import columns_of
 from raw2vec.raw import Text
+from raw2vec.sides import Side, column_side, likely_side, sought
 from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.index import Indexed, Space, approximated, index, store_for
-from raw2vec.use.sides import Side, column_side, likely_side, sought
 from raw2vec.use.stores import Hit, open_store
 
 

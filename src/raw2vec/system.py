@@ -24,6 +24,7 @@ from raw2vec.recipe import Recipe, Role
 from raw2vec.report import judged
 from raw2vec.rows import open_rows
 from raw2vec.searching import Searching
+from raw2vec.sides import Side, likely_side
 from raw2vec.train.base import FINISHED, Listener
 from raw2vec.use.classify import heads, predicted, supervised
 from raw2vec.use.detect import flags
@@ -31,7 +32,7 @@ from raw2vec.use.encode import Encoded, encode, features, first_numbers, warn
 from raw2vec.use.index import model_of
 from raw2vec.use.inspect import Inspection
 from raw2vec.use.progress import bar
-from raw2vec.use.sides import Side, likely_side
+from raw2vec.use.zero_shot import PLAIN, Classes, classes
 
 TOLERANCE = 1e-4  # how far a golden vector may be off on other hardware
 __all__ = ["Raw2Vec", "TruncationWarning", "fit", "load", "model_of"]
@@ -195,11 +196,23 @@ class Raw2Vec(Decoding, Searching, ClassNamePrefixFeaturesOutMixin, TransformerM
         a, b = (side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-12) for side in (a, b))
         return np.asarray(a @ b.T)
 
-    def predict(self, X: Sequence[str]) -> NDArray[Any]:
-        """What the supervised head says of each item, or, of a decoder without one: 1 normal, -1 an anomaly."""
+    def predict(
+        self, X: Sequence[Any], labels: Sequence[str] | None = None, templates: Sequence[str] = PLAIN
+    ) -> NDArray[Any]:
+        """What the supervised head says of each item, or, of a decoder without one: 1 normal, -1 an anomaly.
+
+        labels: names to choose from instead, the nearest in meaning (zero-shot), of a model that reads words; each is
+        told by these `templates` ("an icon of {}").
+        """
+        if labels is not None:
+            return self.classes(labels, templates).predicted(self.encoded(list(X)).vectors).labels
         if self._parts().recipe.returns and not heads(self._parts()):
             return flags(self.decision_function(X))
         return predicted(self._parts(), self.transform(X)).labels
+
+    def classes(self, labels: Sequence[str], templates: Sequence[str] = PLAIN) -> Classes:
+        """Classes by their names alone, to be told from vectors; see `predict`."""
+        return classes(self._parts(), labels, self._encode, templates)
 
     def predict_proba(self, X: Sequence[str]) -> NDArray[np.float32]:
         """Probabilities (n, C) of the classes in `classes_`."""

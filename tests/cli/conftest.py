@@ -26,7 +26,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Run:
     facade_double.trouble.clear()
     for name in FILES:
         (tmp_path / name).write_text("x\n")
-    for name in ("tickets", "finder", "stars", "digits", "sensors", "tickets.store", "mt"):
+    for name in ("tickets", "finder", "stars", "digits", "sensors", "tickets.store", "mt", "clip", "pictures"):
         (tmp_path / name).mkdir()
     return lambda *words, **options: CliRunner().invoke(app, list(words), **options)
 

@@ -133,13 +133,18 @@ def _act() -> None:
         raise trouble.pop()
 
 
+def teller(model: Any, labels: list[str] | None, templates: list[str] | None) -> dict[str, Any]:
+    """As `raw2vec.cli.predictions` has it: what was asked of it."""
+    return {"labels": labels, "templates": templates} if labels else {}
+
+
 class Predictions:
     """As `raw2vec.cli.predictions` has it."""
 
     items, truncated, empty, replaced = 2, 0, 1, ()
 
-    def __init__(self, model: Any, data: str, column: str | None, progress: Any):
-        calls.append(("predict", {"data": data, "column": column}))
+    def __init__(self, model: Any, data: str, column: str | None, teller: Any, progress: Any):
+        calls.append(("predict", {"data": data, "column": column, **teller}))
 
     def rows(self) -> list[dict[str, Any]]:
         return [

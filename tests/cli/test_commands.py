@@ -283,7 +283,7 @@ def predictions(monkeypatch):
     from types import ModuleType
 
     module = ModuleType("raw2vec.cli.predictions")
-    module.Predictions = facade_double.Predictions
+    module.Predictions, module.teller = facade_double.Predictions, facade_double.teller
     monkeypatch.setitem(sys.modules, "raw2vec.cli.predictions", module)
 
 
@@ -302,6 +302,16 @@ def test_predict(run, asked):
     told = run("predict", "stars", "new.tsv", "--out", "p.csv").stdout
     assert asked("write") == ["p.csv"]
     assert told.startswith("p.csv: 2 rows")
+
+
+@pytest.mark.usefixtures("predictions")
+def test_predict_among_names(run, asked):
+    run("predict", "clip", "new.tsv", "--labels", "a heart,a house", "--template", "an icon of {}")
+    given = {"labels": ["a heart", "a house"], "templates": ["an icon of {}"]}
+    assert asked("predict") == [{"data": "new.tsv", "column": None, **given}]
+    refused = run("predict", "clip", "new.tsv", "--template", "an icon of {}")
+    assert refused.exit_code == 2
+    assert "--labels" in refused.stderr
 
 
 def test_a_search_keeps_its_scores_beside_long_columns(run, monkeypatch):

@@ -58,7 +58,7 @@ def test_every_example_runs(run, words, monkeypatch):
     demos.DEMOS = {"code": lambda out, minutes, seed, console, listener: {}}
     monkeypatch.setitem(sys.modules, "raw2vec.demos", demos)
     predictions = ModuleType("raw2vec.cli.predictions")
-    predictions.Predictions = facade_double.Predictions
+    predictions.Predictions, predictions.teller = facade_double.Predictions, facade_double.teller
     monkeypatch.setitem(sys.modules, "raw2vec.cli.predictions", predictions)
     translate, explained = ModuleType("raw2vec.use.translate"), ModuleType("raw2vec.cli.explained")
     translate.translate, explained.explained = facade_double.translate, lambda *given: Answer({})

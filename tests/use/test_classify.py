@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.model_selection import GridSearchCV
 
-from raw2vec.cli.predictions import Predictions
+from raw2vec.cli.predictions import Predictions, teller
 from raw2vec.errors import BadInput
 from raw2vec.system import Raw2Vec
 from raw2vec.use.classify import predicted
@@ -61,8 +61,9 @@ def test_labels_and_probabilities_come_of_one_encoding(fitted: Fit, monkeypatch:
     np.testing.assert_array_equal(found.probabilities, model.predict_proba(items))
     seen: list[int] = []
     encoded = model.encoded
-    monkeypatch.setattr(model, "encoded", lambda texts: seen.append(len(texts)) or encoded(texts))
-    told = list(Predictions(model, [{"text": text} for text in items], None, lambda items: None).rows())
+    monkeypatch.setattr(model, "encoded", lambda texts, side: seen.append(len(texts)) or encoded(texts))
+    head, data = teller(model, None, None), [{"text": text} for text in items]
+    told = list(Predictions(model, data, None, head, lambda items: None).rows())
     assert seen == [20]
     assert [row["prediction"] for row in told] == found.labels.tolist()
     assert [row["probability"] for row in told] == found.probabilities.max(axis=1).tolist()

@@ -60,6 +60,15 @@ def above_zero(value: float | None) -> float | None:
 Input = Annotated[str | None, typer.Option("--input", metavar="COL", help="The column that is encoded.")]
 Target = Annotated[str | None, typer.Option("--target", metavar="COL", help="The column it is paired with.")]
 Label = Annotated[str | None, typer.Option("--label", metavar="COL", help="The column of classes, labels or numbers.")]
+Side = Annotated[
+    str | None,
+    typer.Option(
+        "--side",
+        metavar="input|target",
+        callback=one_of("input", "target"),
+        help="Whose encoder reads it, of pairs whose sides have one each; none: by what it is.",
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="For draws: same seed, same result.")]
 Minutes = Annotated[
     float | None, typer.Option("--minutes", metavar="M", callback=above_zero, help="Budget in minutes.")
@@ -72,6 +81,11 @@ Json = Annotated[
     bool, typer.Option("--json", metavar="", help="One JSON object on standard output, all else on stderr.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", metavar="", help="Show where an error came from.")]
+
+
+def chosen(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def there(*places: str, out: str | None = None) -> None:

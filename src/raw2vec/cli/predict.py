@@ -37,24 +37,40 @@ def predict(
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", help="A csv, jsonl or parquet file: all rows and columns.")
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels", metavar="NAMES", help="Choose among these names, by their meaning: 'a heart, a house'."
+        ),
+    ] = None,
+    templates: Annotated[
+        list[str] | None,
+        typer.Option("--template", metavar="TEXT", help="What a name stands in, 'an icon of {}'; several: their mean."),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """Say the class, labels or number of every row of DATA.
 
     For classes it adds the probability of the one it says. A row that is
-    empty gets no prediction.
+    empty gets no prediction. A model of pairs with words needs no labels
+    to have been trained on: it takes the nearest of the names in --labels.
 
     raw2vec predict stars new.tsv --input text
     raw2vec predict stars new.tsv --input text --out predicted.csv
+    raw2vec predict clip pictures/ --labels "a heart, a house, a star"
     """
     there(model, data, out=out)
+    if templates and not labels:
+        raise BadInput("A --template is for the names in --labels, and there are none.")
     if out and not out.endswith(FORMATS):
         raise BadInput(f"{out}: predictions are written to a file that ends in {', '.join(FORMATS)}.")
     loaded = heavy().load(model)
     began = time.perf_counter()
     with Counter() as progress:
-        run = heavy("cli.predictions").Predictions(loaded, data, input, progress)
+        predictions = heavy("cli.predictions")
+        teller = predictions.teller(loaded, labels.split(",") if labels else None, templates)
+        run = predictions.Predictions(loaded, data, input, teller, progress)
         rows = [] if out else list(run.rows())
         if out:
             run.write(out)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -17,21 +19,41 @@ from raw2vec.disk import replacing
 from raw2vec.errors import BadInput, NumberedList
 from raw2vec.measure import columns_of
 from raw2vec.rows import Rows, Typed, one_value
+from raw2vec.sides import column_side, told
 from raw2vec.system import Raw2Vec
 from raw2vec.use.base import present
-from raw2vec.use.classify import predicted, supervised
+from raw2vec.use.classify import Predicted, predicted, supervised
+from raw2vec.use.zero_shot import PLAIN
 
 ROWS = 4096  # at a time
+
+
+@dataclass(frozen=True)
+class Teller:
+    """What tells classes, labels or numbers from vectors (n, L): `names` are what it chooses from."""
+
+    task: str
+    names: list[Any]
+    tell: Callable[[NDArray[np.float32]], Predicted]
+
+
+def teller(model: Raw2Vec, labels: Sequence[str] | None, templates: Sequence[str] | None) -> Teller:
+    """The model's own head, or the names in `labels` by their meaning, each in these `templates`."""
+    if labels is None:
+        _, known = supervised(model.parts_)
+        return Teller(known.task, known.names, partial(predicted, model.parts_))
+    named = model.classes(labels, templates or PLAIN)
+    return Teller("classes", named.names, named.predicted)
 
 
 class Predictions:
     """What a model says of every row of `data`, in order; `items`, `truncated` and `empty` count what has gone by."""
 
-    def __init__(self, model: Raw2Vec, data: str, column: str | None, progress: Callable[[int], None]):
-        self.model, self.progress = model, progress
-        _, self.labels = supervised(model.parts_)
-        self.source, columns = columns_of(model.parts_, data, input=column)
+    def __init__(self, model: Raw2Vec, data: str, column: str | None, teller: Teller, progress: Callable[[int], None]):
+        self.model, self.teller, self.progress = model, teller, progress
+        self.source, columns = columns_of(model.parts_, data, told(model.parts_), input=column)
         self.column = columns["input"]
+        self.side = column_side(model.parts_, self.source, self.column)
         self.items = self.truncated = self.empty = 0
         self.replaced = [name for name in self._names() if name in self.source.columns]
 
@@ -66,12 +88,12 @@ class Predictions:
     def _batches(self, carried: Rows) -> Iterator[tuple[pa.RecordBatch, list[Any], dict[str, list[Any]]]]:
         """The rows' batches as `carried` has them, their items, and what is said of those: None where nothing is."""
         for batch, own in zip(carried.batches(ROWS), self.source.batches(ROWS), strict=True):
-            items = self.model.parts_.raw.column(own, self.column)
+            items = self.model.parts_.raw.side(self.side).column(own, self.column)
             there = present(items)
             said: dict[str, list[Any]] = {name: [None] * len(items) for name in self._names()}
             if there:
                 numbers = [self.items + place for place in there]
-                found = self.model.encoded(NumberedList(numbers, (items[place] for place in there)))
+                found = self.model.encoded(NumberedList(numbers, (items[place] for place in there)), side=self.side)
                 for name, values in self._say(found.vectors).items():
                     for place, value in zip(there, values, strict=True):
                         said[name][place] = value
@@ -82,12 +104,12 @@ class Predictions:
             yield batch, items, said
 
     def _names(self) -> list[str]:
-        return ["prediction", "probability"] if self.labels.task == "classes" else ["prediction"]
+        return ["prediction", "probability"] if self.teller.task == "classes" else ["prediction"]
 
     def _say(self, vectors: NDArray[np.float32]) -> dict[str, list[Any]]:
-        found = predicted(self.model.parts_, vectors)
+        found = self.teller.tell(vectors)
         said: dict[str, list[Any]] = {"prediction": found.labels.tolist()}
-        if self.labels.task == "classes":
+        if self.teller.task == "classes":
             said["probability"] = found.probabilities.max(axis=1).tolist()
         return said
 
@@ -96,7 +118,7 @@ class Predictions:
         table = pa.Table.from_batches([batch])
         table = table.drop_columns([name for name in said if name in table.column_names])
         for name, values in said.items():
-            kind = _kind(name, self.labels.task, self.labels.names)
+            kind = _kind(name, self.teller.task, self.teller.names)
             table = table.append_column(name, pa.array(values, kind))
         return table
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from raw2vec.cli.base import Answer, Debug, Json, console, grid, heavy, one_line, one_of, pace, there
+from raw2vec.cli.base import Answer, Debug, Json, Side, chosen, console, grid, heavy, one_line, one_of, pace, there
 from raw2vec.errors import BadInput
 
 MODES = ("exact", "approximate", "hybrid")
@@ -38,6 +38,7 @@ def search(
     model: Annotated[
         str | None, typer.Option("--model", metavar="MODEL", help="Where the model is, if it has moved since.")
     ] = None,
+    side: Side = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -51,7 +52,7 @@ def search(
     system = heavy()
     loaded = system.load(model or system.model_of(store))
     began = time.perf_counter()
-    found = loaded.search(store, asked, k=k, where=where, mode=mode)
+    found = loaded.search(store, asked, k=k, where=where, mode=mode, **chosen(side=side))
     seconds = time.perf_counter() - began
     results = [
         {"query": query, "hits": [{"row": hit.row, "score": hit.score, **_columns(hit)} for hit in hits]}

@@ -17,6 +17,8 @@ from raw2vec.cli.base import (
     Json,
     Model,
     Resume,
+    Side,
+    chosen,
     counted,
     duration,
     heavy,
@@ -34,6 +36,7 @@ def embed(
         typer.Option("--out", metavar="DIR|FILE", show_default=False, help="A folder, a .npy or a .parquet file."),
     ],
     input: Input = None,
+    side: Side = None,
     resume: Resume = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -50,7 +53,7 @@ def embed(
     loaded = heavy().load(model)
     began = time.perf_counter()
     with Counter() as progress:
-        done = loaded.embed(data, out, input=input, resume=resume, progress=progress)
+        done = loaded.embed(data, out, input=input, resume=resume, progress=progress, **chosen(side=side))
     return _answer(done, out, time.perf_counter() - began, ())
 
 
@@ -59,6 +62,7 @@ def index(
     data: Data,
     store: Annotated[str, typer.Option("--store", metavar="STORE", show_default=False, help="The folder to search.")],
     input: Input = None,
+    side: Side = None,
     resume: Resume = False,
     approximate: Annotated[
         bool, typer.Option("--approximate", metavar="", help="Also build an approximate index, and measure its recall.")
@@ -73,7 +77,7 @@ def index(
     there(model, data)
     loaded = heavy().load(model)
     began = time.perf_counter()
-    options = {"approximate": True} if approximate else {}
+    options = chosen(side=side, approximate=approximate or None)
     with Counter() as progress:
         done = loaded.index(data, store, input=input, resume=resume, progress=progress, **options)
     return _answer(done, store, time.perf_counter() - began, ["search", store, "a few words"])

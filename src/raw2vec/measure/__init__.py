@@ -14,6 +14,7 @@ from raw2vec.evaluate import MASKED_PATCHES, Encode, Guesses, Patches, Protocol,
 from raw2vec.folder import Model
 from raw2vec.measure.decoding import DECODED, SAMPLES, likelihood
 from raw2vec.measure.labelled import classification
+from raw2vec.measure.pairs import zero_shot
 from raw2vec.measure.space import space
 from raw2vec.measure.translation import translation
 from raw2vec.objectives import Masked, MaskedPatches, Supervised
@@ -23,6 +24,7 @@ from raw2vec.raw import Raw, Table
 from raw2vec.recipe import Role
 from raw2vec.rows import Rows, open_rows
 from raw2vec.seeding import Draws
+from raw2vec.sides import told
 from raw2vec.use.fill import fill, fill_patches
 from raw2vec.use.inspect import Inspection, inspect
 
@@ -45,7 +47,10 @@ def measure(
     chosen = protocol(name or _fitting(parts, columns))
     if samples is not None and chosen.name != "likelihood":
         raise BadInput(f"The protocol '{chosen.name}' draws no codes: samples are for --protocol likelihood.")
-    held, gone = _complete(read_columns(parts.raw, rows, columns), rows, columns)
+    side = told(parts) if chosen.name == "zero-shot" else "input"
+    held, gone = _complete(read_columns(parts.raw, rows, columns, side), rows, columns)
+    if chosen.name == "zero-shot":
+        return zero_shot(parts, encode, side, held, seed)
     found = _by(chosen, parts, encode, held, seed, SAMPLES if samples is None else samples, progress)
     if chosen.name == "classification":
         found = _known(parts, rows, found)
@@ -163,12 +168,13 @@ def columns_of(
     return rows, roles(rows, kind, asked)  # type: ignore[arg-type]
 
 
-def read_columns(raw: Raw, rows: Rows, columns: Mapping[Role, str]) -> dict[str, list[Any]]:
-    """The named columns in memory, by role: sides as items, labels as they are."""
+def read_columns(raw: Raw, rows: Rows, columns: Mapping[Role, str], side: Role = "input") -> dict[str, list[Any]]:
+    """The named columns in memory, by role: sides as items, labels as they are. side: what reads the inputs."""
     held: dict[str, list[Any]] = {str(role): [] for role in columns}
     for batch in rows.batches():
         for role, name in columns.items():
-            values = batch.column(name).to_pylist() if role == "label" else raw.side(role).column(batch, name)
+            reader = raw.side(side if role == "input" else role)
+            values = batch.column(name).to_pylist() if role == "label" else reader.column(batch, name)
             held[role].extend(values)
     return held
 

@@ -1,7 +1,7 @@
 """Objectives: what a model is trained for. Each is one file that maps a batch to named losses."""
 
 from raw2vec.objectives.base import Objective
-from raw2vec.objectives.contrastive import Contrastive, ContrastiveSides, ContrastiveViews
+from raw2vec.objectives.contrastive import Contrastive, ContrastiveSides, ContrastiveViews, InfoNCE
 from raw2vec.objectives.masked import Masked
 from raw2vec.objectives.masked_patches import MaskedPatches
 from raw2vec.objectives.reconstruction import Reconstruction
@@ -14,6 +14,7 @@ __all__ = [
     "Contrastive",
     "ContrastiveSides",
     "ContrastiveViews",
+    "InfoNCE",
     "Masked",
     "MaskedPatches",
     "Objective",

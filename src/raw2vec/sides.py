@@ -33,6 +33,11 @@ def sought(parts: Model) -> Role:
     return "input" if words else "target"
 
 
+def told(parts: Model) -> Role:
+    """The role of what labels are told of: the input, but where that is words and the target something else."""
+    return sought(parts) if parts.recipe.target is not None else "input"
+
+
 def _of_kind(parts: Model, kind: str) -> Side:
     """Words, where one side reads words, are that side's, and nothing else is."""
     recipe = parts.recipe
