@@ -31,9 +31,10 @@ class Cell:
     latent: str = ""
     bridge: str = ""
     vocabularies: str = ""
+    partner: str = ""
 
     def __str__(self) -> str:
-        parts = (self.kind, self.encoder, self.objective, self.latent, self.bridge, self.vocabularies)
+        parts = (self.kind, self.encoder, self.objective, self.latent, self.bridge, self.vocabularies, self.partner)
         return "-".join(filter(None, parts))
 
     @property
@@ -51,14 +52,19 @@ class Cell:
     def _arrays(self, training: dict[str, object]) -> Recipe:
         kind = KINDS[self.kind]
         columns = dict(kind.columns)
-        if self.objective != "supervised" and self.kind != "table":
+        if self.partner:
+            columns["target"] = columns.pop("label")
+        elif self.objective != "supervised" and self.kind != "table":
             del columns["label"]  # a table's is left out of its rows all the same
         encoder = {"name": self.encoder, **SMALL.get(self.encoder, {}), "dropout": 0.1}
+        sides = (self.kind, self.partner) if self.partner else None
         made = preset(self.kind, columns, objective=self.objective, encoder=encoder, latent=6, steps=1, seed=7,
-                      alike=kind.alike)  # fmt: skip
+                      alike=kind.alike, sides=sides)  # fmt: skip
         budget = {"steps": 12, "learning_rate": 5e-3, "hold_out": 0.2, "checks": 2, "average": 0.9, "save_every": 1e9}
         changes: dict[str, Any] = {f"training.{name}": value for name, value in {**budget, **training}.items()}
         changes |= {f"raw.{name}": value for name, value in kind.raw.items()} | {"stages.0.batch_items": 24}
+        if self.partner:
+            changes |= {"target.encoder.width": 24, "target.encoder.dropout": 0.1}
         if self.latent:
             changes |= {"latent": {"name": self.latent, "width": 6, "codes": 8, "groups": 3}}
         return made.changed(changes)
@@ -121,7 +127,13 @@ def every_cell() -> list[Cell]:
                 found += [Cell(kind, encoder, objective) for encoder in ENCODERS]
     sounds = [cell for cell in found if cell.kind == "audio"]
     fewer = [cell for cell in found if cell.kind != "audio" and cell not in NONSENSE]
-    return [*fewer, *_one_of_each(sounds), Cell("image", "dense", "variational", "quantised"), *_translators()]
+    return [
+        *fewer,
+        *_one_of_each(sounds),
+        Cell("image", "dense", "variational", "quantised"),
+        *_translators(),
+        *_dual(),
+    ]
 
 
 def _translators() -> list[Cell]:
@@ -129,6 +141,13 @@ def _translators() -> list[Cell]:
     others = [(name, bridge) for name, made in WRITERS.items() for bridge in made.bridges[1:]]
     bridged = [Cell("text", name, "translation", bridge=bridge) for name, bridge in others]
     return [*bridged, Cell("text", "recurrent", "translation", vocabularies="separate")]
+
+
+def _dual() -> list[Cell]:
+    """Pairs with words, each side by its own encoder: pictures by every one, the other kinds by one."""
+    pictures = [Cell("image", encoder, "contrastive", partner="text") for encoder in ENCODERS]
+    others = (("audio", "convolutional"), ("series", "recurrent"), ("table", "transformer"))
+    return [*pictures, *(Cell(kind, encoder, "contrastive", partner="text") for kind, encoder in others)]
 
 
 def one_of_each() -> list[Cell]:
@@ -143,7 +162,7 @@ def _one_of_each(cells: list[Cell]) -> list[Cell]:
     kept, seen = [], set()
     order = {name: place for place, name in enumerate(ENCODERS)}
     for cell in sorted(cells, key=lambda cell: (cell.kind, (order[cell.encoder] - len(cell.objective)) % 4 > 0)):
-        marks = {(cell.kind, cell.encoder), (cell.kind, cell.objective, cell.latent)}
+        marks = {(cell.kind, cell.encoder), (cell.kind, cell.objective, cell.latent, cell.partner)}
         if not marks <= seen:
             kept.append(cell)
             seen |= marks

@@ -64,10 +64,10 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
 
 def _sides(rows: Rows, columns: Mapping[Role, str], kind: str | None, objective: str | None) -> tuple[str, str] | None:
     """The kinds of both columns of a pair, where these are two; None where one encoder reads both, or writes."""
-    if "target" not in columns or objective not in (None, "contrastive") or WHOLE_ROW in columns.values():
+    if "target" not in columns or objective not in (None, "contrastive"):
         return None
-    input, target = (column_kind(rows, columns[role]) for role in ("input", "target"))
-    input = kind if kind not in (None, *TEXTS) else input
+    target = column_kind(rows, columns["target"])
+    input = kind if kind not in (None, *TEXTS) else column_kind(rows, columns["input"])
     return None if input == target else (input, target)
 
 

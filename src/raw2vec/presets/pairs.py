@@ -32,6 +32,8 @@ def tree(
     width = latent or _WIDTH[size]
     input, target = (_side(kind, part, width, size) for kind, part in zip(kinds, (encoder, None), strict=True))
     objectives: list[dict[str, Any]] = [{"name": "contrastive", "drop": 0.1, "bend": 0.5}]
+    if kinds[0] == "table":
+        input["raw"] = {"leave_out": [columns[role] for role in ("target", "label") if role in columns]}
     if "label" in columns:
         objectives.append({"name": "supervised"})
     return {

@@ -130,8 +130,8 @@ def column_kind(rows: Rows, column: str) -> str:
 
 
 def item_kind(item: Any) -> str:
-    """What an item is: image, audio or series, and text for all else. A string is a file's path by its suffix."""
-    if isinstance(item, dict):
+    """What an item is: text, image, audio or series, and table for all else. A string is a path by its suffix."""
+    if isinstance(item, dict) and item.keys() & {"bytes", "path"}:
         item = item.get("bytes") or item.get("path")
     if isinstance(item, bytes):
         return content_kind(item) or "text"
@@ -141,7 +141,9 @@ def item_kind(item: Any) -> str:
         return "audio"
     if isinstance(item, np.ndarray):
         return "image" if item.ndim > 2 or (item.ndim == 2 and item.dtype in (np.uint8, np.bool_)) else "series"
-    return "image" if hasattr(item, "getexif") else "text"
+    if item is None:
+        return "text"
+    return "image" if hasattr(item, "getexif") else "table"
 
 
 def _is_written(kind: pa.DataType) -> bool:

@@ -68,7 +68,7 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
         kept.unlink(missing_ok=True)
     raw = build_raw(recipe)
     if rows.written and recipe.kind == "table":
-        rows = Typed(rows, texts=[recipe.columns["label"]] if "label" in recipe.columns else [])
+        rows = Typed(rows, texts=[recipe.columns[role] for role in ("target", "label") if role in recipe.columns])
     listener(Phase("Learning the vocabulary" if isinstance(raw, Text) else "Learning the statistics"))
     _learn(raw, rows, recipe)
     labels = _labels(rows, recipe, raw)
