@@ -154,7 +154,7 @@ def recipe(
     if sides is not None:
         if decoder is not None:
             raise BadInput(f"Pairs of {sides[0]} and {sides[1]} find each other: there is no decoder for them.")
-        tree = pairs.tree(sides, named, part, latent, size)
+        tree = pairs.tree(sides, named, part, latent, size, alike)
     elif kind in ("text", "pairs"):
         tree = texts.tree(kind, named, objective, part, decoder, latent, size, views)
     else:

@@ -23,6 +23,7 @@ def tree(
     encoder: dict[str, Any] | None,
     latent: int | None,
     size: str,
+    alike: bool,
 ) -> dict[str, Any]:
     """The recipe but for its budget, of inputs and targets of these `kinds`: both find each other (CLIP).
 
@@ -30,7 +31,7 @@ def tree(
     convolutions along time. With a label the inputs' classes are learned as well.
     """
     width = latent or _WIDTH[size]
-    input, target = (_side(kind, part, width, size) for kind, part in zip(kinds, (encoder, None), strict=True))
+    input, target = (_side(kind, part, width, size, alike) for kind, part in zip(kinds, (encoder, None), strict=True))
     objectives: list[dict[str, Any]] = [{"name": "contrastive", "drop": 0.1, "bend": 0.5}]
     if kinds[0] == "table":
         input["raw"] = {"leave_out": [columns[role] for role in ("target", "label") if role in columns]}
@@ -44,8 +45,8 @@ def tree(
     }
 
 
-def _side(kind: str, part: dict[str, Any] | None, width: int, size: str) -> dict[str, Any]:
-    """What reads one side."""
+def _side(kind: str, part: dict[str, Any] | None, width: int, size: str, alike: bool) -> dict[str, Any]:
+    """What reads one side; a perceptron takes whole items, where all are `alike` in size."""
     made: dict[str, Any] = {"kind": kind, "latent": {"name": "point", "width": width, "normalize": "unit"}}
     if kind in TEXTS:
         encoder = sized(part or {"name": "dense", "positions": "learned"}, size)
@@ -57,4 +58,10 @@ def _side(kind: str, part: dict[str, Any] | None, width: int, size: str) -> dict
         encoder = {**_PLANES[size], **encoder}
     if kind == "table":
         return {**made, "encoder": sized(encoder, size)}
+    if encoder["name"] == "dense" and alike:
+        return {
+            **made,
+            "embedding": {"patch": 0, "activation": "gelu"},
+            "encoder": sized({"layers": 1, **encoder}, size),
+        }
     return {**made, "embedding": {"patch": 1 if kind == "series" else 2}, "encoder": sized(encoder, size)}
