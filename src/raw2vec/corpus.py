@@ -57,6 +57,16 @@ class Corpus:
         values = values.astype(np.int64) if values.ndim == 1 else values
         return Ragged(torch.from_numpy(values), torch.from_numpy(self.shapes[rows, columns]))
 
+    def uniform(self, column: str) -> bool:
+        """Whether every item of the column that is there is the same one; False where there are fewer than two."""
+        place = self.columns.index(column)
+        rows = np.flatnonzero(self.lengths[:, place])
+        if len(rows) < 2 or (self.shapes[rows, place] != self.shapes[rows[0], place]).any():
+            return False
+        first = self.gather(rows[:1], place).values
+        parts = (self.gather(rows[start : start + 1024], place) for start in range(0, len(rows), 1024))
+        return all(bool((part.values.unflatten(0, (len(part), -1)) == first).all()) for part in parts)
+
     @cached_property
     def _length(self) -> int:
         """The length of every item where all are equally long, else 0."""

@@ -122,6 +122,7 @@ def _fitted(
     rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: Listener, device: torch.device, began: float
 ) -> Fitted:
     data = prepare(rows, recipe, work, resume, listener)
+    _refuse_uniform(recipe, data.corpus)
     model = build_model(recipe, data.raw)
     task, outcomes = (data.labels.task, data.labels.outcomes) if data.labels else (None, 0)
     objectives = build_objectives(recipe, data.raw, model, task, outcomes)
@@ -154,6 +155,15 @@ def _fitted(
     seen, learnt = _seen(data, recipe.returns, recipe.seed)
     steps, seconds = state.step, trainer.budget.seconds
     return Fitted(parts, data.held, seen, state.history, steps, seconds, counts, left_out, learnt)
+
+
+def _refuse_uniform(recipe: Recipe, corpus: Corpus) -> None:
+    """BadInput for pairs of which one side is the same in every row: there is nothing to be found by it."""
+    roles: tuple[Role, ...] = ("input", "target") if "target" in recipe.columns and not recipe.translates else ()
+    for role in roles:
+        name = recipe.columns[role]
+        if name in corpus.side(role).columns and corpus.side(role).uniform(name):
+            raise BadInput(f"The column '{name}' holds the same {role} in every row, so that none can be found by it.")
 
 
 def _token_tables(model: AnyModel, corpus: Corpus) -> list[tuple[TokenEmbedding, Corpus]]:

@@ -59,7 +59,7 @@ class Cell:
         encoder = {"name": self.encoder, **SMALL.get(self.encoder, {}), "dropout": 0.1}
         sides = (self.kind, self.partner) if self.partner else None
         made = preset(self.kind, columns, objective=self.objective, encoder=encoder, latent=6, steps=1, seed=7,
-                      alike=kind.alike, sides=sides)  # fmt: skip
+                      alike=kind.alike, sides=sides, shapes={"input": (8, 8)})  # fmt: skip
         budget = {"steps": 12, "learning_rate": 5e-3, "hold_out": 0.2, "checks": 2, "average": 0.9, "save_every": 1e9}
         changes: dict[str, Any] = {f"training.{name}": value for name, value in {**budget, **training}.items()}
         changes |= {f"raw.{name}": value for name, value in kind.raw.items()} | {"stages.0.batch_items": 24}

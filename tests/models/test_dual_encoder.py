@@ -139,6 +139,24 @@ def test_what_makes_no_sense_is_said(change: dict[str, Any], said: str) -> None:
         raw2vec.Raw2Vec(steps=1, settings={**SMALL, **change}).fit(pairs(0, 80), input="image", target="text")
 
 
+def test_a_side_that_is_always_the_same_is_refused() -> None:
+    pictures, called = digits()
+    with pytest.raises(BadInput, match="'text' holds the same target in every row"):
+        raw2vec.Raw2Vec(steps=1).fit({"image": pictures[:99], "text": ["a digit"] * 99}, input="image", target="text")
+    same = np.repeat(pictures[:1], 99, axis=0)
+    model = raw2vec.Raw2Vec(steps=1, settings={"training.hold_out": 0})
+    with pytest.raises(BadInput, match="'image' holds the same input in every row"):
+        model.fit({"image": same, "text": called[:99]}, input="image", target="text")
+
+
+def test_rows_without_a_caption_are_passed_over() -> None:
+    pictures, called = digits()
+    some = [text if number % 3 else "" for number, text in enumerate(called[:300])]
+    model = raw2vec.Raw2Vec(steps=3, settings=SMALL)
+    model.fit({"image": pictures[:300], "text": some}, input="image", target="text")
+    assert np.isfinite(model.encode(list(pictures[:3]))).all()
+
+
 def test_identical_items_are_one_answer() -> None:
     """Two rows have one text and one picture of their own: each may be answered by either."""
     spots = {"a": [1.0, 0.0], "b": [0.0, 1.0], "c": [0.9, 0.1]}

@@ -37,10 +37,12 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
     else:
         kind, encoder = _kind(rows, asked, options), options["encoder"]
         columns = roles(rows, kind, asked)
+        sides = _sides(rows, columns, kind, options["objective"])
         made = recipe(
             kind or ("pairs" if "target" in columns else "text"),
             columns,
-            sides=_sides(rows, columns, kind, options["objective"]),
+            sides=sides,
+            shapes=_shapes(rows, columns, sides) if sides else {},
             alike=kind == "table" or rows.alike,
             drawn=kind == "image" and _drawn(rows, columns["input"]),
             gaps=kind == "series" and _gaps(rows, columns["input"]),
@@ -69,6 +71,18 @@ def _sides(rows: Rows, columns: Mapping[Role, str], kind: str | None, objective:
     target = column_kind(rows, columns["target"])
     input = kind if kind not in (None, *TEXTS) else column_kind(rows, columns["input"])
     return None if input == target else (input, target)
+
+
+def _shapes(rows: Rows, columns: Mapping[Role, str], sides: tuple[str, str]) -> dict[str, tuple[int, ...] | None]:
+    """The one shape of the first pictures of each side; None where they differ, or cannot be read."""
+    found: dict[str, tuple[int, ...] | None] = {}
+    for column, role, kind in zip((columns["input"], columns["target"]), ("input", "target"), sides, strict=True):
+        with contextlib.suppress(BadInput):
+            if kind == "image":
+                raw = Image()
+                raw.learn(_first(rows, column, raw, 64))
+                found[role] = raw.form.shape
+    return found
 
 
 def _drawn(rows: Rows, column: str) -> bool:
@@ -134,13 +148,15 @@ def recipe(
     steps: int | None = None,
     seed: int = 0,
     sides: tuple[str, str] | None = None,
+    shapes: Mapping[str, tuple[int, ...] | None] | None = None,
     alike: bool = True,
     drawn: bool = False,
     gaps: bool = False,
 ) -> Recipe:
     """The default recipe for the kind; see `texts.tree`, `arrays.tree` and, for pairs of two kinds, `pairs.tree`.
 
-    sides: what inputs and targets are, where these are of two kinds. alike: all items are of one size. drawn: pictures
+    sides: what inputs and targets are, where these are of two kinds; shapes: of each side's items, where they have one,
+    by role. alike: all items are of one size. drawn: pictures
     are drawings or writing, mostly black or white. gaps: something is missing in series.
     """
     known(SIZES, size, "size")
@@ -154,7 +170,7 @@ def recipe(
     if sides is not None:
         if decoder is not None:
             raise BadInput(f"Pairs of {sides[0]} and {sides[1]} find each other: there is no decoder for them.")
-        tree = pairs.tree(sides, named, part, latent, size, alike)
+        tree = pairs.tree(sides, named, part, latent, size, shapes or {})
     elif kind in ("text", "pairs"):
         tree = texts.tree(kind, named, objective, part, decoder, latent, size, views)
     else:

@@ -10,11 +10,12 @@ from raw2vec.recipe import TEXTS
 
 _WIDTH = {"tiny": 64, "small": 256, "base": 512}  # numbers in a vector, where nobody says
 _PLANES: dict[str, dict[str, int]] = {
-    "tiny": {"width": 32, "layers": 4, "halvings": 2},
-    "small": {"width": 64, "layers": 6, "halvings": 2},
-    "base": {"width": 128, "layers": 8, "halvings": 3},
+    "tiny": {"width": 32, "layers": 2, "halvings": 0},
+    "small": {"width": 64, "layers": 2, "halvings": 0},
+    "base": {"width": 128, "layers": 4, "halvings": 1},
 }
 """Convolutions over pictures: each row costs the square of the width nine times."""
+_PATCH, _LARGEST, _RESIZED = 4, 64, [64, 64]  # pixels: of a patch; of pictures that stay as they are; of all others
 
 
 def tree(
@@ -23,15 +24,19 @@ def tree(
     encoder: dict[str, Any] | None,
     latent: int | None,
     size: str,
-    alike: bool,
+    shapes: Mapping[str, tuple[int, ...] | None],
 ) -> dict[str, Any]:
     """The recipe but for its budget, of inputs and targets of these `kinds`: both find each other (CLIP).
 
-    `encoder` is the input's. A text is a bag of subwords, pictures and sounds go through convolutions, series through
-    convolutions along time. With a label the inputs' classes are learned as well.
+    `encoder` is the input's. A text is a bag of subwords; pictures, sounds and series go through convolutions, a table
+    through a transformer. With a label the inputs' classes are learned as well. shapes: of each side's items, where all
+    that were looked at have one.
     """
     width = latent or _WIDTH[size]
-    input, target = (_side(kind, part, width, size, alike) for kind, part in zip(kinds, (encoder, None), strict=True))
+    input, target = (
+        _side(kind, part, width, size, shapes.get(role))
+        for kind, part, role in zip(kinds, (encoder, None), ("input", "target"), strict=True)
+    )
     objectives: list[dict[str, Any]] = [{"name": "contrastive", "drop": 0.1, "bend": 0.5}]
     if kinds[0] == "table":
         input["raw"] = {"leave_out": [columns[role] for role in ("target", "label") if role in columns]}
@@ -45,23 +50,28 @@ def tree(
     }
 
 
-def _side(kind: str, part: dict[str, Any] | None, width: int, size: str, alike: bool) -> dict[str, Any]:
-    """What reads one side; a perceptron takes whole items, where all are `alike` in size."""
-    made: dict[str, Any] = {"kind": kind, "latent": {"name": "point", "width": width, "normalize": "unit"}}
+def _side(
+    kind: str, part: dict[str, Any] | None, width: int, size: str, shape: tuple[int, ...] | None
+) -> dict[str, Any]:
+    """What reads one side."""
+    latent = {"name": "point", "width": width, "normalize": "unit"}
+    made: dict[str, Any] = {"kind": kind, "latent": latent}
     if kind in TEXTS:
         encoder = sized(part or {"name": "dense", "positions": "learned"}, size)
         bag = encoder["name"] == "dense"
         raw = {"case": "lower", "words": "identifiers", "boundaries": "none" if bag else "cls-sep"}
         return {**made, "raw": raw, "embedding": {"weights": "learned"} if bag else {}, "encoder": encoder}
-    encoder = part or {"name": "convolutional"}
-    if kind in ("image", "audio") and encoder["name"] == "convolutional":
-        encoder = {**_PLANES[size], **encoder}
     if kind == "table":
-        return {**made, "encoder": sized(encoder, size)}
-    if encoder["name"] == "dense" and alike:
-        return {
-            **made,
-            "embedding": {"patch": 0, "activation": "gelu"},
-            "encoder": sized({"layers": 1, **encoder}, size),
-        }
-    return {**made, "embedding": {"patch": 1 if kind == "series" else 2}, "encoder": sized(encoder, size)}
+        return {**made, "encoder": sized(part or {"name": "transformer"}, size)}
+    encoder = part or {"name": "convolutional"}
+    whole = encoder["name"] == "dense" and (kind == "image" or shape is not None)
+    planes = _PLANES[size] if kind in ("image", "audio") and encoder["name"] == "convolutional" else {}
+    made["encoder"] = sized({**planes, **({"layers": 1} if whole else {}), **encoder}, size)
+    made["embedding"] = {"patch": 1 if kind == "series" else _PATCH}
+    if kind == "image":
+        # Where something stands tells what it is: on icons 0.48 where a mean over the grid came to 0.30 (docs/log.md).
+        made["raw"] = {} if shape is not None and max(shape) <= _LARGEST else {"size": _RESIZED}
+        latent["pooling"] = "mean" if whole else "all"
+    if whole:
+        made["embedding"] = {"patch": 0, "activation": "gelu"}
+    return made
