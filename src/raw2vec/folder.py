@@ -34,6 +34,8 @@ _LEARNED = ("tokenizer.json", "image.json", "audio.json", "series.json", "table.
 _WEIGHTS = ("model.safetensors", "decoder.safetensors", "heads.safetensors", "golden.safetensors")
 _TARGETS = tuple(f"target/{name}" for name in _LEARNED)
 _BOUND = ("recipe.json", *_LEARNED, "target_tokenizer.json", *_TARGETS, *_WEIGHTS)
+Golden = tuple[list[Any], NDArray[np.float32]]
+"""Items, and the vectors (g, L) that a model must give of them."""
 EXPORTED = "ctranslate2"
 """What raw.json calls the weights of a folder that another engine runs, and this one cannot."""
 
@@ -42,7 +44,8 @@ EXPORTED = "ctranslate2"
 class Model:
     """Everything that a folder holds, in memory.
 
-    `golden` is a few inputs with the vectors they must give, (g, L); `metrics` the run as metrics.jsonl tells it.
+    `golden` is a few inputs with the vectors they must give, (g, L), `golden_targets` the same of targets that have an
+    encoder of their own; `metrics` the run as metrics.jsonl tells it.
     """
 
     recipe: Recipe
@@ -51,7 +54,8 @@ class Model:
     objectives: nn.ModuleDict
     labels: Labels | None = None
     report: dict[str, Any] = field(default_factory=dict)
-    golden: tuple[list[Any], NDArray[np.float32]] | None = None
+    golden: Golden | None = None
+    golden_targets: Golden | None = None
     metrics: str = ""
 
 
@@ -78,9 +82,7 @@ def save(folder: Path, parts: Model, card: str, dialect: Dialect | None, extra: 
         _write_json(partial / "report.json", parts.report)
         (partial / "metrics.jsonl").write_text(parts.metrics, encoding="utf-8")
         if parts.golden is not None:
-            items, vectors = parts.golden
-            named = {f"inputs.{place}": parts.raw.freeze(item) for place, item in enumerate(items)}
-            save_file({**named, "vectors": torch.from_numpy(vectors)}, partial / "golden.safetensors")
+            save_file(_frozen(parts), partial / "golden.safetensors")
         extra(partial)
         raw: dict[str, Any] = {**read, "weights": dialect.name if dialect else "raw2vec"}
         raw |= {"labels": parts.labels.as_dict() if parts.labels else None}
@@ -117,17 +119,37 @@ def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
             way_back(model).load_state_dict(load_file(path))
     with _damage(folder / "heads.safetensors") as path:
         objectives.load_state_dict(load_file(path))
-    golden = None
+    golden = targets = None
     if "golden.safetensors" in bound:
         with _damage(folder / "golden.safetensors") as path:
-            held_vectors = load_file(path)
-            vectors = held_vectors.pop("vectors").numpy()
-            golden = ([raw.thaw(held_vectors[f"inputs.{place}"]) for place in range(len(vectors))], vectors)
+            golden, targets = _thawed(raw, load_file(path))
     model.eval()
     objectives.eval()
     with _damage(folder / "metrics.jsonl") as path:
         metrics = path.read_text(encoding="utf-8")
-    return Model(recipe, raw, model, objectives, labels, read_json(folder / "report.json"), golden, metrics)
+    report = read_json(folder / "report.json")
+    return Model(recipe, raw, model, objectives, labels, report, golden, targets, metrics)
+
+
+def _frozen(parts: Model) -> dict[str, Tensor]:
+    """The golden items and their vectors by name."""
+    found: dict[str, Tensor] = {}
+    for role, prefix, golden in (("input", "", parts.golden), ("target", "target_", parts.golden_targets)):
+        items, vectors = golden or ([], None)
+        raw = parts.raw.side(role)
+        found |= {f"{role}s.{place}": raw.freeze(item) for place, item in enumerate(items)}
+        found |= {} if vectors is None else {f"{prefix}vectors": torch.from_numpy(vectors)}
+    return found
+
+
+def _thawed(raw: Raw, held: dict[str, Tensor]) -> tuple[Golden, Golden | None]:
+    """What `_frozen` made, of both sides."""
+
+    def golden(role: str, vectors: NDArray[np.float32]) -> Golden:
+        return [raw.side(role).thaw(held[f"{role}s.{place}"]) for place in range(len(vectors))], vectors
+
+    targets = golden("target", held["target_vectors"].numpy()) if "target_vectors" in held else None
+    return golden("input", held["vectors"].numpy()), targets
 
 
 def save_raw(raw: Raw, folder: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from raw2vec.measure.labelled import classification
 from raw2vec.measure.space import beside
 from raw2vec.measure.translation import translation
 from raw2vec.objectives import MaskedPatches
-from raw2vec.recipe import Role
+from raw2vec.recipe import Recipe, Role
 from raw2vec.use.classify import heads
 from raw2vec.use.detect import score_samples, threshold
 
@@ -40,6 +40,9 @@ def judged(fitted: Fitted, encode: Encode, data: str) -> str:
     parts.report = report(fitted, found, encode, data, why)
     golden = [item for item in fitted.held.get("input", []) if _there(item)][:GOLDEN] or _stand_in(fitted)
     parts.golden = (golden, encode(golden, "input"))
+    targets = [item for item in fitted.held.get("target", []) if _there(item)][:GOLDEN]
+    if parts.recipe.target is not None and targets:
+        parts.golden_targets = (targets, encode(targets, "target"))
     return card(fitted, parts.report)
 
 
@@ -188,6 +191,13 @@ def hardware() -> str:
     return f"{name}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
 
 
+def _title(recipe: Recipe) -> str:
+    if recipe.target is None:
+        return f"A {recipe.encoder.name} encoder of {recipe.kind}"
+    own, other = recipe, recipe.target
+    return f"A {own.encoder.name} encoder of {own.kind} and a {other.encoder.name} one of {other.kind}, in one space"
+
+
 def card(fitted: Fitted, made: dict[str, Any]) -> str:
     """The model card: what the folder is, how it was made, what it scores, and how to use it."""
     recipe = fitted.model.recipe
@@ -198,7 +208,7 @@ def card(fitted: Fitted, made: dict[str, Any]) -> str:
         "tags: [raw2vec, sentence-similarity, feature-extraction]",
         "---",
         "",
-        f"# A {recipe.encoder.name} encoder of {recipe.kind}",
+        f"# {_title(recipe)}",
         "",
         f"{parameters:,} parameters; vectors of {fitted.model.model.latent.width} numbers.",
         f"Trained on {made['items']:,} rows ({made['held_out']:,} held out) for {made['seconds']:.0f} s, "

@@ -268,11 +268,12 @@ class Raw2Vec(Decoding, Searching, ClassNamePrefixFeaturesOutMixin, TransformerM
         self._adopt(parts)
         self.source_ = str(source := folder.found(source))
         self._card = (source / "README.md").read_text(encoding="utf-8")
-        if parts.golden is None:
-            return self
-        error = float(np.abs(self._encode(parts.golden[0]) - parts.golden[1]).max())
-        if not error <= TOLERANCE:
-            raise BadFolder(f"{source} misses its own golden vectors by {error:.2g}: its files do not belong together.")
+        for role, golden in (("input", parts.golden), ("target", parts.golden_targets)):
+            error = 0.0 if golden is None else float(np.abs(self._encode(golden[0], role) - golden[1]).max())
+            if not error <= TOLERANCE:
+                raise BadFolder(
+                    f"{source} misses its own golden vectors by {error:.2g}: its files do not belong together."
+                )
         return self
 
     @property

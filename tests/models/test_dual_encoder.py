@@ -67,6 +67,11 @@ def test_a_folder_brings_both_sides_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.encode(list(pictures[:9])), model.encode(list(pictures[:9])))
     np.testing.assert_array_equal(again.encode(called[:9]), model.encode(called[:9]))
     assert (tmp_path / "clip" / "target" / "tokenizer.json").exists()
+    words, vectors = again.parts_.golden_targets or ([], np.zeros(0))
+    np.testing.assert_allclose(model.encode(words, side="target"), vectors, atol=1e-5)
+    assert {part.name.split(".")[0] for part in again.inspect(pairs(0, 9)).parts} == {"input", "target"}
+    with pytest.raises(BadInput, match="give pairs"):
+        again.inspect(list(pictures[:4]))
     (tmp_path / "clip" / "target" / "tokenizer.json").write_text("{}")
     with pytest.raises(BadFolder, match=r"tokenizer\.json"):
         raw2vec.load(tmp_path / "clip")

@@ -95,7 +95,8 @@ def fit(
     with Training() as listener:
         rows = data[0] if len(data) == 1 else _together(data, [name for name in (input, target, label) if name])
         made.fit(rows, input=input, target=target, label=label, out=out, resume=resume, listener=listener)
-    column = target or input  # of pairs the targets are indexed
+    words = made.report.get("kind", "text") in ("text", "pairs")
+    column = (words and target) or input  # of pairs the targets are indexed, but words look for what is none
     reading = [out, data[0], *(["--input", column] if column else [])]
     return _answer(made.report, listener, out, older, reading if data[0] != "-" else [])
 

@@ -121,6 +121,8 @@ def inspected(parts: Model, rows: Rows, columns: Mapping[Role, str], items: int 
     }
     if parts.recipe.translates and "target" not in sides:
         raise BadInput("A translator is inspected as it writes what it is to write: give pairs, and name the target.")
+    if parts.recipe.target is not None and "target" not in sides:
+        raise BadInput("Two encoders are inspected as they find each other: give pairs, and name the target.")
     objective = list(parts.objectives.values())[-1]
     labels = None
     if isinstance(objective, Supervised):
@@ -133,7 +135,8 @@ def inspected(parts: Model, rows: Rows, columns: Mapping[Role, str], items: int 
     def loss() -> torch.Tensor:
         return next(iter(objective(parts.model, batch, Draws(0)).values()))
 
-    return inspect(parts.model, sides["input"], loss, sides["target"] if parts.recipe.translates else None)
+    apart = parts.recipe.translates or parts.recipe.target is not None
+    return inspect(parts.model, sides["input"], loss, sides["target"] if apart else None)
 
 
 def _whole(raw: Raw, items: list[Any]) -> list[Any]:

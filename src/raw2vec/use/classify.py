@@ -21,7 +21,10 @@ def supervised(parts: Model) -> tuple[Supervised, Labels]:
     """The model's last supervised objective and its labels; BadInput when it was trained without any."""
     found = heads(parts)
     if not found or parts.labels is None:
-        raise BadInput("This model was not trained on labels, so it cannot predict: fit it with --label COLUMN.")
+        named = " Or name the classes, for it knows words: --labels 'a heart, a house'." if parts.recipe.target else ""
+        raise BadInput(
+            f"This model was not trained on labels, so it cannot predict: fit it with --label COLUMN.{named}"
+        )
     return found[-1], parts.labels
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec.errors import BadInput
-from raw2vec.models import Autoencoder, Embedder, SequenceToSequence
+from raw2vec.models import Autoencoder, DualEncoder, Embedder, SequenceToSequence
 from raw2vec.ragged import Ragged
 
 VANISHED, EXPLODED = 1e-4, 1e2  # gradient norm against weight norm, beside the median of all layers
@@ -82,12 +82,10 @@ class Inspection:
         return [(title, parts), (f"One backward pass (loss {self.loss:.3f})", gradients)]
 
 
-def inspect(
-    model: nn.Module, ids: Ragged, loss: Callable[[], Tensor], translations: Ragged | None = None
-) -> Inspection:
+def inspect(model: nn.Module, ids: Ragged, loss: Callable[[], Tensor], targets: Ragged | None = None) -> Inspection:
     """Runs the model over one batch of ids, and `loss` forwards and backwards; gradients are cleared afterwards.
 
-    translations: what a translator is to write of them.
+    targets: what a translator is to write of them, or what the other encoder of a pair is to read.
     """
     if not len(ids):
         raise BadInput("There is nothing to inspect the model with: give it at least one text.")
@@ -96,7 +94,7 @@ def inspect(
     handles = [part.register_forward_hook(_remember(seen, name)) for name, part in names.items()]
     try:
         with torch.no_grad():
-            _run(model, ids, translations)
+            _run(model, ids, targets)
     finally:
         for handle in handles:
             handle.remove()
@@ -121,15 +119,22 @@ def _parts(model: nn.Module) -> dict[str, nn.Module]:
 def _children(model: nn.Module) -> list[tuple[str, nn.Module]]:
     if isinstance(model, Autoencoder):
         return [*model.embedder.named_children(), ("decoder", model.decoder)]
+    if isinstance(model, DualEncoder):
+        sides = {"input": model.input, "target": model.target}
+        return [(f"{side}.{name}", part) for side, own in sides.items() for name, part in own.named_children()]
     return list(model.named_children())
 
 
-def _run(model: nn.Module, ids: Ragged, translations: Ragged | None) -> None:
+def _run(model: nn.Module, ids: Ragged, targets: Ragged | None) -> None:
     """Forwards, part by part: as a whole, a bag would pass its embedding and encoder by."""
-    if isinstance(model, Embedder | Autoencoder):
+    if isinstance(model, DualEncoder):
+        _run(model.input, ids, None)
+        if targets is not None:
+            _run(model.target, targets, None)
+    elif isinstance(model, Embedder | Autoencoder):
         codes = model.latent(model.encoder(model.embedding(ids)))
-        if isinstance(model, SequenceToSequence) and translations is not None:
-            model.costs(model.read(ids), translations)
+        if isinstance(model, SequenceToSequence) and targets is not None:
+            model.costs(model.read(ids), targets)
         elif isinstance(model, Autoencoder):
             model.log_prob(codes, ids)
     else:
