@@ -270,6 +270,11 @@ class Classes(nn.Module):
         """The log-likelihood of each row's class (N,) int64, (N,) in nats."""
         return _log_prob(self.linear(states), target)
 
+    def smoothed(self, states: Tensor, target: Tensor, smoothing: float) -> Tensor:
+        """The same, a share `smoothing` of every row's being that of all classes alike (Szegedy et al. 2016)."""
+        logits = _wide(self.linear(states))
+        return -cross_entropy(logits, target, reduction="none", label_smoothing=smoothing)
+
     def mode(self, states: Tensor) -> Tensor:
         """The likeliest class of each row, (N,) int64."""
         return self.probabilities(states).argmax(dim=-1)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec.batch import Batch
+from raw2vec.errors import BadInput
 from raw2vec.objectives import Supervised
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
@@ -63,3 +64,34 @@ def test_no_labels_is_said() -> None:
     batch = Batch(torch.arange(1), {"input": Ragged(torch.zeros(0), torch.zeros(1, 1))})
     with pytest.raises(ValueError, match="needs labels"):
         Supervised(4, 2)(Fixed(torch.zeros(1, 4)), batch, Draws(0))
+
+
+def test_smoothing_takes_a_share_for_all_classes_in_training() -> None:
+    """Szegedy et al. 2016: 1 - s of the own class' cost and s of the mean over all."""
+    torch.manual_seed(0)
+    labels, model = torch.tensor([0, 2, 1, 1]), Fixed(torch.randn(4, 4))
+    objective = Supervised(4, 3, smoothing=0.3)
+    batch = Batch(torch.arange(4), {"input": Ragged(torch.zeros(0), torch.zeros(4, 1))}, labels)
+    logs = logits_of(objective, model).log_softmax(dim=1)
+    plain = -logs[torch.arange(4), labels].mean()
+    wanted = 0.7 * plain - 0.3 * logs.mean()
+    assert objective(model, batch, Draws(0))["supervised"].item() == pytest.approx(wanted.item(), abs=1e-6)
+    objective.eval()
+    assert objective(model, batch, Draws(0))["supervised"].item() == pytest.approx(plain.item(), abs=1e-6)
+
+
+def test_tokens_are_dropped_in_training_only() -> None:
+    class Seeing(Fixed):
+        def forward(self, ids: Ragged) -> Tensor:
+            self.seen = ids
+            return self.vectors
+
+    ids = Ragged.of([torch.arange(1, 40) for _ in range(4)])
+    model, labels = Seeing(torch.zeros(4, 4)), torch.tensor([0, 1, 0, 1])
+    objective = Supervised(4, 2, ordinary=range(5, 100), drop=0.5)
+    objective(model, Batch(torch.arange(4), {"input": ids}, labels), Draws(0))
+    assert 4 * 4 < len(model.seen.values) < 0.8 * len(ids.values), "special tokens stay"
+    objective.eval()(model, Batch(torch.arange(4), {"input": ids}, labels), Draws(0))
+    assert model.seen.values.equal(ids.values)
+    with pytest.raises(BadInput, match="drop is at least 0"):
+        Supervised(4, 2, drop=1.0)

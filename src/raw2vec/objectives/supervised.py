@@ -4,7 +4,9 @@ from typing import Literal
 
 from torch import Tensor
 
+from raw2vec.augmentation import drop
 from raw2vec.batch import Batch
+from raw2vec.errors import BadInput
 from raw2vec.models import AnyModel
 from raw2vec.objectives.base import Objective
 from raw2vec.readout import Classes, Labels, Numbers
@@ -21,17 +23,36 @@ class Supervised(Objective):
     """Negative log-likelihood of the labels in nats per item.
 
     task: one of many `classes`, any of several `labels` at once (Bernoulli), or `numbers` (Gaussian of unit variance on
-    standardised targets). outcomes: how many classes, labels or numbers there are.
+    standardised targets). outcomes: how many classes, labels or numbers there are. drop: chance that a token of a text
+    is left out, in training; ordinary: the ids that may be. smoothing: share of a class's likelihood, in training, that
+    is that of all classes alike.
     """
 
     needs = "labels"
 
-    def __init__(self, latent: int, outcomes: int, task: Literal["classes", "labels", "numbers"] = "classes"):
+    def __init__(
+        self,
+        latent: int,
+        outcomes: int,
+        task: Literal["classes", "labels", "numbers"] = "classes",
+        ordinary: range = range(0),
+        drop: float = 0.0,
+        smoothing: float = 0.0,
+    ):
         super().__init__()
+        for name, share in {"drop": drop, "smoothing": smoothing}.items():
+            if not 0 <= share < 1:
+                raise BadInput(f"The objective's {name} is at least 0 and below 1, not {share:g}.")
         self.readout: Classes | Labels | Numbers = HEADS[task](latent, outcomes)
+        self.ordinary, self.drop, self.smoothing = ordinary, drop, smoothing
 
     def forward(self, model: AnyModel, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         if batch.labels is None:
             raise ValueError("The supervised objective needs labels in its batch.")
-        vectors = model(batch.sides["input"])
+        items = batch.sides["input"]
+        if self.training and self.drop and items.values.dim() == 1:
+            items = drop(items, batch.items, draws, rate=self.drop, ordinary=self.ordinary, purpose="drop labelled")
+        vectors = model(items)
+        if self.training and self.smoothing and isinstance(self.readout, Classes):
+            return {"supervised": -self.readout.smoothed(vectors, batch.labels, self.smoothing).mean()}
         return {"supervised": -self.readout.log_prob(vectors, batch.labels).mean()}
