@@ -25,6 +25,7 @@ from raw2vec.report import judged
 from raw2vec.rows import open_rows
 from raw2vec.searching import Searching
 from raw2vec.sides import Side, likely_side
+from raw2vec.surveying import Surveying
 from raw2vec.train.base import FINISHED, Listener
 from raw2vec.use.classify import heads, predicted, supervised
 from raw2vec.use.detect import flags
@@ -38,7 +39,7 @@ TOLERANCE = 1e-4  # how far a golden vector may be off on other hardware
 __all__ = ["Raw2Vec", "TruncationWarning", "fit", "load", "model_of"]
 
 
-class Raw2Vec(Decoding, Searching, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """An encoder of your own data, as a scikit-learn estimator with sentence-transformers' habits.
 
     objective: contrastive, masked, supervised, reconstruction or variational; none: by what the data hold.

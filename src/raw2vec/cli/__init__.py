@@ -11,7 +11,9 @@ from raw2vec.cli.evaluate import evaluate
 from raw2vec.cli.export import export
 from raw2vec.cli.fit import fit
 from raw2vec.cli.generate import interpolate, reconstruct, sample
+from raw2vec.cli.group import group
 from raw2vec.cli.inspect import inspect
+from raw2vec.cli.map import map_page
 from raw2vec.cli.predict import predict
 from raw2vec.cli.score import score
 from raw2vec.cli.search import search
@@ -25,6 +27,8 @@ COMMANDS = (
     index,
     search,
     predict,
+    map_page,
+    group,
     translate,
     reconstruct,
     sample,
@@ -36,7 +40,7 @@ COMMANDS = (
     demo,
 )
 for command in COMMANDS:
-    app.command()(command)
+    app.command("map" if command is map_page else None)(command)
 
 
 def _version(wanted: bool) -> None:
