@@ -19,7 +19,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Run:
     """`run("fit", "a.txt", "--out", "m")` in a folder with a few files; the facade is `facade_double`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "raw2vec.system", facade_double)
-    for worker in ("generated", "scored"):
+    for worker in ("generated", "grouped", "scored"):
         monkeypatch.setitem(sys.modules, f"raw2vec.cli.{worker}", facade_double)
     monkeypatch.delenv("RAW2VEC_DEBUG", raising=False)
     facade_double.calls.clear()

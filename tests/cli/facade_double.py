@@ -114,9 +114,37 @@ class Raw2Vec:
         calls.append(("evaluate", {"data": data, "protocol": protocol, **options}))
         return Found({**REPORT, "headline": "mrr@10"})
 
+    def map(self, data: Any, out: str, *, progress: Any, **options: Any) -> Mapped:
+        calls.append(("map", {"data": data, "out": out, **options}))
+        return Mapped()
+
     def inspect(self, data: Any = None, **options: Any) -> Inspection:
         calls.append(("inspect", {"data": data, **options}))
         return Inspection(["the gradient of layer 1 vanishes"])
+
+
+@dataclass(frozen=True)
+class Mapped:
+    items: int = 20
+    of: int = 20
+    projection: str = "tsne"
+    size: int = 1_200_000
+    notes: tuple[str, ...] = ("3 sounds had no room, and cannot be played",)
+
+
+class Grouped:
+    """As `raw2vec.cli.grouped` has it."""
+
+    items, groups, in_groups, clusters = 20, 2, 5, 3
+
+    def __init__(self, model: Any, data: str, options: dict[str, Any], progress: Any):
+        calls.append(("group", {"data": data, **options}))
+
+    def largest(self, most: int) -> list[dict[str, Any]]:
+        return [{"group": 0, "size": 3, "row": 4, "representative": "a printer"}]
+
+    def write(self, out: str) -> None:
+        calls.append(("write", out))
 
 
 def load(source: str) -> Raw2Vec:
