@@ -36,11 +36,12 @@ def tree(
         return _there_and_back(kind, objective, encoder, decoder, latent, size)
     part = sized(encoder or _encoder(objective), size)
     bag = part.get("name") == "dense"
+    drop = {"dropout": 0.3} if bag and objective == "supervised" else {}
     return {
         "kind": kind,
         "raw": {"case": "lower", "words": "identifiers", "boundaries": "none" if bag else "cls-sep"},
-        "embedding": {"weights": "learned"} if bag else {},
-        "encoder": part,
+        "embedding": {"weights": "learned", **drop} if bag else {},
+        "encoder": {**drop, **part},
         # A head on vectors of length one is never sure of anything (docs/log.md).
         "latent": {"name": "point", "width": latent or 0, "normalize": "none" if objective == "supervised" else "unit"},
         "stages": _stages(objective, bag, views),
@@ -117,7 +118,7 @@ def _stages(objective: str, bag: bool, views: Sequence[Mapping[str, Any]]) -> li
     if objective == "masked":
         return [masked]
     if objective == "supervised":
-        return [{"objectives": [{"name": "supervised"}], "batch_tokens": 4096}]
+        return [{"objectives": [{"name": "supervised", "drop": 0.2 if bag else 0.0}], "batch_tokens": 4096}]
     if bag:
         return [{"objectives": [{"name": "contrastive", "drop": 0.2}], "batch_items": 1024, "views": views}]
     contrastive = {"objectives": [{"name": "contrastive"}], "batch_items": 256, "views": views}
@@ -128,5 +129,7 @@ def _training(bag: bool, objective: str) -> dict[str, Any]:
     if not bag:
         return {"learning_rate": 1e-3}
     optimizer = {"name": "adamw", "weight_decay": 0.0}
-    rates = {"learning_rate": 3e-3, "warmup": 0.15} | ({} if objective == "supervised" else {"full_steps": 100})
+    # A bag knows labelled texts by heart within seconds: what is dropped, and steps that are smaller where there are more
+    # of them, hold it back (docs/log.md).
+    rates = {"learning_rate": 3e-3, "warmup": 0.15, "full_steps": 300 if objective == "supervised" else 100}
     return {"start": "lsa", **rates, "optimizer": optimizer, "precision": "float32"}
