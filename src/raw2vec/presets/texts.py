@@ -129,7 +129,7 @@ def _training(bag: bool, objective: str) -> dict[str, Any]:
     if not bag:
         return {"learning_rate": 1e-3}
     optimizer = {"name": "adamw", "weight_decay": 0.0}
-    # A bag knows labelled texts by heart within seconds: what is dropped, and steps that are smaller where there are more
-    # of them, hold it back (docs/log.md).
+    # A bag knows labelled texts by heart within seconds: what is dropped, and steps that are smaller where there are
+    # more of them, hold it back (docs/log.md).
     rates = {"learning_rate": 3e-3, "warmup": 0.15, "full_steps": 300 if objective == "supervised" else 100}
     return {"start": "lsa", **rates, "optimizer": optimizer, "precision": "float32"}
