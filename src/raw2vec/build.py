@@ -20,6 +20,7 @@ from raw2vec.likelihood import Gaussian as Normal
 from raw2vec.models import AnyModel, Embedder, GridAutoencoder, SequenceToSequence
 from raw2vec.objectives import (
     Contrastive,
+    ContrastivePictures,
     ContrastiveViews,
     Masked,
     MaskedPatches,
@@ -29,6 +30,7 @@ from raw2vec.objectives import (
     Timestamps,
     Translation,
     Variational,
+    VICReg,
 )
 from raw2vec.raw import Audio, Form, Image, Raw, Series, Table, Text
 from raw2vec.readout import ColumnReadout, PatchReadout, Readout, TokenReadout
@@ -80,6 +82,7 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 OBJECTIVES: dict[str, type[Objective]] = {
     "masked": Masked,
     "contrastive": Contrastive,
+    "vicreg": VICReg,
     "supervised": Supervised,
     "reconstruction": Reconstruction,
     "variational": Variational,
@@ -87,10 +90,13 @@ OBJECTIVES: dict[str, type[Objective]] = {
 }
 _UNLIKE: dict[str, dict[str, type[Objective]]] = {
     "masked": dict.fromkeys(("image", "audio", "series"), MaskedPatches),
-    "contrastive": {"audio": ContrastiveViews, "series": Timestamps},
+    "contrastive": {"image": ContrastivePictures, "audio": ContrastiveViews, "series": Timestamps},
+    "vicreg": {"image": VICReg},
     "translation": {},
 }
 """What an objective is for kinds that have no tokens, where it is not one and the same for all."""
+_WORDLESS = ("vicreg",)
+"""What is no objective of texts."""
 
 _TEXTS = ("text", "pairs")
 # What parts and, after them, objectives are given by the data and by their neighbours: never a setting of a recipe.
@@ -307,12 +313,16 @@ def _part(table: Mapping[str, Callable[..., Any]], part: Part, what: str) -> Par
 def objective_called(name: str, kind: str) -> type[Objective]:
     """The objective of this name for this kind of data; BadInput where there is none."""
     found: type[Objective] = known(OBJECTIVES, name, "objective")
-    if name not in _UNLIKE or kind in _TEXTS:
+    if name not in _UNLIKE or (kind in _TEXTS and name not in _WORDLESS):
         return found
     if kind not in _UNLIKE[name]:
-        others = ", ".join(other for other in OBJECTIVES if kind in _UNLIKE.get(other, {kind}))
+        others = ", ".join(other for other in OBJECTIVES if _is_for(other, kind))
         raise BadInput(f"There is no objective '{name}' for the kind '{kind}' yet; for it there is {others}.")
     return _UNLIKE[name][kind]
+
+
+def _is_for(name: str, kind: str) -> bool:
+    return name not in _WORDLESS if kind in _TEXTS else kind in _UNLIKE.get(name, {kind})
 
 
 def _objective(part: Part, kind: str) -> Part:
