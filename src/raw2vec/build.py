@@ -19,6 +19,7 @@ from raw2vec.likelihood import Gaussian as Normal
 from raw2vec.models import AnyModel, DualEncoder, Embedder, GridAutoencoder, SequenceToSequence
 from raw2vec.objectives import (
     Contrastive,
+    ContrastivePictures,
     ContrastiveSides,
     ContrastiveViews,
     Masked,
@@ -29,6 +30,7 @@ from raw2vec.objectives import (
     Timestamps,
     Translation,
     Variational,
+    VICReg,
 )
 from raw2vec.raw import Audio, Form, Image, Raw, Series, Table, Text
 from raw2vec.readout import ColumnReadout, PatchReadout, Readout, TokenReadout
@@ -79,6 +81,7 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 OBJECTIVES: dict[str, type[Objective]] = {
     "masked": Masked,
     "contrastive": Contrastive,
+    "vicreg": VICReg,
     "supervised": Supervised,
     "reconstruction": Reconstruction,
     "variational": Variational,
@@ -86,10 +89,13 @@ OBJECTIVES: dict[str, type[Objective]] = {
 }
 _UNLIKE: dict[str, dict[str, type[Objective]]] = {
     "masked": dict.fromkeys(("image", "audio", "series"), MaskedPatches),
-    "contrastive": {"audio": ContrastiveViews, "series": Timestamps},
+    "contrastive": {"image": ContrastivePictures, "audio": ContrastiveViews, "series": Timestamps},
+    "vicreg": {"image": VICReg},
     "translation": {},
 }
 """What an objective is for kinds that have no tokens, where it is not one and the same for all."""
+_WORDLESS = ("vicreg",)
+"""What is no objective of texts."""
 
 DUAL: dict[str, type[Objective]] = {"contrastive": ContrastiveSides, "supervised": Supervised}
 """What an objective is for pairs whose sides have an encoder each."""
@@ -241,10 +247,10 @@ def _patch_of(model: AnyModel, form: Form) -> tuple[int, ...]:
 def objective_called(name: str, kind: str) -> type[Objective]:
     """The objective of this name for this kind of data; BadInput where there is none."""
     found: type[Objective] = known(OBJECTIVES, name, "objective")
-    if name not in _UNLIKE or kind in TEXTS:
+    if name not in _UNLIKE or (kind in TEXTS and name not in _WORDLESS):
         return found
     if kind not in _UNLIKE[name]:
-        others = ", ".join(other for other in OBJECTIVES if kind in _UNLIKE.get(other, {kind}))
+        others = ", ".join(other for other in OBJECTIVES if _is_for(other, kind))
         raise BadInput(f"There is no objective '{name}' for the kind '{kind}' yet; for it there is {others}.")
     return _UNLIKE[name][kind]
 
@@ -253,3 +259,7 @@ def objective_of(name: str, recipe: Recipe) -> type[Objective]:
     """The objective of this name for what the recipe is fitted on; BadInput where there is none."""
     known(OBJECTIVES, name, "objective")
     return objective_called(name, recipe.kind) if recipe.target is None else DUAL[name]
+
+
+def _is_for(name: str, kind: str) -> bool:
+    return name not in _WORDLESS if kind in TEXTS else kind in _UNLIKE.get(name, {kind})

@@ -234,16 +234,18 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         label: str | None = None,
         seed: int = 0,
         samples: int | None = None,
+        train: Any = None,
         progress: Callable[[int], None] = lambda items: None,
     ) -> Report:
         """The model beside its baselines by a named protocol; none: the one that the columns call for.
 
-        samples: codes drawn an item by the protocol 'likelihood'; none: 100. progress: hears how many items are done.
+        train: labelled data for knn and linear-probe. samples: codes an item for likelihood. progress: hears how many.
         """
-        asked = {"input": input, "target": target, "label": label}
-        rows, columns = columns_of(self._parts(), data, **asked)
-        refuse_unread(self._parts(), protocol, columns, asked)
-        return measure(self._parts(), self._encode, rows, columns, protocol, seed, samples, progress)
+        parts, asked = self._parts(), {"input": input, "target": target, "label": label}
+        rows, columns = columns_of(parts, data, **asked)
+        refuse_unread(parts, protocol, columns, asked)
+        other = columns_of(parts, train, **asked) if train is not None else None
+        return measure(parts, self._encode, rows, columns, protocol, seed, samples, progress, other)
 
     def inspect(
         self, data: Any = None, *, input: str | None = None, target: str | None = None, label: str | None = None

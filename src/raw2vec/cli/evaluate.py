@@ -32,7 +32,7 @@ def evaluate(
         typer.Option(
             "--protocol",
             metavar="NAME",
-            help="retrieval, sts, classification, masked, space, reconstruction, rate-distortion, likelihood, anomaly, "
+            help="retrieval, sts, classification, knn, linear-probe, masked, space, reconstruction, rate-distortion, likelihood, anomaly, "
             "translation.",
         ),
     ] = None,
@@ -42,6 +42,10 @@ def evaluate(
     seed: Seed = None,
     samples: Annotated[
         int | None, typer.Option("--samples", min=1, help="Codes drawn an item by the protocol likelihood (100).")
+    ] = None,
+    train: Annotated[
+        str | None,
+        typer.Option("--train", metavar="FILE", help="What knn and linear-probe learn from (a part of DATA)."),
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -53,10 +57,12 @@ def evaluate(
 
     raw2vec evaluate finder test.jsonl --input query --target code
     raw2vec evaluate stars test.tsv --protocol classification --label stars
+    raw2vec evaluate pictures test.npz --protocol knn --train train.npz --label class
     """
-    there(model, data)
+    there(model, data, *([train] if train else []))
     loaded = heavy().load(model)
     asked = {"input": input, "target": target, "label": label, "seed": seed or 0, "samples": samples}
+    asked |= {"train": train} if train else {}
     with Counter(doing="measuring") as progress:
         found = loaded.evaluate(data, protocol, progress=progress, **asked)
     report = found.as_dict()

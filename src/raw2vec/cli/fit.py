@@ -34,7 +34,7 @@ from raw2vec.cli.base import (
 from raw2vec.errors import BadInput
 
 KINDS = ("text", "pairs", "image", "audio", "series", "table")
-OBJECTIVES = ("contrastive", "masked", "supervised", "reconstruction", "variational", "translation")
+OBJECTIVES = ("contrastive", "vicreg", "masked", "supervised", "reconstruction", "variational", "translation")
 ENCODERS = ("dense", "recurrent", "convolutional", "transformer")
 SIZES = ("tiny", "small", "base")
 

@@ -19,13 +19,14 @@ from raw2vec.evaluate.array_baselines import (
 from raw2vec.evaluate.base import Columns, Encode, Protocol, Report, table
 from raw2vec.evaluate.baselines import bm25, tfidf, tfidf_svd, word_overlap
 from raw2vec.evaluate.bootstrap import compare
-from raw2vec.evaluate.classification import Classification, Head, Probe
+from raw2vec.evaluate.classification import Classification, Head
 from raw2vec.evaluate.cross_retrieval import CrossRetrieval
 from raw2vec.evaluate.health import Health, Space, health
 from raw2vec.evaluate.likelihood import Bounds, Likelihood
 from raw2vec.evaluate.masked import Guesses, Masked
 from raw2vec.evaluate.masked_patches import MaskedPatches, Patches
-from raw2vec.evaluate.probes import Classes, Numbers, Several
+from raw2vec.evaluate.neighbours import of_classes, of_numbers, of_several
+from raw2vec.evaluate.probes import Classes, Numbers, Several, logistic
 from raw2vec.evaluate.rate import RateDistortion
 from raw2vec.evaluate.reconstruction import Rebuilt, Reconstruction
 from raw2vec.evaluate.retrieval import Retrieval
@@ -37,9 +38,20 @@ from raw2vec.evaluate.zero_shot import ZeroShot
 
 RETRIEVAL = Retrieval({"BM25": bm25, "TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, compare)
 STS = Sts({"TF-IDF": tfidf, "word overlap": word_overlap, "TF-IDF+SVD": tfidf_svd}, compare)
-PROBES: dict[str, type[Probe]] = {"classes": Classes, "numbers": Numbers, "labels": Several}
-CLASSIFICATION = Classification({"TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, compare, PROBES)
-ARRAY_CLASSIFICATION = Classification({"raw values": raw_values, "PCA": pca}, compare, PROBES)
+OF_TEXTS, OF_ARRAYS = {"TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, {"raw values": raw_values, "PCA": pca}
+PROBES = {"classes": Classes, "numbers": Numbers, "labels": Several}
+CLASSIFICATION = Classification(OF_TEXTS, compare, PROBES)
+ARRAY_CLASSIFICATION = Classification(OF_ARRAYS, compare, PROBES)
+NEAREST = {
+    "classes": partial(Classes, reader=of_classes),
+    "numbers": partial(Numbers, reader=of_numbers),
+    "labels": partial(Several, reader=of_several),
+}
+LINEAR = {**PROBES, "classes": partial(Classes, reader=logistic)}
+KNN, ARRAY_KNN = (Classification(each, compare, NEAREST, "knn", 1) for each in (OF_TEXTS, OF_ARRAYS))
+LINEAR_PROBE, ARRAY_LINEAR_PROBE = (
+    Classification(each, compare, LINEAR, "linear-probe", 1) for each in (OF_TEXTS, OF_ARRAYS)
+)
 MASKED = Masked({}, compare)
 MASKED_PATCHES = MaskedPatches({}, compare)
 SPACE = Space({}, compare)
@@ -66,6 +78,8 @@ PROTOCOLS: dict[str, Protocol] = {
         ZERO_SHOT,
         STS,
         CLASSIFICATION,
+        KNN,
+        LINEAR_PROBE,
         MASKED,
         SPACE,
         RECONSTRUCTION,
@@ -88,11 +102,15 @@ def protocol(name: str) -> Protocol:
 __all__ = [
     "ANOMALY",
     "ARRAY_CLASSIFICATION",
+    "ARRAY_KNN",
+    "ARRAY_LINEAR_PROBE",
     "BINARY_LIKELIHOOD",
     "CLASSIFICATION",
     "CROSS_RETRIEVAL",
+    "KNN",
     "LEVELS_LIKELIHOOD",
     "LIKELIHOOD",
+    "LINEAR_PROBE",
     "MASKED",
     "MASKED_PATCHES",
     "PROTOCOLS",

@@ -125,8 +125,8 @@ class Protocol(ABC):
     Takes the baselines it sets beside the model, and `compare`, which resamples all contestants together.
     """
 
-    name: ClassVar[str]
-    version: ClassVar[int] = 1
+    name: str
+    version: int = 1
     roles: ClassVar[tuple[str, ...]]
 
     def __init__(

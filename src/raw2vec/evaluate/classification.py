@@ -41,8 +41,6 @@ class Probe(Shape):
     headline: str
     blind_name: str
 
-    def __init__(self, labels: np.ndarray, splits: Sequence[Split]): ...
-
     def refusal(self) -> str | None:
         """Why nothing can be learnt, if so."""
 
@@ -70,20 +68,22 @@ class Classification(Protocol):
     measured on the other fifth; beside a head, which is measured on all rows, every fifth has its turn (cross-fitting).
     Fifths are drawn with the seed, class by class, identical items on one side. What labels are (classes, several at
     once, numbers), `Labels` tells. Items are texts or arrays, and the baselines must be such as read them.
+
+    name, version: of a protocol that reads labels off vectors by probes of its own, such as "knn".
     """
 
-    name = "classification"
-    version = 2
     roles = ("input", "label")
 
     def __init__(
         self,
         baselines: Mapping[str, Baseline],
         compare: Callable[[Mapping[str, Measured], int], Comparison],
-        probes: Mapping[str, type[Probe]],
+        probes: Mapping[str, Callable[[np.ndarray, Sequence[Split]], Probe]],
+        name: str = "classification",
+        version: int = 2,
     ):
         super().__init__(baselines, compare)
-        self.probes = dict(probes)
+        self.probes, self.name, self.version = dict(probes), name, version
 
     def run(
         self, model: Encode, columns: Columns, seed: int = 0, train: Columns | None = None, head: Head | None = None

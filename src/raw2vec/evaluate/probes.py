@@ -31,8 +31,41 @@ Said = dict[str, np.ndarray]
 """Answers for all measured rows, split after split, by who gives them: "" for the one whose metrics bear no prefix."""
 
 
+Reader = Callable[[Any, np.ndarray, np.ndarray, Any], Said]
+"""Features to learn from (m, L), their labels and folds (m,), and features to measure (k, L), to answers (k, …)."""
+
+
+def logistic(learnt: Any, labels: np.ndarray, folds: np.ndarray, measured: Any) -> Said:
+    """Logistic regression; of many sparse features and classes a support vector machine a class."""
+    wide = sp.issparse(learnt) and learnt.shape[1] * len(np.unique(labels)) > WEIGHTS
+    probe = LinearSVC(tol=1e-2) if wide else LogisticRegression(max_iter=500, tol=1e-3)
+    grid = (0.1, 1, 10) if wide else (1, 10, 100)
+    return {"": _fitted(probe, "C", (0.001, 0.01, 0.1, 1), grid, learnt, labels, folds).predict(measured)}
+
+
+def logistic_and_nearest(learnt: Any, labels: np.ndarray, folds: np.ndarray, measured: Any) -> Said:
+    """The same, and the vote of the k nearest by cosine."""
+    said = logistic(learnt, labels, folds, measured)
+    near = _nearest(learnt, measured, max(NEIGHBOURS))
+    return said | {f"knn{k}_": _vote(labels[near[:, :k]], labels.max() + 1) for k in NEIGHBOURS}
+
+
+def logistic_each(learnt: Any, labels: np.ndarray, folds: np.ndarray, measured: Any) -> Said:
+    """A logistic regression for each label (m, C)."""
+    probe = OneVsRestClassifier(LogisticRegression(max_iter=500, tol=1e-4))  # 1e-3 leaves rare labels unlearnt
+    grid = (1, 10, 100)
+    fitted = _fitted(probe, "estimator__C", (0.001, 0.01, 0.1, 1), grid, learnt, labels, folds)
+    return {"": fitted.predict(measured)}
+
+
+def ridge(learnt: Any, labels: np.ndarray, folds: np.ndarray, measured: Any) -> Said:
+    """Ridge regression of numbers (m,)."""
+    dense, unit = (1, 10, 100, 1000, 10000), (0.1, 1, 10, 100)
+    return {"": _fitted(Ridge(), "alpha", dense, unit, learnt, labels, folds).predict(measured)}
+
+
 class Classes:
-    """One class a row: logistic regression, and the vote of the k nearest by cosine; accuracy and macro-F1 of each.
+    """One class a row, told by a `reader`: accuracy and macro-F1 of each of its answers.
 
     Takes class numbers (n,), and which rows are learnt from and measured.
     """
@@ -40,8 +73,9 @@ class Classes:
     headline = "accuracy"
     blind_name = "majority"
 
-    def __init__(self, labels: np.ndarray, splits: Sequence[Split]):
+    def __init__(self, labels: np.ndarray, splits: Sequence[Split], reader: Reader = logistic_and_nearest):
         self.labels, self.splits, self.truth = labels, splits, labels[_measured(splits)]
+        self.reader = reader
 
     def refusal(self) -> str | None:
         """Why nothing can be learnt, if so."""
@@ -52,21 +86,10 @@ class Classes:
         return _each(self.splits, self._commonest)
 
     def read(self, features: Features) -> Said:
-        return _each(self.splits, lambda split: self._read(split, *features(split)))
+        return _read(self.reader, self.labels, self.splits, features)
 
     def _commonest(self, split: Split) -> Said:
         return {"": np.full(len(split.measured), np.bincount(self.labels[split.learnt]).argmax())}
-
-    def _read(self, split: Split, learnt: Any, measured: Any) -> Said:
-        labels = self.labels[split.learnt]
-        wide = sp.issparse(learnt) and learnt.shape[1] * len(np.unique(labels)) > WEIGHTS
-        probe = LinearSVC(tol=1e-2) if wide else LogisticRegression(max_iter=500, tol=1e-3)
-        grid = (0.1, 1, 10) if wide else (1, 10, 100)
-        said = {"": _fitted(probe, "C", (0.001, 0.01, 0.1, 1), grid, learnt, labels, split.folds).predict(measured)}
-        near = _nearest(learnt, measured, max(NEIGHBOURS))
-        for k in NEIGHBOURS:
-            said[f"knn{k}_"] = _vote(labels[near[:, :k]], labels.max() + 1)
-        return said
 
     def measured(self, said: Said) -> Measured:
         truth, classes = self.truth, max(self.labels.max(), *(guess.max() for guess in said.values())) + 1
@@ -84,13 +107,13 @@ class Classes:
 
 
 class Several:
-    """Any number of labels a row, (n, C) zeros and ones: a logistic regression each; micro-F1 and macro-F1."""
+    """Any number of labels a row, (n, C) zeros and ones, told by a `reader`: micro-F1 and macro-F1."""
 
     headline = "micro_f1"
     blind_name = "majority"
 
-    def __init__(self, labels: np.ndarray, splits: Sequence[Split]):
-        self.labels, self.splits = labels.astype(np.int64), splits
+    def __init__(self, labels: np.ndarray, splits: Sequence[Split], reader: Reader = logistic_each):
+        self.labels, self.splits, self.reader = labels.astype(np.int64), splits, reader
         self.truth = self.labels[_measured(splits)]
 
     def refusal(self) -> str | None:
@@ -103,19 +126,13 @@ class Several:
         return _each(self.splits, self._commonest)
 
     def read(self, features: Features) -> Said:
-        return _each(self.splits, lambda split: self._read(split, *features(split)))
+        return _read(self.reader, self.labels, self.splits, features)
 
     def _commonest(self, split: Split) -> Said:
         learnt = self.labels[split.learnt]
         sets, counts = np.unique(learnt[learnt.any(axis=1)], axis=0, return_counts=True)
         commonest = sets[counts.argmax()] if len(sets) else np.zeros(learnt.shape[1], dtype=np.int64)
         return {"": np.tile(commonest, (len(split.measured), 1))}
-
-    def _read(self, split: Split, learnt: Any, measured: Any) -> Said:
-        probe = OneVsRestClassifier(LogisticRegression(max_iter=500, tol=1e-4))  # 1e-3 leaves rare labels unlearnt
-        grid, labels = (1, 10, 100), self.labels[split.learnt]
-        fitted = _fitted(probe, "estimator__C", (0.001, 0.01, 0.1, 1), grid, learnt, labels, split.folds)
-        return {"": fitted.predict(measured)}
 
     def measured(self, said: Said) -> Measured:
         truth = sp.csr_array(self.truth)
@@ -131,13 +148,14 @@ class Several:
 
 
 class Numbers:
-    """A number a row, (n,): ridge regression; R² (the share of variance explained) and the mean absolute error."""
+    """A number a row, (n,), told by a `reader`: R² (the share of variance explained) and the mean absolute error."""
 
     headline = "r2"
     blind_name = "mean"
 
-    def __init__(self, labels: np.ndarray, splits: Sequence[Split]):
+    def __init__(self, labels: np.ndarray, splits: Sequence[Split], reader: Reader = ridge):
         self.labels, self.splits, self.truth = labels, splits, labels[_measured(splits)]
+        self.reader = reader
 
     def refusal(self) -> str | None:
         """Why nothing can be learnt, if so."""
@@ -151,12 +169,7 @@ class Numbers:
         return _each(self.splits, lambda split: {"": np.full(len(split.measured), self.labels[split.learnt].mean())})
 
     def read(self, features: Features) -> Said:
-        return _each(self.splits, lambda split: self._read(split, *features(split)))
-
-    def _read(self, split: Split, learnt: Any, measured: Any) -> Said:
-        dense, unit = (1, 10, 100, 1000, 10000), (0.1, 1, 10, 100)
-        fitted = _fitted(Ridge(), "alpha", dense, unit, learnt, self.labels[split.learnt], split.folds)
-        return {"": fitted.predict(measured)}
+        return _read(self.reader, self.labels, self.splits, features)
 
     def measured(self, said: Said) -> Measured:
         truth = self.truth - self.truth.mean()
@@ -173,6 +186,16 @@ class Numbers:
             return found
 
         return Measured(len(truth), of)
+
+
+def _read(reader: Reader, labels: np.ndarray, splits: Sequence[Split], features: Features) -> Said:
+    """What the reader says of each split's features, end to end."""
+
+    def said(split: Split) -> Said:
+        learnt, measured = features(split)
+        return reader(learnt, labels[split.learnt], split.folds, measured)
+
+    return _each(splits, said)
 
 
 def _measured(splits: Sequence[Split]) -> np.ndarray:

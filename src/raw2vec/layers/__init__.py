@@ -5,6 +5,7 @@ from raw2vec.layers.attention import Layout, SelfAttention
 from raw2vec.layers.base import Dropout
 from raw2vec.layers.blocks import (
     NormOrder,
+    PlaneBlockName,
     TransformerBlock,
     WriterBlock,
     convolution_blocks,
@@ -13,6 +14,7 @@ from raw2vec.layers.blocks import (
     hidden_features,
     stack_norm,
     transformer_blocks,
+    widths,
     writer_blocks,
 )
 from raw2vec.layers.convolution import ConvolutionBlock, DepthwiseConvolution
@@ -21,7 +23,7 @@ from raw2vec.layers.cross_entropy import cross_entropy
 from raw2vec.layers.feed_forward import FeedForward, GatedFeedForward
 from raw2vec.layers.initialization import begin, soften
 from raw2vec.layers.normalization import NORMALIZATIONS, normalization
-from raw2vec.layers.plane import Canvas, PlaneBlock, PlaneConvolution
+from raw2vec.layers.plane import Canvas, ConvNeXtBlock, PlaneBlock, PlaneConvolution
 from raw2vec.layers.positions import Learned, Rotary, Rotation, Sinusoidal, added_positions
 from raw2vec.layers.recurrent import CELLS, Recurrent
 from raw2vec.layers.scales import Double, Halve, halved, halving, trace
@@ -34,6 +36,7 @@ __all__ = [
     "NORMALIZATIONS",
     "Attention",
     "Canvas",
+    "ConvNeXtBlock",
     "ConvolutionBlock",
     "CrossAttention",
     "DepthwiseConvolution",
@@ -47,6 +50,7 @@ __all__ = [
     "Memory",
     "NormOrder",
     "PlaneBlock",
+    "PlaneBlockName",
     "PlaneConvolution",
     "Recurrent",
     "Rotary",
@@ -74,5 +78,6 @@ __all__ = [
     "stack_norm",
     "trace",
     "transformer_blocks",
+    "widths",
     "writer_blocks",
 ]

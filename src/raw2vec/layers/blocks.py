@@ -15,11 +15,12 @@ from raw2vec.layers.convolution import ConvolutionBlock
 from raw2vec.layers.cross_attention import CrossAttention, Memory
 from raw2vec.layers.feed_forward import FeedForward, GatedFeedForward
 from raw2vec.layers.normalization import normalization as normalization_called
-from raw2vec.layers.plane import PlaneBlock
+from raw2vec.layers.plane import ConvNeXtBlock, PlaneBlock
 from raw2vec.layers.positions import Rotation
 from raw2vec.ragged import Ragged
 
 NormOrder = Literal["pre", "pre-each", "post", "post-only"]
+PlaneBlockName = Literal["residual", "convnext"]
 
 
 class TransformerBlock(nn.Module):
@@ -212,26 +213,41 @@ def convolution_blocks(
     normalization: str,
     dropout: float,
     dimensions: int,
-) -> list[ConvolutionBlock] | list[PlaneBlock]:
+    growth: int = 1,
+    block: PlaneBlockName = "residual",
+) -> list[ConvolutionBlock] | list[PlaneBlock] | list[ConvNeXtBlock]:
     """A residual block for each of `halves`, over sequences (`dimensions` 1) or planes (2); BadInput for others.
 
-    Taps are `dilation` times as far apart as in the block before, and side by side again where the grid halves. kernel
-    0 and dilation 0 are 5 and 2 along sequences, 3 and 1 on planes.
+    Taps are `dilation` times as far apart as in the block before, and side by side again where the grid halves; there
+    a block is `growth` times as wide as the one before. kernel 0 and dilation 0 are 5 and 2 along sequences, on planes
+    1 for dilation and 3 taps, or 7 of "convnext". Along sequences every block is a ConvNeXt's, whatever `block`.
     """
 
     def act() -> nn.Module:
         return activation_called(activation)
 
-    def norm() -> nn.Module:
+    def norm(width: int) -> nn.Module:
         return normalization_called(normalization, width)
 
+    if block not in get_args(PlaneBlockName):
+        raise BadInput(f"A block on planes is residual or convnext, not '{block}'.")
+    if growth < 1:
+        raise BadInput(f"A convolution's growth at a halving is a factor of 1 or more, not {growth}.")
+    each = widths(width, halves, growth)
     if dimensions == 1:
-        apart = _dilations(dilation or 2, halves)
-        return [ConvolutionBlock(width, kernel or 5, taps, act(), norm(), dropout) for taps in apart]
-    if dimensions == 2:
-        apart = _dilations(dilation or 1, halves)
-        return [PlaneBlock(width, kernel or 3, taps, act(), (norm(), norm()), dropout) for taps in apart]
-    raise BadInput(f"Convolutions go over grids of 1 or 2 axes, not {dimensions}.")
+        apart = zip(each, _dilations(dilation or 2, halves), strict=True)
+        return [ConvolutionBlock(wide, kernel or 5, taps, act(), norm(wide), dropout) for wide, taps in apart]
+    if dimensions != 2:
+        raise BadInput(f"Convolutions go over grids of 1 or 2 axes, not {dimensions}.")
+    apart = zip(each, _dilations(dilation or 1, halves), strict=True)
+    if block == "convnext":
+        return [ConvNeXtBlock(wide, kernel or 7, taps, act(), norm(wide), dropout) for wide, taps in apart]
+    return [PlaneBlock(wide, kernel or 3, taps, act(), (norm(wide), norm(wide)), dropout) for wide, taps in apart]
+
+
+def widths(width: int, halves: Sequence[bool], growth: int = 1) -> list[int]:
+    """The features of each block: `width`, and `growth` times as many after each halving."""
+    return [width * growth ** sum(halves[: place + 1]) for place in range(len(halves))]
 
 
 def _dilations(dilation: int, halves: Sequence[bool]) -> list[int]:

@@ -54,13 +54,17 @@ class Canvas:
 
 
 class PlaneConvolution(nn.Conv2d):
-    """A square `kernel` over grids of two axes, channels last, zeros beyond the edges: (b, H, W, D) to (b, H, W, D)."""
+    """A square `kernel` over grids of two axes, channels last, zeros beyond the edges: (b, H, W, D) to (b, H, W, D).
 
-    def __init__(self, width: int, kernel: int = 3, dilation: int = 1):
+    depthwise: each feature is filtered by itself.
+    """
+
+    def __init__(self, width: int, kernel: int = 3, dilation: int = 1, depthwise: bool = False):
         if kernel < 1 or kernel % 2 == 0:
             raise BadInput(f"A convolution's kernel must be an odd number of rows, centred on its own, not {kernel}.")
         self.reach = dilation * (kernel // 2)
-        super().__init__(width, width, kernel, padding=self.reach, dilation=dilation)
+        groups = width if depthwise else 1
+        super().__init__(width, width, kernel, padding=self.reach, dilation=dilation, groups=groups)
 
     def forward(self, planes: Tensor) -> Tensor:
         # Moving the axes, not the numbers: this is the layout that kernels call channels_last.
@@ -92,14 +96,51 @@ class PlaneBlock(nn.Module):
 
     def forward(self, x: Ragged) -> Ragged:
         """BadInput when the grids have not two axes."""
-        if x.shapes.shape[1] != 2:
-            raise BadInput(f"Convolutions on planes take grids of 2 axes, but the items have {x.shapes.shape[1]}.")
+        _refuse_others(x)
         if not len(x.values):
             return x
         canvas = Canvas.of(x, self.enter.reach)
         mixed = canvas.over(self.enter, self.activation(self.enter_norm(x.values)))
         mixed = canvas.over(self.leave, self.activation(self.leave_norm(mixed)))
         return x.replace(x.values + self.dropout(mixed))
+
+
+class ConvNeXtBlock(nn.Module):
+    """A residual block on planes: x + leave(activation(enter(norm(filter(x))))), (N, D) to (N, D).
+
+    A depthwise convolution mixes rows, two linear layers over four times the width mix features (ConvNeXt; Liu et al.
+    2022). At equal weights it sees further than a PlaneBlock, and takes longer on a CPU.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        kernel: int,
+        dilation: int,
+        activation: nn.Module,
+        normalization: nn.Module,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.filter = PlaneConvolution(width, kernel, dilation, depthwise=True)
+        self.normalization = normalization
+        self.enter, self.leave = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.activation = activation
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Ragged) -> Ragged:
+        """BadInput when the grids have not two axes."""
+        _refuse_others(x)
+        if not len(x.values):
+            return x
+        mixed = Canvas.of(x, self.filter.reach).over(self.filter, x.values)
+        thought = self.leave(self.activation(self.enter(self.normalization(mixed))))
+        return x.replace(x.values + self.dropout(thought))
+
+
+def _refuse_others(x: Ragged) -> None:
+    if x.shapes.shape[1] != 2:
+        raise BadInput(f"Convolutions on planes take grids of 2 axes, but the items have {x.shapes.shape[1]}.")
 
 
 def _shelved(shapes: list[list[int]], gap: int) -> tuple[list[tuple[int, int]], int, int]:

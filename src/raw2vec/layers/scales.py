@@ -14,14 +14,15 @@ from raw2vec.ragged import Ragged
 
 
 class Halve(nn.Module):
-    """Rows (N, D) to rows (N', D) on grids of half the size: a linear map of the 2^k rows in a parent's slots.
+    """Rows (N, D) to rows (N', D') on grids of half the size: a linear map of the 2^k rows in a parent's slots.
 
     Swin's patch merging (Liu et al. 2021) for grids of any size and mixed ones; an empty slot counts as zeros.
+    outputs: features of the rows that come out; 0: as many as of those that went in.
     """
 
-    def __init__(self, width: int, dimensions: int):
+    def __init__(self, width: int, dimensions: int, outputs: int = 0):
         super().__init__()
-        self.merge = nn.Linear(2**dimensions * width, width)
+        self.merge = nn.Linear(2**dimensions * width, outputs or width)
 
     def forward(self, x: Ragged) -> Ragged:
         coarse = halved(x.shapes)

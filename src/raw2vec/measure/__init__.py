@@ -13,7 +13,7 @@ from raw2vec.errors import BadInput
 from raw2vec.evaluate import MASKED_PATCHES, Encode, Guesses, Patches, Protocol, Report, protocol
 from raw2vec.folder import Model
 from raw2vec.measure.decoding import DECODED, SAMPLES, likelihood
-from raw2vec.measure.labelled import classification
+from raw2vec.measure.labelled import PROBED, classification, probed
 from raw2vec.measure.pairs import zero_shot
 from raw2vec.measure.space import space
 from raw2vec.measure.translation import translation
@@ -38,8 +38,11 @@ def measure(
     seed: int = 0,
     samples: int | None = None,
     progress: Callable[[int], None] = lambda items: None,
+    train: tuple[Rows, Mapping[Role, str]] | None = None,
 ) -> Report:
     """The report of the protocol `name`, or of the one that the columns call for.
+
+    train: rows that probes learn from, and their columns, of the protocols knn and linear-probe.
 
     samples: codes drawn an item, of the protocol that draws any, the likelihood; progress: hears how many items it has
     just done.
@@ -47,11 +50,17 @@ def measure(
     chosen = protocol(name or _fitting(parts, columns))
     if samples is not None and chosen.name != "likelihood":
         raise BadInput(f"The protocol '{chosen.name}' draws no codes: samples are for --protocol likelihood.")
+    if train is not None and chosen.name not in PROBED:
+        raise BadInput(f"The protocol '{chosen.name}' learns from no rows: --train is for {' and '.join(PROBED)}.")
     side = told(parts) if chosen.name == "zero-shot" else "input"
     held, gone = _complete(read_columns(parts.raw, rows, columns, side), rows, columns)
     if chosen.name == "zero-shot":
-        return zero_shot(parts, encode, side, held, seed)
-    found = _by(chosen, parts, encode, held, seed, SAMPLES if samples is None else samples, progress)
+        found = zero_shot(parts, encode, side, held, seed)
+    elif chosen.name in PROBED:
+        learnt = _complete(read_columns(parts.raw, *train), *train)[0] if train else None
+        found = probed(chosen.name, parts, encode, held, learnt, seed)
+    else:
+        found = _by(chosen, parts, encode, held, seed, SAMPLES if samples is None else samples, progress)
     if chosen.name == "classification":
         found = _known(parts, rows, found)
     named = " or ".join(map(repr, columns.values()))

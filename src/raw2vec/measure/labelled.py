@@ -9,7 +9,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raw2vec.evaluate import ARRAY_CLASSIFICATION, CLASSIFICATION, Encode, Head, Report
+from raw2vec.evaluate import (
+    ARRAY_CLASSIFICATION,
+    ARRAY_KNN,
+    ARRAY_LINEAR_PROBE,
+    CLASSIFICATION,
+    KNN,
+    LINEAR_PROBE,
+    Encode,
+    Head,
+    Report,
+)
 from raw2vec.folder import Model
 from raw2vec.measure.base import numbers
 from raw2vec.ragged import Ragged
@@ -17,6 +27,8 @@ from raw2vec.use.classify import heads, predicted
 from raw2vec.use.encode import batches, evaluation
 
 BATCH = 4096  # rows of states at a time
+PROBED = {"knn": (KNN, ARRAY_KNN), "linear-probe": (LINEAR_PROBE, ARRAY_LINEAR_PROBE)}
+"""Protocols that read labels off vectors, whether the model has a head or not: of texts, and of arrays."""
 
 
 def classification(
@@ -42,6 +54,27 @@ def classification(
         train = {**learnt, "input": numbers(parts, seen)}
         codes = np.concatenate([_codes(parts, seen), codes])
     return ARRAY_CLASSIFICATION.run(lambda items, role: codes, items, seed, train, head)
+
+
+def probed(
+    name: str,
+    parts: Model,
+    encode: Encode,
+    held: Mapping[str, list[Any]],
+    learnt: Mapping[str, list[Any]] | None,
+    seed: int = 0,
+) -> Report:
+    """How well labels are read off the vectors by one of `PROBED`, beside the same of baselines.
+
+    learnt: rows to learn from; none: a part of those held, as `Classification` deals them.
+    """
+    of_texts, of_arrays = PROBED[name]
+    if not parts.raw.form.channels:
+        return of_texts.run(encode, held, seed, learnt)
+    rows = [each for each in (learnt, held) if each is not None]
+    codes = np.concatenate([encode(each["input"], "input") for each in rows])
+    plain = [{**each, "input": numbers(parts, parts.raw.windows(each["input"]).ragged)} for each in rows]
+    return of_arrays.run(lambda items, role: codes, plain[-1], seed, plain[0] if learnt is not None else None)
 
 
 def _head(parts: Model) -> Head | None:

@@ -9,11 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from raw2vec.augmentation import add_noise, bend, blank_spans, change_speed, crop, crop_span, drop, rescale
+from raw2vec.augmentation import (
+    PictureViews,
+    add_noise,
+    bend,
+    blank_spans,
+    change_speed,
+    crop,
+    crop_span,
+    drop,
+    rescale,
+)
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
 from raw2vec.models import AnyModel
-from raw2vec.objectives.base import Objective
+from raw2vec.objectives.base import Objective, projection
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
 
@@ -46,6 +56,7 @@ class InfoNCE(Objective, ABC):
         # Nearly all pairs of a batch are no match: a bias that says so keeps the first steps small.
         self.bias = nn.Parameter(torch.tensor(-10.0)) if loss == "sigmoid" else None
         self.direction, self.dimensions, self.chunk = direction, tuple(dimensions), chunk
+        self.head: nn.Module = nn.Identity()  # from vectors to what is compared, where a concrete one has such
 
     @abstractmethod
     def sides(self, batch: Batch, draws: Draws) -> tuple[Ragged, Ragged]:
@@ -56,7 +67,7 @@ class InfoNCE(Objective, ABC):
         left, right = self.sides(batch, draws)
         negatives = batch.sides.get("negative")
         asked = {"input": left, "target": right, "negative": negatives}
-        vectors = [self._vectors(model.side(role), ids) for role, ids in asked.items() if ids is not None]
+        vectors = [self.head(self._vectors(model.side(role), ids)) for role, ids in asked.items() if ids is not None]
         other = _twins(left) | _twins(right)
         answers = batch.sides.get("target", batch.sides["input"])  # whole, whatever was dropped of them
         barred = other if negatives is None else torch.cat([other, _same(answers, negatives)], dim=1)
@@ -187,8 +198,7 @@ class ContrastiveViews(InfoNCE):
     (SpecAugment; Park et al. 2019). Numbers are as the kind standardises them. 0, or a speed of 1, leaves a change out.
     The other settings are InfoNCE's.
 
-    Series agree moment by moment instead (Timestamps). Pictures are not seen this way yet: their views (crops of both
-    axes, flips, colours) are to be a class beside this.
+    Series agree moment by moment instead (Timestamps), pictures are seen anew (ContrastivePictures).
     """
 
     def __init__(
@@ -224,6 +234,34 @@ class ContrastiveViews(InfoNCE):
         if self.noise:
             view = add_noise(view, items, draws, deviation=self.noise, purpose=f"{name} noise")
         return blank_spans(view, items, draws, rate=self.blank, purpose=f"{name} blank") if self.blank else view
+
+
+class ContrastivePictures(InfoNCE):
+    """InfoNCE between two views of a picture (SimCLR; Chen et al. 2020), or a view of either picture of a pair.
+
+    views: what a view changes, see PictureViews. head: hidden features of a perceptron between the vector and what is
+    compared, in training only; 0: the vector itself is compared, as in CLIP. The others are InfoNCE's, dimensions being
+    those of what is compared.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        temperature: float = 0.2,
+        scale: Literal["learned", "fixed"] = "fixed",
+        direction: Literal["both", "forward"] = "both",
+        views: PictureViews = PictureViews(),
+        head: int = 0,
+        dimensions: Sequence[int] = (),
+        chunk: int = 0,
+    ):
+        super().__init__(temperature, scale, direction, dimensions, chunk)
+        self.views, self.head = views, projection(latent, head, latent)
+
+    def sides(self, batch: Batch, draws: Draws) -> tuple[Ragged, Ragged]:
+        left = batch.sides["input"]
+        right = batch.sides.get("target", left)
+        return self.views(left, batch.items, draws, "first"), self.views(right, batch.items, draws, "second")
 
 
 def _check(crops: tuple[float, float], speed: float, *amounts: float) -> None:

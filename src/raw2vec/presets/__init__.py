@@ -14,7 +14,7 @@ from raw2vec.recipe import RETURNING, TEXTS, Recipe, Role
 from raw2vec.rows import Rows, Typed, column_kind, content_kind, guess_text_column, one_value, text_columns
 from raw2vec.settings import known
 
-OBJECTIVES = ("contrastive", "masked", "supervised", "reconstruction", "variational", "translation")
+OBJECTIVES = ("contrastive", "vicreg", "masked", "supervised", "reconstruction", "variational", "translation")
 WHOLE_ROW = "*"
 """The column of a table that stands for all of them but the label."""
 PAIRS = (("query", "code"), ("source", "target"), ("0", "1"))
@@ -45,6 +45,7 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
             shapes=_shapes(rows, columns, sides) if sides else {},
             alike=kind == "table" or rows.alike,
             drawn=kind == "image" and _drawn(rows, columns["input"]),
+            large=kind == "image" and _large(rows, columns["input"]),
             gaps=kind == "series" and _gaps(rows, columns["input"]),
             views=source_views(rows, columns),
             encoder=dict(encoder) if isinstance(encoder, Mapping) else encoder,
@@ -90,6 +91,15 @@ def _drawn(rows: Rows, column: str) -> bool:
     with contextlib.suppress(BadInput):
         pictures = _first(rows, column, Image(), 64)
         return bool(pictures) and are_drawings(pictures)
+    return False
+
+
+def _large(rows: Rows, column: str) -> bool:
+    """Whether the first pictures are mostly more than 64 pixels high or wide."""
+    with contextlib.suppress(BadInput):
+        kind = Image()
+        kind.learn(_first(rows, column, Image(), 64))
+        return max(kind.form.usual or (0,)) > 64
     return False
 
 
@@ -152,12 +162,13 @@ def recipe(
     alike: bool = True,
     drawn: bool = False,
     gaps: bool = False,
+    large: bool = False,
 ) -> Recipe:
     """The default recipe for the kind; see `texts.tree`, `arrays.tree` and, for pairs of two kinds, `pairs.tree`.
 
     sides: what inputs and targets are, where these are of two kinds; shapes: of each side's items, where they have one,
-    by role. alike: all items are of one size. drawn: pictures
-    are drawings or writing, mostly black or white. gaps: something is missing in series.
+    by role. alike: all items are of one size. drawn: pictures are drawings or writing, mostly black or white. gaps:
+    something is missing in series. large: pictures are more than 64 pixels high or wide.
     """
     known(SIZES, size, "size")
     known(dict.fromkeys(KINDS), kind, "kind of data")
@@ -174,7 +185,7 @@ def recipe(
     elif kind in ("text", "pairs"):
         tree = texts.tree(kind, named, objective, part, decoder, latent, size, views)
     else:
-        tree = arrays.tree(kind, named, objective, part, decoder, latent, size, alike, drawn, gaps)
+        tree = arrays.tree(kind, named, objective, part, decoder, latent, size, alike, drawn, gaps, large)
     budget = {"minutes": 5.0 if minutes is None and steps is None else minutes, "steps": steps}
     return Recipe.read({**tree, "columns": columns, "training": {**budget, **tree["training"]}, "seed": seed})
 

@@ -22,16 +22,19 @@ def tree(
     alike: bool,
     drawn: bool,
     gaps: bool,
+    large: bool = False,
 ) -> dict[str, Any]:
     """The recipe but for its budget. Without an objective: `supervised` where there are labels, else `reconstruction`.
 
     Without an encoder: a multilayer perceptron over the whole item where all are `alike` in size (a table's rows are),
     else convolutions, which take any size. To be told from a few of its patches a series goes through a transformer;
     where there are two axes convolutions learn more in a few minutes (docs/log.md). To be known again by a part a sound
-    goes through a transformer.
+    goes through a transformer. Pictures known again by their views (`contrastive`, `vicreg`) are brought to 64 by 64
+    where they are `large` or differ in size. Views of `drawn` ones (writing, drawings) are turned and bent a little and
+    never flipped, for a flipped 2 is no 2; those of others are flipped, and change their colours.
     """
     objective = objective or ("supervised" if "label" in columns else "reconstruction")
-    asked, cut = encoder or {}, objective in ("masked", "contrastive")
+    asked, cut = encoder or {}, objective in ("masked", *_VIEWED)
     there_and_back = objective in RETURNING
     planes = PLANES[size] if there_and_back and kind in ("image", "audio") else {}
     part = _part(encoder or {"name": _encoder(kind, objective, alike)}, size, planes)
@@ -58,7 +61,9 @@ def tree(
             # A mean over the grid forgets what stood where, which a decoder has to know: on digits three times the
             # error of a recurrent encoder, twice that of a transformer. A sound has too many rows for it.
             made["latent"]["pooling"] = "all"
-    if objective == "contrastive":
+    if kind == "image" and objective in _VIEWED:
+        _to_be_seen_anew(made, asked, latent, size, drawn, large or not alike)
+    elif objective == "contrastive":
         _to_be_known_again(made, kind, asked, latent)
     return made
 
@@ -71,6 +76,7 @@ _LIKELIHOOD = {
 # Elements along every axis that make a row of the encoder's grid.
 _PATCH = {"image": 2, "audio": 2, "series": 1}
 _PATCH_THERE_AND_BACK = {"image": 2, "audio": 4}
+_VIEWED = ("contrastive", "vicreg")
 _OBJECTIVE = {"variational": {"name": "variational", "warmup": 0.2}}
 _DEPTH: dict[str, dict[str, Any]] = {"dense": {"end": "activation"}, "convolutional": {"halvings": 1}}
 
@@ -85,7 +91,7 @@ def _part(part: dict[str, Any], size: str, planes: Mapping[str, int]) -> dict[st
 def _encoder(kind: str, objective: str, alike: bool) -> str:
     if objective == "masked":
         return "transformer" if kind == "series" else "convolutional"
-    if objective == "contrastive":
+    if objective in _VIEWED:
         return "transformer" if kind == "audio" else "convolutional"
     return "dense" if alike else "convolutional"
 
@@ -124,6 +130,32 @@ def _to_be_known_again(made: dict[str, Any], kind: str, asked: Mapping[str, Any]
         made["stages"][0]["batch_items"] = 8
         if made["encoder"]["name"] == "convolutional":
             made["encoder"] = {"name": "convolutional", "width": 64, "layers": 8, "kernel": 3, "outputs": 320, **asked}
+
+
+_PICTURES: dict[str, dict[str, int]] = {
+    "tiny": {"width": 16, "layers": 3, "halvings": 2, "growth": 2},
+    "small": {"width": 32, "layers": 4, "halvings": 2, "growth": 2},
+    "base": {"width": 64, "layers": 6, "halvings": 2, "growth": 2},
+}
+_DRAWINGS = {"crops": [0.5, 1.3], "aspect": 1.3, "turn": 15.0, "bend": 0.7, "flip": 0.0, "colour": 0.0, "grey": 0.0}
+
+
+def _to_be_seen_anew(
+    made: dict[str, Any], asked: Mapping[str, Any], latent: int | None, size: str, drawn: bool, resized: bool
+) -> None:
+    """A view tells one picture from all others: convolutions that grow as the grid shrinks, and SimCLR's head."""
+    part = made["encoder"]
+    if part["name"] == "convolutional":
+        part = made["encoder"] = {"name": "convolutional", **_PICTURES[size], **asked}
+    made["raw"] = {"size": [64, 64]} if resized else {}
+    made["embedding"] = {"patch": 4 if resized else 2}
+    made["latent"] = {"name": "point", "width": latent or 128}
+    part = made["stages"][0]["objectives"][0]
+    made["stages"][0] |= {
+        "objectives": [{**part, "head": 256, "views": _DRAWINGS if drawn else {}}],
+        "batch_items": 256,
+    }
+    made["training"] |= {"learning_rate": 2e-3, "warmup": 0.1, "checks": 10}
 
 
 def _mirror(encoder: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,81 +1,13 @@
-"""Seeded views and corruptions of a batch, item by item: no crop, drop, mask or noise depends on batch mates."""
-
-import math
-from typing import NamedTuple
+"""Seeded views and corruptions of numbers on grids, item by item: spans, speeds, noise, gaps and distortions."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from raw2vec.augmentation.base import alike, slow_waves
 from raw2vec.errors import BadInput
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws, as_normal
-
-
-class Masked(NamedTuple):
-    """Corrupted ids, and which rows (M,) are to be predicted."""
-
-    ids: Ragged
-    rows: Tensor
-
-
-def mask(
-    ids: Ragged, items: Tensor, draws: Draws, *, rate: float, mask_id: int, ordinary: range, purpose: str = "mask"
-) -> Masked:
-    """BERT's corruption (Devlin et al. 2019, section 3.1) of token ids (N,), keyed by the items' numbers (B,).
-
-    A share `rate` of the ordinary tokens is chosen; of these 80% become `mask_id`, 10% another ordinary token and 10%
-    stay. An item whose draw chose nothing gives up its likeliest token, so that even a one-word item teaches.
-    """
-    chance = draws.uniform(purpose, items, ids.lengths)
-    eligible = _ordinary(ids, ordinary)
-    chance = torch.where(eligible, chance, 2.0)
-    chosen = eligible & ((chance < rate) | (chance == _lowest(chance, ids)[ids.owners]))
-    rows = chosen.nonzero().squeeze(1)
-    fate = draws.uniform(f"{purpose}: fate", items, ids.lengths)[rows]
-    other = draws.uniform(f"{purpose}: other", items, ids.lengths)[rows]
-    random_ids = (ordinary.start + other * len(ordinary)).long()
-    new = torch.where(fate < 0.8, mask_id, torch.where(fate < 0.9, random_ids, ids.values[rows]))
-    return Masked(ids.replace(ids.values.index_copy(0, rows, new)), rows)
-
-
-def crop(
-    ids: Ragged, items: Tensor, draws: Draws, *, shares: tuple[float, float], ordinary: range, purpose: str = "crop"
-) -> Ragged:
-    """A contiguous part of each item, its length a share of the whole drawn between `shares`; special ids stay."""
-    low, high = shares
-    lengths = ids.lengths.to(ids.values.device)
-    size = (lengths * (low + (high - low) * draws.uniform(f"{purpose}: size", items))).ceil().clamp(min=1)
-    start = ((lengths - size + 1) * draws.uniform(f"{purpose}: start", items)).floor()
-    inside = (ids.places >= start[ids.owners]) & (ids.places < (start + size)[ids.owners])
-    return keep(ids, inside | ~_ordinary(ids, ordinary))
-
-
-def drop(ids: Ragged, items: Tensor, draws: Draws, *, rate: float, ordinary: range, purpose: str = "drop") -> Ragged:
-    """Each ordinary token left out with chance `rate`; an item that would lose all of them keeps its luckiest one."""
-    chance = draws.uniform(purpose, items, ids.lengths)
-    candidates = torch.where(_ordinary(ids, ordinary), 1 - chance, 2.0)
-    luckiest = _lowest(candidates, ids)
-    return keep(ids, (chance >= rate) | ~_ordinary(ids, ordinary) | (candidates == luckiest[ids.owners]))
-
-
-def unmerge(ids: Ragged, items: Tensor, draws: Draws, *, rate: float, merges: Tensor, purpose: str) -> Ragged:
-    """Each token taken apart, with chance `rate`, into the two it was merged of, and these again, three times at most.
-
-    merges (V, 2): the two tokens of each, -1 where there are none.
-    """
-    new = torch.ones_like(ids.values, dtype=torch.bool)  # only what has just come apart is drawn for again
-    for again in range(3):
-        halves = merges[ids.values]
-        apart = new & (halves[:, 0] >= 0) & (draws.uniform(f"{purpose} {again}", items, ids.lengths) < rate)
-        if not bool(apart.any()):
-            break
-        counts = 1 + apart.long()
-        values, new = (part.repeat_interleave(counts) for part in (torch.where(apart, halves[:, 0], ids.values), apart))
-        values[(counts.cumsum(0) - 1)[apart]] = halves[apart, 1]
-        longer = torch.zeros(len(ids), dtype=torch.long).index_add(0, ids.owners.cpu(), counts.cpu())
-        ids = Ragged(values, longer[:, None])
-    return ids
 
 
 def add_noise(values: Ragged, items: Tensor, draws: Draws, *, deviation: float, purpose: str = "noise") -> Ragged:
@@ -183,33 +115,9 @@ def bend(values: Ragged, items: Tensor, draws: Draws, *, by: float, purpose: str
     axes = range(values.shapes.shape[1])
     heights = torch.stack([draws.normal(f"{purpose} along axis {axis}", items, 3 ** len(axes)) for axis in axes])
     dtype = values.values.dtype
-    moves = by * _slow_waves(values, heights.to(torch.promote_types(dtype, torch.float32)))
-    found = _resampled(values, moves) if len(axes) == 2 and _alike(values) else _between_rows(values, moves)
+    moves = by * slow_waves(values, heights.to(torch.promote_types(dtype, torch.float32)))
+    found = _resampled(values, moves) if len(axes) == 2 and alike(values) else _between_rows(values, moves)
     return values.replace((found.round() if dtype == torch.uint8 else found).to(dtype))
-
-
-def _alike(values: Ragged) -> bool:
-    return bool((values.shapes == values.shapes[0]).all())
-
-
-def _slow_waves(values: Ragged, heights: Tensor) -> Tensor:
-    """Sums (N, k) of the products of the three slowest cosines along each axis, of `heights` (k, B, 3 ** k) each.
-
-    Heights of deviation one give sums of mean square one.
-    """
-    alike = _alike(values)
-    grid = Ragged.bare(values.shapes[:1], heights.device) if alike else values
-    shares = (grid.coordinates + 0.5) / grid.spread(grid.shapes.to(heights.device))
-    each = (math.pi * shares[:, :, None] * torch.arange(3, device=heights.device)).cos().to(heights.dtype)
-    each[:, :, 1:] *= math.sqrt(2)
-    waves = each[:, 0]
-    for axis in range(1, each.shape[1]):
-        waves = (waves[:, :, None] * each[:, axis, None]).flatten(1)
-    waves = waves / math.sqrt(waves.shape[1])
-    if alike:
-        with torch.autocast(heights.device.type, enabled=False):  # places on a large grid need all their digits
-            return (heights @ waves.T).flatten(1).T
-    return torch.stack([(waves * values.spread(height)).sum(dim=1) for height in heights], dim=1)
 
 
 def _resampled(values: Ragged, moves: Tensor) -> Tensor:
@@ -275,12 +183,6 @@ def span(values: Ragged, size: Tensor, start: Tensor) -> Ragged:
     return Ragged(values.values[_within(values, 0, size, start)], shapes)
 
 
-def keep(ids: Ragged, rows: Tensor) -> Ragged:
-    """The sequences with only these rows, (N,) bool. No item may lose all of its rows."""
-    counts = torch.zeros(len(ids), dtype=torch.long).index_add(0, ids.owners.cpu(), rows.long().cpu())
-    return Ragged(ids.values[rows], counts[:, None])
-
-
 def _within(values: Ragged, axis: int, size: Tensor, start: Tensor) -> Tensor:
     """Which rows lie within their item's span along the axis, (N,) bool."""
     along, owners = values.coordinates[:, axis], values.owners
@@ -292,13 +194,3 @@ def _uniform_each(values: Ragged, items: Tensor, draws: Draws, purpose: str) -> 
     """A draw for every number of the values, of their shape (N, …)."""
     channels = values.values.shape[1:].numel()
     return draws.uniform(purpose, items, values.lengths * channels).view(values.values.shape)
-
-
-def _ordinary(ids: Ragged, ordinary: range) -> Tensor:
-    return (ids.values >= ordinary.start) & (ids.values < ordinary.stop)
-
-
-def _lowest(values: Tensor, ids: Ragged) -> Tensor:
-    """Each item's lowest value, (B,)."""
-    infinity = values.new_full((len(ids),), float("inf"))
-    return infinity.scatter_reduce(0, ids.owners, values, "amin")
