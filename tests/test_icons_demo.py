@@ -51,6 +51,7 @@ def test_a_short_run_finds_more_than_chance(known: Known, tmp_path: Path, monkey
     assert found["baselines"]["names, then pixels"]["recall@10"] > found["baselines"]["chance"]["recall@10"]
     assert "among ten" in said.getvalue()
     assert (tmp_path / "found.png").stat().st_size > 1000
+    assert "arrow" in (tmp_path / "map.html").read_text()
     with pytest.raises(BadInput, match="holds found"):
         demo.icons(tmp_path, 0.1, 0, Console(file=said), lambda event: None)
 

@@ -38,7 +38,7 @@ SIDE, DRAWN, MARGIN = 32, 110, 2  # pixels of a picture, of the letter it is dra
 HELD = 1000
 MINUTES = 5.0
 LIKE = 5  # drawings, found by their names, that the baseline compares with
-FOUND, SHOWN = "found.png", 12
+FOUND, MAP, SHOWN = "found.png", "map.html", 12
 QUERIES = ("heart", "house", "star", "music", "car", "cloud with rain", "arrow to the left", "a person running")
 
 Pictures = NDArray[np.uint8]
@@ -59,7 +59,7 @@ class Icons:
 
 def icons(out: Path, minutes: float | None, seed: int, console: Console, listener: Listener) -> dict[str, Any]:
     """Icons and words in one space, fitted here and now: search drawings that were never seen by what they show."""
-    strange = [name for name in (FOUND, "model") if (out / name).exists()]
+    strange = [name for name in (FOUND, MAP, "model") if (out / name).exists()]
     if strange:
         raise BadInput(f"{out} holds {strange[0]} already; give a new --out, or remove it.")
     listener(Phase("Drawing the icons"))
@@ -76,12 +76,18 @@ def icons(out: Path, minutes: float | None, seed: int, console: Console, listene
     tell(found, model, console)
     listener(Phase("Drawing what is found"))
     draw(model, known, held, out / FOUND)
-    console.print(Text(f"\nIn {out / FOUND}, a row each: {', '.join(QUERIES)}. The same for your own pictures:"))
+    listener(Phase("Drawing the map"))
+    model.map(known.some(held), out / MAP, input="image")
+    console.print(Text(f"\nIn {out / FOUND}, a row each: {', '.join(QUERIES)}."))
+    console.print(
+        Text(f"In {out / MAP}, all that it was judged by: open it in a browser. The same for your own pictures:")
+    )
     for line in (
         "fit pairs.csv --kind pairs --input picture --target caption --out clip",
         "index clip pictures/ --store pictures.store",
         'search pictures.store "a red heart"',
         'predict clip pictures/ --labels "a heart, a house, a star"',
+        "map clip pictures/ --out map.html",
     ):
         console.print(Text(f"  raw2vec {line}", style="bold"))
     return {**found.as_dict(), "fit": {name: model.report[name] for name in ("steps", "seconds", "items")}}

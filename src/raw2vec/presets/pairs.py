@@ -46,7 +46,7 @@ def tree(
         **input,
         "target": target,
         "stages": [{"objectives": objectives, "batch_items": 256}],
-        "training": {"learning_rate": 1e-3, "warmup": 0.05, "decay": "cosine", "checks": 20, "start": "lsa"},
+        "training": {"learning_rate": 2e-3, "warmup": 0.05, "decay": "cosine", "checks": 20, "start": "lsa"},
     }
 
 
