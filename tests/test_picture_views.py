@@ -47,7 +47,9 @@ def test_a_view_is_its_items_own_whoever_stands_beside_it(channels: int, size: i
         torch.testing.assert_close(alone, together[place], atol=1e-5, rtol=0)
         assert alone.shape == ((size, size, channels) if size else whole.shape)
     order = torch.tensor([3, 5, 0, 4, 1, 2])
-    for place, again in zip(order.tolist(), views(mixed.take(order), items[order], DRAWS, "first").items(), strict=True):
+    for place, again in zip(
+        order.tolist(), views(mixed.take(order), items[order], DRAWS, "first").items(), strict=True
+    ):
         torch.testing.assert_close(again, together[place], atol=1e-5, rtol=0)
 
 

@@ -151,7 +151,10 @@ def _to_be_seen_anew(
     made["embedding"] = {"patch": 4 if resized else 2}
     made["latent"] = {"name": "point", "width": latent or 128}
     part = made["stages"][0]["objectives"][0]
-    made["stages"][0] |= {"objectives": [{**part, "head": 256, "views": _DRAWINGS if drawn else {}}], "batch_items": 256}
+    made["stages"][0] |= {
+        "objectives": [{**part, "head": 256, "views": _DRAWINGS if drawn else {}}],
+        "batch_items": 256,
+    }
     made["training"] |= {"learning_rate": 2e-3, "warmup": 0.1, "checks": 10}
 
 
