@@ -118,7 +118,7 @@ def test_alone_and_beside_labels_from_the_facade_to_a_folder_and_back(name: str,
 
 def test_a_view_s_unknown_change_is_refused() -> None:
     wrong = {"stages.0.objectives.0.views.flop": 1}
-    with pytest.raises(BadInput, match="setting 'views' is .*'flop': 1.*unexpected keyword argument"):
+    with pytest.raises(BadInput, match=r"setting 'views' is .*'flop': 1.*unexpected keyword argument"):
         raw2vec.Raw2Vec("contrastive", steps=1, settings=wrong).fit(np.zeros((30, 8, 8), np.uint8))
 
 

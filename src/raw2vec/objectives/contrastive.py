@@ -9,7 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from raw2vec.augmentation import PictureViews, add_noise, blank_spans, change_speed, crop, crop_span, drop, rescale
+from raw2vec.augmentation import (
+    PHOTOGRAPHS,
+    PictureViews,
+    add_noise,
+    blank_spans,
+    change_speed,
+    crop,
+    crop_span,
+    drop,
+    rescale,
+)
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
 from raw2vec.models import AnyModel
@@ -182,7 +192,7 @@ class ContrastivePictures(InfoNCE):
         temperature: float = 0.2,
         scale: Literal["learned", "fixed"] = "fixed",
         direction: Literal["both", "forward"] = "both",
-        views: PictureViews = PictureViews(),
+        views: PictureViews = PHOTOGRAPHS,
         head: int = 0,
         dimensions: Sequence[int] = (),
         chunk: int = 0,
