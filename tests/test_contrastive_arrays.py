@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import raw2vec
-from raw2vec.errors import BadInput
 
 SMALL = {"encoder.width": 16, "encoder.layers": 2}
 
@@ -50,9 +49,3 @@ def test_moments_are_found_better_and_better() -> None:
         {"it": waves()}, input="it", listener=hear
     )
     assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4])
-
-
-def test_pictures_are_not_learned_from_this_way_yet() -> None:
-    pictures = np.zeros((20, 4, 4), np.uint8)
-    with pytest.raises(BadInput, match="no objective 'contrastive' for the kind 'image' yet; for it there is masked, "):
-        raw2vec.Raw2Vec("contrastive", steps=1).fit(pictures)

@@ -92,7 +92,7 @@ def test_a_whole_frame_changes_nothing_and_a_flip_turns_columns_round() -> None:
 
 
 def test_a_crop_shows_as_much_as_its_share() -> None:
-    """On a ramp the grey spans what the frame is wide: the root of its area's share, where its form is the picture's."""
+    """On a ramp the grey spans what the frame is wide: the root of its share of the area, of the same form."""
     across = Ragged.of([ramp(32, 64)] * 50, dimensions=2)
     seen = 255 * reframe(across, numbers(50), DRAWS, crops=(0.25, 0.25)).values.view(50, 32, 64)
     spans = seen[:, 0, -1] - seen[:, 0, 0]

@@ -1,4 +1,4 @@
-"""The protocols knn and linear-probe: votes worked out by hand, rows of their own to learn from, every kind of label."""
+"""The protocols knn and linear-probe: votes by hand, rows of their own to learn from, every kind of label."""
 
 from pathlib import Path
 

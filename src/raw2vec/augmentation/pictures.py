@@ -89,6 +89,10 @@ class PictureViews:
         return erase(seen, items, draws, chance=self.erase, purpose=f"{name} erased") if self.erase else seen
 
 
+PHOTOGRAPHS = PictureViews()
+"""The views of pictures of which nobody says more."""
+
+
 def reframe(
     pictures: Ragged,
     items: Tensor,

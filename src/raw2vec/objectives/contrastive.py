@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from raw2vec.augmentation import (
+    PHOTOGRAPHS,
     PictureViews,
     add_noise,
     bend,
@@ -250,7 +251,7 @@ class ContrastivePictures(InfoNCE):
         temperature: float = 0.2,
         scale: Literal["learned", "fixed"] = "fixed",
         direction: Literal["both", "forward"] = "both",
-        views: PictureViews = PictureViews(),
+        views: PictureViews = PHOTOGRAPHS,
         head: int = 0,
         dimensions: Sequence[int] = (),
         chunk: int = 0,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from raw2vec.augmentation import PictureViews
+from raw2vec.augmentation import PHOTOGRAPHS, PictureViews
 from raw2vec.batch import Batch
 from raw2vec.models import AnyModel
 from raw2vec.objectives.base import Objective, projection
@@ -26,7 +26,7 @@ class VICReg(Objective):
     def __init__(
         self,
         latent: int,
-        views: PictureViews = PictureViews(),
+        views: PictureViews = PHOTOGRAPHS,
         head: int = 512,
         invariance: float = 25.0,
         variance: float = 25.0,

@@ -119,6 +119,8 @@ def _stages(objective: str, bag: bool, views: Sequence[Mapping[str, Any]]) -> li
         return [masked]
     if objective == "supervised":
         return [{"objectives": [{"name": "supervised", "drop": 0.2 if bag else 0.0}], "batch_tokens": 4096}]
+    if objective != "contrastive":  # where texts have none of this name, build.py says so
+        return [{"objectives": [{"name": objective}], "batch_tokens": 4096}]
     if bag:
         return [{"objectives": [{"name": "contrastive", "drop": 0.2}], "batch_items": 1024, "views": views}]
     contrastive = {"objectives": [{"name": "contrastive"}], "batch_items": 256, "views": views}
