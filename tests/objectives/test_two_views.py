@@ -29,6 +29,9 @@ class Means(nn.Module):
         self.seen.append(pictures)
         return self.linear(pictures.replace(pictures.values.double()).mean())
 
+    def side(self, role: str) -> "Means":
+        return self
+
 
 def batch(**sides: int) -> Batch:
     """Six pictures of two sizes a side, of noise drawn by the number."""
@@ -86,6 +89,9 @@ def test_gradients_agree_with_finite_differences(made: type[ContrastivePictures]
         class Same(nn.Module):
             def forward(self, pictures: Ragged) -> Tensor:
                 return called(model, given, (pictures,))
+
+            def side(self, role: str) -> "Same":
+                return self
 
         return next(iter(objective(Same(), batch(input=0), Draws(0)).values()))
 
