@@ -19,7 +19,7 @@ from raw2vec.evaluate.array_baselines import (
 from raw2vec.evaluate.base import Columns, Encode, Protocol, Report, table
 from raw2vec.evaluate.baselines import bm25, tfidf, tfidf_svd, word_overlap
 from raw2vec.evaluate.bootstrap import compare
-from raw2vec.evaluate.classification import Classification, Head
+from raw2vec.evaluate.classification import Classification, Head, Probes
 from raw2vec.evaluate.health import Health, Space, health
 from raw2vec.evaluate.likelihood import Bounds, Likelihood
 from raw2vec.evaluate.masked import Guesses, Masked
@@ -37,15 +37,15 @@ from raw2vec.evaluate.translation_baselines import copy, dictionary, nearest_sou
 RETRIEVAL = Retrieval({"BM25": bm25, "TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, compare)
 STS = Sts({"TF-IDF": tfidf, "word overlap": word_overlap, "TF-IDF+SVD": tfidf_svd}, compare)
 OF_TEXTS, OF_ARRAYS = {"TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, {"raw values": raw_values, "PCA": pca}
-PROBES = {"classes": Classes, "numbers": Numbers, "labels": Several}
+PROBES: Probes = {"classes": Classes, "numbers": Numbers, "labels": Several}
 CLASSIFICATION = Classification(OF_TEXTS, compare, PROBES)
 ARRAY_CLASSIFICATION = Classification(OF_ARRAYS, compare, PROBES)
-NEAREST = {
+NEAREST: Probes = {
     "classes": partial(Classes, reader=of_classes),
     "numbers": partial(Numbers, reader=of_numbers),
     "labels": partial(Several, reader=of_several),
 }
-LINEAR = {**PROBES, "classes": partial(Classes, reader=logistic)}
+LINEAR: Probes = {**PROBES, "classes": partial(Classes, reader=logistic)}
 KNN, ARRAY_KNN = (Classification(each, compare, NEAREST, "knn", 1) for each in (OF_TEXTS, OF_ARRAYS))
 LINEAR_PROBE, ARRAY_LINEAR_PROBE = (
     Classification(each, compare, LINEAR, "linear-probe", 1) for each in (OF_TEXTS, OF_ARRAYS)
