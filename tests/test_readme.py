@@ -31,6 +31,7 @@ PAGES = {
         "score",
     },
     "docs/translation.md": {"fit", "translate", "evaluate"},
+    "docs/vision.md": {"fit", "evaluate"},
     "docs/autoencoders.md": {"fit", "reconstruct", "sample", "interpolate", "score", "evaluate"},
 }
 WORDS = (
@@ -78,6 +79,8 @@ def _real_things(texts: list[str]) -> None:
     """Pictures, readings, curves, clips and lines."""
     digits = (load_digits().images[:60] * 15).astype(np.uint8)
     np.save("digits.npy", digits)
+    for name in ("seen", "new"):
+        np.savez(f"{name}.npz", image=digits, digit=load_digits().target[:60])
     np.save("test.npy", digits[:20])
     wine = load_wine()
     readings = [[*row[:4], wine.target_names[kind]] for row, kind in zip(wine.data, wine.target, strict=True)]

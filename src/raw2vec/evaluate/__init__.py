@@ -1,6 +1,5 @@
 """Named, versioned protocols that set an encoder beside what it has to beat, and the health of its space."""
 
-from collections.abc import Callable
 from functools import partial
 
 from raw2vec.errors import BadInput, nearest
@@ -20,7 +19,7 @@ from raw2vec.evaluate.array_baselines import (
 from raw2vec.evaluate.base import Columns, Encode, Protocol, Report, table
 from raw2vec.evaluate.baselines import bm25, tfidf, tfidf_svd, word_overlap
 from raw2vec.evaluate.bootstrap import compare
-from raw2vec.evaluate.classification import Classification, Head, Probe
+from raw2vec.evaluate.classification import Classification, Head, Probes
 from raw2vec.evaluate.cross_retrieval import CrossRetrieval
 from raw2vec.evaluate.health import Health, Space, health
 from raw2vec.evaluate.likelihood import Bounds, Likelihood
@@ -40,15 +39,15 @@ from raw2vec.evaluate.zero_shot import ZeroShot
 RETRIEVAL = Retrieval({"BM25": bm25, "TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, compare)
 STS = Sts({"TF-IDF": tfidf, "word overlap": word_overlap, "TF-IDF+SVD": tfidf_svd}, compare)
 OF_TEXTS, OF_ARRAYS = {"TF-IDF": tfidf, "TF-IDF+SVD": tfidf_svd}, {"raw values": raw_values, "PCA": pca}
-PROBES: dict[str, Callable[..., Probe]] = {"classes": Classes, "numbers": Numbers, "labels": Several}
+PROBES: Probes = {"classes": Classes, "numbers": Numbers, "labels": Several}
 CLASSIFICATION = Classification(OF_TEXTS, compare, PROBES)
 ARRAY_CLASSIFICATION = Classification(OF_ARRAYS, compare, PROBES)
-NEAREST: dict[str, Callable[..., Probe]] = {
+NEAREST: Probes = {
     "classes": partial(Classes, reader=of_classes),
     "numbers": partial(Numbers, reader=of_numbers),
     "labels": partial(Several, reader=of_several),
 }
-LINEAR: dict[str, Callable[..., Probe]] = {**PROBES, "classes": partial(Classes, reader=logistic)}
+LINEAR: Probes = {**PROBES, "classes": partial(Classes, reader=logistic)}
 KNN, ARRAY_KNN = (Classification(each, compare, NEAREST, "knn", 1) for each in (OF_TEXTS, OF_ARRAYS))
 LINEAR_PROBE, ARRAY_LINEAR_PROBE = (
     Classification(each, compare, LINEAR, "linear-probe", 1) for each in (OF_TEXTS, OF_ARRAYS)

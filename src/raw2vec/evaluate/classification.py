@@ -54,6 +54,10 @@ class Probe(Shape):
         """What the answers are worth."""
 
 
+Probes = Mapping[str, Callable[[np.ndarray, Sequence[Split]], Probe]]
+"""By what labels are (classes, labels, numbers): labels of all rows and their splits, to a probe of them."""
+
+
 class Head(NamedTuple):
     """A model's own answers: the labels it knows, and from vectors (n, L) to n of them as users have them."""
 
@@ -78,7 +82,7 @@ class Classification(Protocol):
         self,
         baselines: Mapping[str, Baseline],
         compare: Callable[[Mapping[str, Measured], int], Comparison],
-        probes: Mapping[str, Callable[[np.ndarray, Sequence[Split]], Probe]],
+        probes: Probes,
         name: str = "classification",
         version: int = 2,
     ):
