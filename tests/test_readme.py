@@ -29,7 +29,9 @@ PAGES = {
         "reconstruct",
         "sample",
         "score",
+        "map",
     },
+    "docs/pairs.md": {"fit", "index", "search", "predict", "evaluate", "embed"},
     "docs/translation.md": {"fit", "translate", "evaluate"},
     "docs/vision.md": {"fit", "evaluate"},
     "docs/autoencoders.md": {"fit", "reconstruct", "sample", "interpolate", "score", "evaluate"},
@@ -91,6 +93,7 @@ def _real_things(texts: list[str]) -> None:
     for number, digit in enumerate(digits):
         Image.fromarray(digit[number % 3 :]).save(f"photos/{number}.png")
         soundfile.write(f"clips/{number}.wav", digit.repeat(20).astype(np.float32) / 256 - 0.5, 8000)
+    _pictures_with_words(digits)
     pairs = "".join(f"{text}\t{text[::-1]}\n" for text in texts)
     for name in ("pairs.tsv", "test.tsv"):
         Path(name).write_text(f"en\tfr\n{pairs}")
@@ -99,6 +102,18 @@ def _real_things(texts: list[str]) -> None:
         Path(f"{name}.fr").write_text("\n".join(text[::-1] for text in texts))
     Path("news.en").write_text("\n".join(texts[:5]) + "\n\n")
     Path("lines.txt").write_text("\n".join(texts) + "\n")
+
+
+def _pictures_with_words(digits: np.ndarray) -> None:
+    """Sixty pictures in a folder, and what each shows: `captions`, names and classes."""
+    Path("drawings").mkdir()
+    paths = [f"drawings/{number}.png" for number in range(len(digits))]
+    for path, digit in zip(paths, digits, strict=True):
+        Image.fromarray(digit).save(path)
+    words = [f"a {WORDS[number % len(WORDS)]} by number {number}" for number in range(len(digits))]
+    for name, heading in (("icons", "name"), ("pairs", "caption"), ("captions", "caption"), ("labelled", "class")):
+        told = [WORDS[number % 4] for number in range(len(digits))] if heading == "class" else words
+        table(f"{name}.csv", ["picture", heading], [[path, text] for path, text in zip(paths, told, strict=True)])
 
 
 def table(name: str, heading: list[str], rows: list[list[object]]) -> None:
