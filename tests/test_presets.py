@@ -7,8 +7,11 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from raw2vec.augmentation import PictureViews
+from raw2vec.build import resolve
 from raw2vec.errors import BadInput
 from raw2vec.presets import chosen, recipe
+from raw2vec.recipe import Recipe
 from raw2vec.rows import open_rows
 from raw2vec.system import Raw2Vec
 from small import texts
@@ -90,6 +93,24 @@ def test_drawings_are_told_by_cross_entropy_and_photographs_by_squares(tmp_path:
     assert likelihood(str(tmp_path), "reconstruction") == "gaussian", "a bad picture is refused in its turn"
     (tmp_path / "bad.png").unlink()
     assert likelihood(str(tmp_path), "reconstruction") == "bernoulli"
+
+
+def test_views_flip_photographs_and_never_drawings_and_large_pictures_are_made_smaller() -> None:
+    rng = np.random.default_rng(0)
+    photographs = rng.integers(1, 255, (24, 6, 6), dtype=np.uint8)
+
+    def made(data: object) -> Recipe:
+        return chosen(open_rows(data), {}, Raw2Vec("contrastive", kind="image", steps=1).get_params())
+
+    def flip(data: object) -> float:
+        views: PictureViews = resolve(made(data)).stages[0].objectives[0].settings["views"]
+        return views.flip
+
+    assert flip(photographs) == 0.5
+    assert flip(np.where(photographs < 160, 0, photographs).astype(np.uint8)) == 0
+    assert made(photographs).raw == {}
+    assert made(rng.integers(1, 255, (3, 65, 20), dtype=np.uint8)).raw == {"size": [64, 64]}
+    assert made([photographs[0], photographs[0][1:]]).raw == {"size": [64, 64]}
 
 
 def test_series_with_gaps_are_learned_from_as_they_are() -> None:

@@ -169,6 +169,11 @@ GRIDDED: dict[str, tuple[int, Callable[[], Encoder]]] = {
     "planes": (2, lambda: Convolutional(6, 8, layers=2, dimensions=2)),
     "planes, halved": (2, lambda: Convolutional(6, 8, layers=3, halvings=2, dimensions=2)),
     "planes, always halved": (2, lambda: Convolutional(6, 8, layers=2, halvings=2, dimensions=2)),
+    "planes, halved and growing": (2, lambda: Convolutional(6, 2, layers=3, halvings=2, dimensions=2, growth=2)),
+    "planes, convnext": (
+        2,
+        lambda: Convolutional(6, 8, layers=2, halvings=1, dimensions=2, block="convnext", kernel=3),
+    ),
     "sequences, halved": (1, lambda: Convolutional(6, 8, layers=3, halvings=2)),
 }
 
@@ -288,6 +293,10 @@ def test_unusable_settings() -> None:
         Convolutional(8, 8, kernel=4)
     with pytest.raises(BadInput, match="1 or 2 axes, not 3"):
         Convolutional(8, 8, dimensions=3)
+    with pytest.raises(BadInput, match="block on planes is residual or convnext, not 'dense'"):
+        Convolutional(8, 8, dimensions=2, block="dense")  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="growth at a halving is a factor of 1 or more, not 0"):
+        Convolutional(8, 8, dimensions=2, growth=0)
     with pytest.raises(BadInput, match="halve"):
         Convolutional(8, 8, layers=2, halvings=3)
 

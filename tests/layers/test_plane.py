@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from raw2vec.errors import BadInput
-from raw2vec.layers import Canvas, PlaneBlock, PlaneConvolution, activation, normalization
+from raw2vec.layers import Canvas, ConvNeXtBlock, PlaneBlock, PlaneConvolution, activation, normalization
 from raw2vec.ragged import Ragged
 
 grids = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=8)
@@ -22,6 +24,14 @@ def plane_block(width: int = 3, kernel: int = 3) -> PlaneBlock:
     return PlaneBlock(width, kernel, 1, activation("gelu"), norms).double()
 
 
+def convnext_block(width: int = 3, kernel: int = 3) -> ConvNeXtBlock:
+    torch.manual_seed(1)
+    return ConvNeXtBlock(width, kernel, 1, activation("gelu"), normalization("layer", width)).double()
+
+
+BLOCKS = pytest.mark.parametrize("made", [plane_block, convnext_block])
+
+
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_a_plane_convolution_is_the_sum_over_taps(dilation: int) -> None:
     layer, plane = PlaneConvolution(2, 3, dilation).double(), planes((5, 4), width=2).items()[0]
@@ -36,15 +46,17 @@ def test_a_plane_convolution_is_the_sum_over_taps(dilation: int) -> None:
     torch.testing.assert_close(layer(plane[None])[0], by_hand)
 
 
-def test_a_plane_block_sees_each_plane_alone_whatever_their_shapes() -> None:
-    x, block = planes((4, 3), (1, 1), (0, 2), (1, 7), (4, 3)), plane_block()
+@BLOCKS
+def test_a_block_sees_each_plane_alone_whatever_their_shapes(made: Callable[[], PlaneBlock | ConvNeXtBlock]) -> None:
+    x, block = planes((4, 3), (1, 1), (0, 2), (1, 7), (4, 3)), made()
     for item, alone in zip(block(x).items(), x.items(), strict=True):
         if len(alone):
             torch.testing.assert_close(item, block(Ragged.of([alone], dimensions=2)).items()[0])
 
 
-def test_gradients_on_planes() -> None:
-    x, block = planes((2, 3), (1, 1), (2, 3)), plane_block()
+@BLOCKS
+def test_gradients_on_planes(made: Callable[[], PlaneBlock | ConvNeXtBlock]) -> None:
+    x, block = planes((2, 3), (1, 1), (2, 3)), made()
 
     def apply(values: Tensor, *_: Tensor) -> Tensor:
         return block(x.replace(values)).values
@@ -52,11 +64,20 @@ def test_gradients_on_planes() -> None:
     assert torch.autograd.gradcheck(apply, (x.values.requires_grad_(), *block.parameters()), fast_mode=True)
 
 
-def test_planes_are_wanted_and_odd_kernels() -> None:
+@BLOCKS
+def test_planes_are_wanted_and_odd_kernels(made: Callable[..., PlaneBlock | ConvNeXtBlock]) -> None:
     with pytest.raises(BadInput, match="take grids of 2 axes, but the items have 1"):
-        plane_block()(Ragged(torch.zeros(4, 3), torch.tensor([[4]])))
+        made()(Ragged(torch.zeros(4, 3), torch.tensor([[4]])))
     with pytest.raises(BadInput, match="odd number of rows"):
-        plane_block(kernel=2)
+        made(kernel=2)
+
+
+def test_a_depthwise_convolution_leaves_features_apart() -> None:
+    layer, plane = PlaneConvolution(2, 3, depthwise=True).double(), planes((5, 4), width=2).items()[0]
+    changed = plane.clone()
+    changed[..., 0] += 1
+    assert torch.equal(layer(plane[None])[..., 1], layer(changed[None])[..., 1])
+    assert layer.weight.shape == (2, 1, 3, 3)
 
 
 @given(grids, st.integers(0, 3))

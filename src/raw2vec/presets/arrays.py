@@ -137,19 +137,24 @@ _PICTURES: dict[str, dict[str, int]] = {
     "small": {"width": 32, "layers": 4, "halvings": 2, "growth": 2},
     "base": {"width": 64, "layers": 6, "halvings": 2, "growth": 2},
 }
-_DRAWINGS = {"crops": [0.5, 1.3], "aspect": 1.3, "turn": 15.0, "bend": 0.7, "flip": 0.0, "colour": 0.0, "grey": 0.0}
+_DRAWINGS = {"crops": [0.7, 1.3], "aspect": 1.3, "turn": 15.0, "bend": 0.7, "flip": 0.0, "colour": 0.0, "grey": 0.0}
 
 
 def _to_be_seen_anew(
     made: dict[str, Any], asked: Mapping[str, Any], latent: int | None, size: str, drawn: bool, resized: bool
 ) -> None:
-    """A view tells one picture from all others: convolutions that grow as the grid shrinks, and SimCLR's head."""
-    part = made["encoder"]
-    if part["name"] == "convolutional":
-        part = made["encoder"] = {"name": "convolutional", **_PICTURES[size], **asked}
+    """A view tells one picture from all others: convolutions that grow as the grid shrinks, and SimCLR's head.
+
+    Rows are put side by side, not averaged, where convolutions leave few: on MNIST in 150 steps nearest neighbours then
+    tell 0.94 of the digits and not 0.91 (docs/log.md).
+    """
+    convolutional = made["encoder"]["name"] == "convolutional"
+    if convolutional:
+        made["encoder"] = {"name": "convolutional", **_PICTURES[size], **asked}
     made["raw"] = {"size": [64, 64]} if resized else {}
     made["embedding"] = {"patch": 4 if resized else 2}
-    made["latent"] = {"name": "point", "width": latent or 128}
+    pooling = "all" if convolutional else "mean"
+    made["latent"] = {"name": "point", "width": latent or 128, "pooling": pooling}
     part = made["stages"][0]["objectives"][0]
     made["stages"][0] |= {
         "objectives": [{**part, "head": 256, "views": _DRAWINGS if drawn else {}}],
