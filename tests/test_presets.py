@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from raw2vec.augmentation import PictureViews
-from raw2vec.build import resolve
 from raw2vec.errors import BadInput
 from raw2vec.presets import chosen, recipe
 from raw2vec.recipe import Recipe
+from raw2vec.resolve import resolve
 from raw2vec.rows import open_rows
 from raw2vec.system import Raw2Vec
 from small import texts
