@@ -108,6 +108,30 @@ def test_words_search_a_store_of_pictures(tmp_path: Path) -> None:
         other.search(tmp_path / "store", ["nine"])
 
 
+def test_either_side_may_be_the_input() -> None:
+    """Words as inputs, pictures as targets: items are still read by the side whose kind they are."""
+    pictures, called = digits()
+    held, small = pairs(0, 300), {"encoder.width": 24, "target.encoder.width": 24, "target.encoder.layers": 1}
+    model = raw2vec.Raw2Vec(steps=5, settings={**small, "stages.0.batch_items": 64})
+    model.fit({"text": held["text"], "image": held["image"]}, input="text", target="image")
+    assert model.parts_.recipe.target is not None
+    assert (model.parts_.recipe.kind, model.parts_.recipe.target.kind) == ("text", "image")
+    np.testing.assert_array_equal(model.encode(called[:3]), model.encode(called[:3], side="input"))
+    np.testing.assert_array_equal(model.encode(list(pictures[:3])), model.encode(list(pictures[:3]), side="target"))
+    assert set(model.predict(list(pictures[:9]), labels=WORDS)) <= set(WORDS)
+    assert len(model.group({"image": pictures[:20]}, threshold=0.9).groups) == 20
+    data = {"image": pictures[:40], "label": [WORDS[digit] for digit in load_digits().target[:40]]}
+    assert model.evaluate(data, "zero-shot", input="image", label="label").items == 40
+
+
+def test_texts_may_have_an_encoder_a_side() -> None:
+    part = {"kind": "text", "encoder": {"name": "dense", "width": 16}, "latent": {"name": "point", "width": 8}}
+    rows = [(f"open file {n}", f"def open{n}(): read") for n in range(80)]
+    model = raw2vec.Raw2Vec(steps=3, settings={"target": part, "latent.width": 8}).fit(rows)
+    assert isinstance(model.parts_.model, DualEncoder)
+    assert not np.allclose(model.encode("open"), model.encode("open", side="target"))
+
+
 def test_the_sigmoid_loss_learns_as_well() -> None:
     objective = [{"name": "contrastive", "loss": "sigmoid", "temperature": 0.1}]
     settings = {**SMALL, "training.learning_rate": 3e-3, "stages.0.objectives": objective}

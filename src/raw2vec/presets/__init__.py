@@ -37,7 +37,7 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
     else:
         kind, encoder = _kind(rows, asked, options), options["encoder"]
         columns = roles(rows, kind, asked)
-        sides = _sides(rows, columns, kind, options["objective"])
+        sides = _sides(rows, columns, "table" if kind == "table" else options["kind"], options["objective"])
         made = recipe(
             kind or ("pairs" if "target" in columns else "text"),
             columns,
@@ -66,7 +66,10 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
 
 
 def _sides(rows: Rows, columns: Mapping[Role, str], kind: str | None, objective: str | None) -> tuple[str, str] | None:
-    """The kinds of both columns of a pair, where these are two; None where one encoder reads both, or writes."""
+    """The kinds of both columns of a pair, where these are two; None where one encoder reads both, or writes.
+
+    kind: what the inputs are, where that is said; else they are what is in their column.
+    """
     if "target" not in columns or objective not in (None, "contrastive"):
         return None
     target = column_kind(rows, columns["target"])
