@@ -11,7 +11,7 @@ from raw2vec.cli import app
 
 Run = Callable[..., Result]
 FILES = ("tickets.csv", "notes.txt", "pairs.jsonl", "reviews.tsv", "new.tsv", "test.jsonl", "test.tsv")
-FILES += ("digits.npy", "new.npz", "old.npz", "readings.parquet", "news.en", "train.en", "train.fr")
+FILES += ("digits.npy", "readings.parquet", "news.en", "train.en", "train.fr")
 
 
 @pytest.fixture

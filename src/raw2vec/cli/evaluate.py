@@ -57,7 +57,7 @@ def evaluate(
 
     raw2vec evaluate finder test.jsonl --input query --target code
     raw2vec evaluate stars test.tsv --protocol classification --label stars
-    raw2vec evaluate digits new.npz --protocol knn --train old.npz --label name
+    raw2vec evaluate stars test.tsv --protocol knn --train reviews.tsv
     """
     there(model, data, *([train] if train else []))
     loaded = heavy().load(model)
