@@ -31,7 +31,7 @@ def said(result) -> str:
         (["fit", "notes.txt", "--out"], "Option '--out' requires an argument."),
         (
             [*FIT, "--objective", "contrastiv"],
-            "Invalid value for '--objective': there is no 'contrastiv', only contrastive, masked, "
+            "Invalid value for '--objective': there is no 'contrastiv', only contrastive, vicreg, masked, "
             "supervised, reconstruction, variational, translation."
             " Did you mean 'contrastive'? See: raw2vec fit --help",
         ),
