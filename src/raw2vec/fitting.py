@@ -151,7 +151,7 @@ def _fitted(
         embedding.settle()
     parts = Model(recipe, data.raw, model, objectives, data.labels, metrics=metrics.close())
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
-    left_out = [f"left out: {sentence}" for sentence in rows.skipped]
+    left_out = [f"left out: {sentence}" for sentence in (*rows.skipped, *_halves(recipe, data.corpus))]
     seen, learnt = _seen(data, recipe.returns, recipe.seed)
     steps, seconds = state.step, trainer.budget.seconds
     return Fitted(parts, data.held, seen, state.history, steps, seconds, counts, left_out, learnt)
@@ -164,6 +164,17 @@ def _refuse_uniform(recipe: Recipe, corpus: Corpus) -> None:
         name = recipe.columns[role]
         if name in corpus.side(role).columns and corpus.side(role).uniform(name):
             raise BadInput(f"The column '{name}' holds the same {role} in every row, so that none can be found by it.")
+
+
+def _halves(recipe: Recipe, corpus: Corpus) -> list[str]:
+    """A sentence for the pairs of two kinds of which one side is not there."""
+    if recipe.target is None:
+        return []
+    roles: tuple[Role, ...] = ("input", "target")
+    sides = [(corpus.side(role), recipe.columns[role]) for role in roles]
+    whole = np.stack([side.lengths[:, side.columns.index(name)] > 0 for side, name in sides]).all(axis=0)
+    names = " or ".join(f"'{name}'" for _, name in sides)
+    return [] if whole.all() else [f"{int((~whole).sum()):,} rows without anything in {names}"]
 
 
 def _token_tables(model: AnyModel, corpus: Corpus) -> list[tuple[TokenEmbedding, Corpus]]:

@@ -184,6 +184,7 @@ def test_rows_without_a_caption_are_passed_over() -> None:
     model = raw2vec.Raw2Vec(steps=3, settings=SMALL)
     model.fit({"image": pictures[:300], "text": some}, input="image", target="text")
     assert np.isfinite(model.encode(list(pictures[:3]))).all()
+    assert "left out: 100 rows without anything in 'image' or 'text'" in model.report["notes"]
 
 
 def test_identical_items_are_one_answer() -> None:
