@@ -85,6 +85,9 @@ def test_names_tell_what_nobody_trained_on() -> None:
     data = {"image": pictures[600:800], "label": [WORDS[digit] for digit in truth]}
     found = model.evaluate(data, "zero-shot", input="image", label="label")
     assert found.metrics["accuracy"] > found.baselines["commonest class"]["accuracy"] + 0.2
+    data["label"][7] = " "
+    with pytest.raises(BadInput, match="Item 7 has no label"):
+        model.evaluate(data, "zero-shot", input="image", label="label")
     with pytest.raises(BadInput, match="two labels or more"):
         model.predict(list(pictures[:2]), labels=["one"])
     with pytest.raises(BadInput, match=r"has no \{\}"):

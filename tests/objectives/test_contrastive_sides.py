@@ -94,6 +94,9 @@ def test_words_are_dropped_and_pictures_bent_in_training_only() -> None:
                                                 "target": words.take(torch.tensor([2]))}), Draws(0))  # fmt: skip
     assert again[1].values.equal(right.items()[2]), "a view is the item's own, whoever is in the batch"
     torch.testing.assert_close(again[0].items()[0], left.items()[2])
+    rows = Ragged.of([torch.rand(6, 1) for _ in range(4)])
+    table, _ = one.sides(Batch(torch.arange(4), {"input": rows, "target": words}), Draws(0))
+    assert table.values.equal(rows.values), "columns of a table are not mixed"
     left, right = one.eval().sides(held, Draws(0))
     assert left.values.equal(pictures.values)
     assert right.values.equal(words.values)

@@ -32,8 +32,8 @@ def evaluate(
         typer.Option(
             "--protocol",
             metavar="NAME",
-            help="retrieval, sts, classification, knn, linear-probe, masked, space, reconstruction, rate-distortion, "
-            "likelihood, anomaly, translation.",
+            help="retrieval, cross-retrieval, zero-shot, sts, classification, knn, linear-probe, masked, space, "
+            "reconstruction, rate-distortion, likelihood, anomaly, translation.",
         ),
     ] = None,
     input: Input = None,

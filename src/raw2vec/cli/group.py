@@ -41,8 +41,9 @@ def group(
     input: Input = None,
     side: Side = None,
     threshold: Annotated[
-        float, typer.Option("--threshold", metavar="COSINE", help="Items at least so alike are near-duplicates.")
-    ] = 0.97,
+        float | None,
+        typer.Option("--threshold", metavar="COSINE", help="Items at least so alike are near-duplicates (0.97)."),
+    ] = None,
     clusters: Annotated[
         int | None, typer.Option("--clusters", metavar="N", min=1, help="How many clusters; none: as many as fit.")
     ] = None,
@@ -63,8 +64,8 @@ def group(
     loaded = heavy().load(model)
     began = time.perf_counter()
     with Counter() as progress:
-        options = chosen(input=input, side=side, clusters=clusters)
-        table = heavy("cli.grouped").Grouped(loaded, data, {"threshold": threshold, **options}, progress)
+        options = chosen(input=input, side=side, threshold=threshold, clusters=clusters)
+        table = heavy("cli.grouped").Grouped(loaded, data, options, progress)
         table.write(out)
     values = {"items": table.items, "groups": table.groups, "in_groups": table.in_groups, "clusters": table.clusters}
     values |= {"out": out, "largest": table.largest(SHOWN)}

@@ -21,7 +21,9 @@ class ZeroShot(Protocol):
     def run(self, model: Encode, columns: Columns, seed: int = 0) -> Report:
         started = perf_counter()
         inputs, labels = self.read(columns)
-        words = [str(label) for label in labels]
+        words = ["" if label is None else str(label).strip() for label in labels]
+        if "" in words:
+            raise BadInput(f"Item {words.index('')} has no label, and its class' name is what tells it.")
         names = sorted(set(words))
         if len(names) < 2:
             raise BadInput("Zero-shot classification needs two classes at least, and the rows have one.")

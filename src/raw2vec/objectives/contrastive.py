@@ -151,9 +151,9 @@ class Contrastive(InfoNCE):
 class ContrastiveSides(InfoNCE):
     """InfoNCE between the two sides of a pair of any two kinds, each by its own encoder (CLIP; Radford et al. 2021).
 
-    drop: chance that a token is left out, of sides that are texts. bend: rows by which pictures and sounds are
-    distorted, so that few of them are not learned by heart (see `augmentation.bend`). ordinary and target_ordinary:
-    the ids that may be dropped, of either side. The others are InfoNCE's.
+    drop: chance that a token is left out, of sides that are texts. bend: rows by which pictures and spectrograms, items
+    on grids of two axes, are distorted, so that few of them are not learned by heart (see `augmentation.bend`).
+    ordinary and target_ordinary: the ids that may be dropped, of either side. The others are InfoNCE's.
     """
 
     def __init__(
@@ -187,7 +187,8 @@ class ContrastiveSides(InfoNCE):
         if side.values.dim() == 1:
             purpose = f"drop {name}"
             return drop(side, items, draws, rate=self.drop, ordinary=ordinary, purpose=purpose) if self.drop else side
-        return bend(side, items, draws, by=self.bend, purpose=f"bend {name}") if self.bend else side
+        plane = side.shapes.shape[1] == 2  # between the columns of a table there is nothing
+        return bend(side, items, draws, by=self.bend, purpose=f"bend {name}") if self.bend and plane else side
 
 
 class ContrastiveViews(InfoNCE):
