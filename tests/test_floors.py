@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "raw2vec"
 FLOORS = [
     ["braces", "errors"],
     ["disk", "placeholders", "sentences", "unknown"],
-    ["recipe", "seeding", "ragged", "rows", "settings", "subwords", "tabular"],
+    ["pixels", "recipe", "seeding", "ragged", "rows", "samples", "settings", "subwords", "tabular"],
     ["batch", "corpus", "labels", "raw", "layers", "patches", "likelihood", "augmentation"],
     ["embedding", "encoders", "latents", "decoders", "readout"],
     ["models"],

@@ -71,6 +71,9 @@ class Raw(ABC):
     """
 
     settings: dict[str, Any]
+    files: bool = False
+    """Whether an item may be a file, by its path or its bytes: `learn` and `windows` pass over those that cannot be
+    read where the items have a place to note them (`errors.spare`)."""
     nothing: Any = None
     """What stands for an item that is not there: the empty text. None: such an item is refused by its number."""
     target: Raw | None = None

@@ -24,6 +24,7 @@ from raw2vec.rows.delimited import Delimited
 from raw2vec.rows.files import MEDIA, SERIES, Files, content_kind, media_kind
 from raw2vec.rows.items import item_column
 from raw2vec.rows.lines import JsonArray, JsonLines, TextLines
+from raw2vec.rows.located import Located, located, written
 from raw2vec.rows.memory import Memory
 from raw2vec.rows.objects import Objects
 from raw2vec.rows.pair_filters import Filtered
@@ -40,6 +41,7 @@ __all__ = [
     "Filtered",
     "Guess",
     "Joined",
+    "Located",
     "Memory",
     "Objects",
     "Parallel",
@@ -50,12 +52,14 @@ __all__ = [
     "guess_text",
     "guess_text_column",
     "item_column",
+    "located",
     "one_value",
     "open_rows",
     "python_functions",
     "read_cells",
     "text_column",
     "text_columns",
+    "written",
 ]
 
 # What each suffix holds; any of them may be followed by .gz.
@@ -229,7 +233,7 @@ class _Spooled(Joined):
 
     def __init__(self, rows: Rows, file: Any):
         super().__init__(rows.name, [rows])
-        self._file = file
+        self._file, self.paths_from = file, Path()
 
 
 def _standard_input(wanted: Sequence[str], likely: Sequence[str], kind: str | None) -> Rows:
