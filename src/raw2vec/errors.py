@@ -1,5 +1,7 @@
 """What goes wrong, in sentences: every error says what, where and what to do."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -77,6 +79,10 @@ class NumberedList(list[Any]):
     def __init__(self, numbers: Sequence[int], items: Iterable[Any], unreadable: dict[int, Unreadable] | None = None):
         super().__init__(items)
         self.numbers, self.unreadable = numbers, unreadable
+
+    def part(self, start: int, stop: int) -> NumberedList:
+        """Some of them, which note what cannot be read where all do."""
+        return NumberedList(self.numbers[start:stop], self[start:stop], self.unreadable)
 
 
 def numbered(items: Iterable[Any]) -> Iterable[tuple[int, Any]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from raw2vec.disk import replacing
 from raw2vec.errors import BadInput, NumberedList
 from raw2vec.measure import columns_of
-from raw2vec.rows import Rows, Typed, one_value
+from raw2vec.rows import Rows, Typed, one_value, written
 from raw2vec.system import Raw2Vec
 from raw2vec.use.base import present
 from raw2vec.use.classify import predicted, supervised
@@ -37,8 +37,10 @@ class Predictions:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Each row's number, its text or path if it is one, its prediction and, for classes, that one's probability."""
-        for _, items, said in self._batches(self.source):
+        for batch, items, said in self._batches(self.source):
             start = self.items - len(items)
+            if self.column in batch.schema.names:  # a path as it is written
+                items = written(pa.Table.from_batches([batch])).column(self.column).to_pylist()
             told = {self.column: items} if all(item is None or isinstance(item, str) for item in items) else {}
             columns = {"row": range(start, self.items), **told, **said}
             for values in zip(*columns.values(), strict=True):
@@ -93,7 +95,7 @@ class Predictions:
 
     def _beside(self, batch: pa.RecordBatch, said: dict[str, list[Any]]) -> pa.Table:
         """The batch with the predictions as its last columns, in place of older ones of the same names."""
-        table = pa.Table.from_batches([batch])
+        table = written(pa.Table.from_batches([batch]))
         table = table.drop_columns([name for name in said if name in table.column_names])
         for name, values in said.items():
             kind = _kind(name, self.labels.task, self.labels.names)

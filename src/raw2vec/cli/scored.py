@@ -16,7 +16,7 @@ from raw2vec.disk import replacing
 from raw2vec.errors import BadInput, NumberedList
 from raw2vec.folder import Model
 from raw2vec.measure import columns_of
-from raw2vec.rows import Rows, Typed, one_value
+from raw2vec.rows import Rows, Typed, one_value, written
 from raw2vec.system import Raw2Vec
 from raw2vec.use.detect import threshold, unit
 
@@ -110,7 +110,7 @@ def _beside(rows: Rows, scores: NDArray[np.float64], line: float, plain: bool) -
     that hold more than one value a row, which a csv has no room for."""
     start = 0
     for batch in rows.batches(ROWS):
-        table = pa.Table.from_batches([batch])
+        table = written(pa.Table.from_batches([batch]))
         held = scores[start : start + len(table)]
         start += len(table)
         kept = [

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from raw2vec.batch import Batch
-from raw2vec.errors import BadInput
+from raw2vec.errors import BadInput, Numbered, Unreadable
 from raw2vec.evaluate import MASKED_PATCHES, Encode, Guesses, Patches, Protocol, Report, protocol
 from raw2vec.folder import Model
 from raw2vec.measure.decoding import DECODED, SAMPLES, likelihood
@@ -19,10 +20,11 @@ from raw2vec.measure.translation import translation
 from raw2vec.objectives import Masked, MaskedPatches, Supervised
 from raw2vec.presets import roles
 from raw2vec.ragged import Ragged
-from raw2vec.raw import Raw, Table
-from raw2vec.recipe import Role
-from raw2vec.rows import Rows, open_rows
+from raw2vec.raw import FILES_AT_ONCE, Raw, Table
+from raw2vec.recipe import SIDES, Role
+from raw2vec.rows import Rows, located, open_rows
 from raw2vec.seeding import Draws
+from raw2vec.unreadable import as_list, sentence
 from raw2vec.use.fill import fill, fill_patches
 from raw2vec.use.inspect import Inspection, inspect
 
@@ -45,12 +47,30 @@ def measure(
     chosen = protocol(name or _fitting(parts, columns))
     if samples is not None and chosen.name != "likelihood":
         raise BadInput(f"The protocol '{chosen.name}' draws no codes: samples are for --protocol likelihood.")
-    held, gone = _complete(read_columns(parts.raw, rows, columns), rows, columns)
+    held, unreadable = _readable(parts.raw, read_columns(parts.raw, rows, columns))
+    held, gone = _complete(held, rows, columns)
     found = _by(chosen, parts, encode, held, seed, SAMPLES if samples is None else samples, progress)
     if chosen.name == "classification":
         found = _known(parts, rows, found)
     named = " or ".join(map(repr, columns.values()))
-    return replace(found, notes=[f"rows left out, without {named}: {gone}", *found.notes]) if gone else found
+    notes = [f"rows left out, without {named}: {gone}"] if gone else []
+    notes += [f"left out: {sentence(unreadable, parts.raw.files)}"] if unreadable else []
+    return replace(found, notes=[*notes, *found.notes]) if notes else found
+
+
+def _readable(raw: Raw, held: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], list[dict[str, Any]]]:
+    """The rows without a file that cannot be read, and what those are: a protocol works on items as it pleases."""
+    unreadable: dict[int, Unreadable] = {}
+    for role in (role for role in held if role in SIDES):
+        side, items = raw.side(role), held[role]
+        for start in range(0, len(items), FILES_AT_ONCE) if side.files else ():
+            some = enumerate(items[start : start + FILES_AT_ONCE], start)
+            side.windows(
+                Numbered([(row, item) for row, item in some if not isinstance(item, np.ndarray | None)], unreadable)
+            )
+    if unreadable:
+        held = {role: [item for row, item in enumerate(items) if row not in unreadable] for role, items in held.items()}
+    return held, as_list(unreadable)
 
 
 def _complete(held: dict[str, list[Any]], rows: Rows, columns: Mapping[Role, str]) -> tuple[dict[str, list[Any]], int]:
@@ -160,7 +180,9 @@ def columns_of(
             asked["input"] = known[encoded]
     if kind is None and (len(asked) == 1 or len(rows.columns) == 1):
         kind = "text"
-    return rows, roles(rows, kind, asked)  # type: ignore[arg-type]
+    columns = roles(rows, kind, asked)  # type: ignore[arg-type]
+    files = [name for role, name in columns.items() if role in SIDES and parts.raw.side(role).files]
+    return located(rows, *files), columns
 
 
 def read_columns(raw: Raw, rows: Rows, columns: Mapping[Role, str]) -> dict[str, list[Any]]:

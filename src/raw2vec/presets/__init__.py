@@ -10,8 +10,8 @@ from raw2vec.errors import BadInput, nearest
 from raw2vec.presets import arrays, texts
 from raw2vec.presets.base import SIZES
 from raw2vec.raw import Image, Raw, Series, are_drawings
-from raw2vec.recipe import RETURNING, Recipe, Role
-from raw2vec.rows import Rows, Typed, content_kind, guess_text_column, one_value, text_columns
+from raw2vec.recipe import RETURNING, SIDES, Recipe, Role
+from raw2vec.rows import Rows, Typed, content_kind, guess_text_column, located, one_value, text_columns
 from raw2vec.settings import known
 
 OBJECTIVES = ("contrastive", "masked", "supervised", "reconstruction", "variational", "translation")
@@ -41,7 +41,7 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
             kind or ("pairs" if "target" in columns else "text"),
             columns,
             alike=kind == "table" or rows.alike,
-            drawn=kind == "image" and _drawn(rows, columns["input"]),
+            drawn=kind == "image" and _drawn(located(rows, columns["input"]), columns["input"]),
             gaps=kind == "series" and _gaps(rows, columns["input"]),
             views=source_views(rows, columns),
             encoder=dict(encoder) if isinstance(encoder, Mapping) else encoder,
@@ -59,6 +59,12 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
     wished |= {} if share is None else {"training.contamination": share}
     wished |= options["settings"] or {}
     return made.changed(wished) if wished else made
+
+
+def opened(rows: Rows, recipe: Recipe) -> Rows:
+    """The rows with the paths of pictures or sounds as files: see rows.Located."""
+    sides = [name for role, name in recipe.columns.items() if role in SIDES]
+    return located(rows, *sides) if recipe.kind in ("image", "audio") else rows
 
 
 def _drawn(rows: Rows, column: str) -> bool:

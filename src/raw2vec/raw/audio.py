@@ -53,7 +53,7 @@ class Audio(Raw):
     band that never changes has a deviation of 1. Where all sounds learned from are of one length, others are refused.
     """
 
-    files = True
+    files = "sound"
 
     def __init__(
         self,

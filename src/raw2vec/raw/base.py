@@ -14,6 +14,9 @@ from torch import Tensor
 from raw2vec.errors import BadInput
 from raw2vec.ragged import Ragged
 
+FILES_AT_ONCE = 128
+"""Items that are unpacked together where they are files: how large one is shows only then."""
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -71,9 +74,9 @@ class Raw(ABC):
     """
 
     settings: dict[str, Any]
-    files: bool = False
-    """Whether an item may be a file, by its path or its bytes: `learn` and `windows` pass over those that cannot be
-    read where the items have a place to note them (`errors.spare`)."""
+    files: str = ""
+    """What an item is called that may be a file, by its path or its bytes: a picture, a sound. `learn` and `windows`
+    pass over one that cannot be read where the items have a place to note it (`errors.spare`)."""
     nothing: Any = None
     """What stands for an item that is not there: the empty text. None: such an item is refused by its number."""
     target: Raw | None = None

@@ -16,7 +16,7 @@ import torch
 from PIL import Image as Pillow
 from torch import Tensor
 
-from raw2vec.errors import BadFolder, BadInput, Unreadable, nearest, numbered, spare
+from raw2vec.errors import BadFolder, BadInput, NumberedList, Unreadable, nearest, numbered, spare
 from raw2vec.pixels import Pixels, Size, encoded, is_file, look, pixels, place_of, without_bomb_warnings
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
@@ -50,7 +50,7 @@ class Image(Raw):
     one size, others are refused: models may rely on it.
     """
 
-    files = True
+    files = "picture"
 
     def __init__(self, size: tuple[int, int] | None = None, colour: Colour = "auto"):
         if colour not in get_args(Colour):
@@ -206,9 +206,9 @@ def _cores() -> int:
 
 def are_drawings(items: Sequence[Any]) -> bool:
     """Whether these pictures are drawings or writing: half of their pixels or more are black or white to the end."""
-    kind = Image()
-    kind.learn(items)
-    values = kind.windows(items).ragged.values
+    kind, some = Image(), NumberedList(range(len(items)), items, unreadable={})
+    kind.learn(some)
+    values = kind.windows(some).ragged.values
     return bool(((values == 0) | (values == 255)).float().mean() >= 0.5)
 
 

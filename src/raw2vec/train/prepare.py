@@ -18,15 +18,16 @@ from safetensors.torch import load_file, save_file
 
 from raw2vec.build import build_raw
 from raw2vec.corpus import Corpus, Writer
-from raw2vec.errors import BadInput, Numbered
+from raw2vec.errors import BadInput, Numbered, Unreadable
 from raw2vec.labels import Labels
 from raw2vec.placeholders import marked_pair
 from raw2vec.ragged import Ragged
-from raw2vec.raw import Raw, Text
+from raw2vec.raw import FILES_AT_ONCE, Raw, Text
 from raw2vec.recipe import SIDES, Recipe, Role
 from raw2vec.rows import Rows, Typed, text_column
 from raw2vec.seeding import key
 from raw2vec.train.base import Listener, Phase
+from raw2vec.unreadable import as_list, refuse_most
 
 PREPARED = "prepared.json"  # in a run's folder: all that `prepare` did is there
 CHECKPOINT = "checkpoint.safetensors"  # in a run's folder: training has begun
@@ -39,6 +40,7 @@ class Data:
     """What training starts from; `truncated` is how many items were cut.
 
     held: some held-out rows by role. learnt: some labelled texts to train on, by role, as they were written.
+    unreadable: files that are left out (see unreadable.as_list).
     """
 
     raw: Raw
@@ -47,6 +49,7 @@ class Data:
     held: dict[Role, list[Any]]
     truncated: int
     learnt: dict[Role, list[Any]] = field(default_factory=dict)
+    unreadable: list[dict[str, Any]] = field(default_factory=list)
 
 
 def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: Listener) -> Data:
@@ -60,7 +63,9 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
         raw = build_raw(recipe).load(work, held["settings"])
         labels = Labels(**held["labels"]) if held["labels"] else None
         shown, learnt = (_back(work / f"{name}.safetensors", held[name], raw) for name in ("held", "learnt"))
-        return Data(raw, Corpus.open(work / "corpus"), labels, shown, held["truncated"], learnt)
+        return Data(
+            raw, Corpus.open(work / "corpus"), labels, shown, held["truncated"], learnt, held.get("unreadable", [])
+        )
     work.mkdir(parents=True, exist_ok=True)
     for kept in (note, work / CHECKPOINT):  # of a run before: no longer true from here on
         kept.unlink(missing_ok=True)
@@ -68,7 +73,7 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     if rows.written and recipe.kind == "table":
         rows = Typed(rows, texts=[recipe.columns["label"]] if "label" in recipe.columns else [])
     listener(Phase("Learning the vocabulary" if isinstance(raw, Text) else "Learning the statistics"))
-    raw.learn(*(Numbered(_training_items(rows, recipe, raw, columns)) for columns in _languages(recipe)))
+    raw.learn(*(_training_items(rows, recipe, raw, columns) for columns in _languages(recipe)))
     labels = _labels(rows, recipe, raw)
     listener(Phase("Tokenizing" if isinstance(raw, Text) else "Reading"))
     data = _write_corpus(rows, recipe, raw, labels, work)
@@ -76,7 +81,7 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     made: dict[str, Any] = {"origin": origin, "settings": raw.settings, "labels": labels.as_dict() if labels else None}
     partial = note.with_suffix(".partial")
     made |= {"held": _keep(work / "held.safetensors", data.held, raw), "truncated": data.truncated}
-    made |= {"learnt": _keep(work / "learnt.safetensors", data.learnt, raw)}
+    made |= {"learnt": _keep(work / "learnt.safetensors", data.learnt, raw), "unreadable": data.unreadable}
     partial.write_text(json.dumps(made))
     partial.replace(note)
     return data
@@ -140,7 +145,7 @@ def _blocks(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[_Block]:
     seed, share = recipe.training.hold_out_seed, recipe.training.hold_out
     seed = recipe.seed if seed is None else seed
     start = 0
-    for batch in rows.batches():
+    for batch in rows.batches(FILES_AT_ONCE if raw.files else 1024):
         items, numbers = {name: raw.column(batch, name) for name in columns}, range(start, start + len(batch))
         start = numbers.stop
         groups: list[Any] = [_group(item, number, raw) for number, item in zip(numbers, items[columns[0]], strict=True)]
@@ -152,7 +157,12 @@ def _blocks(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[_Block]:
 
 def _group(item: Any, number: int, raw: Raw) -> Any:
     """What makes two rows the same: equal ones are held out together."""
-    return item if item is None or isinstance(item, str) else raw.freeze(item, number).numpy().tobytes()
+    if item is None or (isinstance(item, str) and not raw.files):
+        return item
+    try:
+        return raw.freeze(item, number).numpy().tobytes()
+    except Unreadable:
+        return number
 
 
 def _languages(recipe: Recipe) -> list[list[str]]:
@@ -163,9 +173,16 @@ def _languages(recipe: Recipe) -> list[list[str]]:
     return [[name for name in columns if recipe.side_of(name) == role] for role in ("input", "target")]
 
 
-def _training_items(rows: Rows, recipe: Recipe, raw: Raw, columns: list[str]) -> Iterator[tuple[int, Any]]:
-    """Every item of these columns to learn from, after its row's number."""
-    found = held = False
+def _training_items(rows: Rows, recipe: Recipe, raw: Raw, columns: list[str]) -> Numbered:
+    """Every item of these columns to learn from, after its row's number; with a place for files that are damaged."""
+    unreadable: dict[int, Unreadable] = {}
+    return Numbered(_numbered_items(rows, recipe, raw, columns, unreadable), unreadable)
+
+
+def _numbered_items(
+    rows: Rows, recipe: Recipe, raw: Raw, columns: list[str], unreadable: dict[int, Unreadable]
+) -> Iterator[tuple[int, Any]]:
+    held, found = False, 0
     for block in _blocks(rows, recipe, raw):
         met = _met(block.items, recipe)
         for column in columns:
@@ -173,8 +190,9 @@ def _training_items(rows: Rows, recipe: Recipe, raw: Raw, columns: list[str]) ->
                 if _there(item) and out:
                     held = True
                 elif _there(item):
-                    found = True
+                    found += 1
                     yield number, item
+    refuse_most(unreadable, found, raw.files, rows.name)
     if held and not found:
         raise BadInput(
             f"{rows.name} has no row left to learn from: all are held out to judge by. Give more rows, or "
@@ -216,16 +234,21 @@ def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, w
     writer = Writer(work / "corpus", columns_of(recipe), raw.form.vocabulary)
     shown, learnt = _Sample(SHOWN, recipe.seed, "shown"), _Sample(SEEN, recipe.seed, "learnt")
     written = _written(recipe, labels) if isinstance(raw, Text) else []
-    truncated = 0
+    truncated, there = 0, 0
+    unreadable: dict[int, Unreadable] = {}
     for block in _blocks(rows, recipe, raw):
         batch, items, held, numbers = block
         sides = []
         for name, column in _met(items, recipe).items():
-            side, cut = _windows(raw.side(recipe.side_of(name)), column, numbers, recipe.translates)
+            there += sum(map(_there, column))
+            side, cut = _windows(raw.side(recipe.side_of(name)), column, numbers, recipe.translates, unreadable)
             if recipe.embedding.get("missing") == "none":
                 _refuse_gaps(side, rows, numbers)
             truncated += cut
             sides.append(side)
+            items[name] = [
+                None if number in unreadable else item for number, item in zip(numbers, items[name], strict=True)
+            ]
         label = recipe.columns.get("label")
         targets = labels.numbers(batch.column(label).to_pylist()) if labels and label else None
         writer.add(sides, held, targets)
@@ -234,7 +257,9 @@ def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, w
         for row in (~held).nonzero()[0].tolist() if written else []:
             if all(_there(items[recipe.columns[role]][row]) for role in written if role in SIDES):
                 learnt.offer(numbers[row], partial(_row, block, row, recipe))
-    return Data(raw, writer.close(), labels, shown.by(list(recipe.columns)), truncated, learnt.by(written))
+    refuse_most(unreadable, there, raw.files, rows.name)
+    held_out, told = shown.by(list(recipe.columns)), as_list(unreadable)
+    return Data(raw, writer.close(), labels, held_out, truncated, learnt.by(written), told)
 
 
 def _written(recipe: Recipe, labels: Labels | None) -> list[Role]:
@@ -284,15 +309,19 @@ def _refuse_gaps(side: Ragged, rows: Rows, numbers: range) -> None:
         )
 
 
-def _windows(raw: Raw, column: Sequence[Any], numbers: range, whole: bool) -> tuple[Ragged, int]:
+def _windows(
+    raw: Raw, column: Sequence[Any], numbers: range, whole: bool, unreadable: dict[int, Unreadable]
+) -> tuple[Ragged, int]:
     """The first window of each item, a grid of zeros where there is none; and how many items have more than that.
 
     whole: such items are left out, for half a text is no translation of half of another.
     """
     present = np.array([_there(item) for item in column], np.bool_)
-    windows = raw.windows(Numbered([pair for pair in zip(numbers, column, strict=True) if _there(pair[1])]))
-    _, first, counts = np.unique(windows.owners.numpy(), return_index=True, return_counts=True)
-    cut = (np.asarray(windows.truncated) > 0) | (counts > 1)
+    pairs = [pair for pair in zip(numbers, column, strict=True) if _there(pair[1])]
+    windows = raw.windows(Numbered(pairs, unreadable))
+    read, first, counts = np.unique(windows.owners.numpy(), return_index=True, return_counts=True)
+    present[present] = np.isin(np.arange(len(pairs)), read)
+    cut = (np.asarray(windows.truncated)[read] > 0) | (counts > 1)
     if whole:
         first, present[present] = first[~cut], ~cut
     found = windows.ragged if len(first) == len(windows.owners) else windows.ragged.take(torch.from_numpy(first))
