@@ -15,11 +15,12 @@ def as_list(found: Mapping[int, Unreadable]) -> list[dict[str, Any]]:
     return [{"row": row, "item": error.path, "reason": error.reason} for row, error in sorted(found.items())]
 
 
-def sentence(told: Sequence[Mapping[str, Any]], what: str) -> str:
-    """'3 pictures that cannot be read: a.jpg (truncated), b.jpg (empty), row 7 (truncated)'. what: one of them."""
+def sentence(told: Sequence[Mapping[str, Any]], what: str, fate: str = "") -> str:
+    """'3 pictures that cannot be read: a.jpg (truncated), b.jpg (empty), row 7 (truncated)'. what: one of them; fate:
+    what became of them."""
     named = [f"{each['item'] or 'row {}'.format(each['row'])} ({each['reason']})" for each in told[:_NAMED]]
     more = f" and {len(told) - _NAMED:,} more" if len(told) > _NAMED else ""
-    return f"{len(told):,} {what}{'s' * (len(told) != 1)} that cannot be read: {', '.join(named)}{more}"
+    return f"{len(told):,} {what}{'s' * (len(told) != 1)} that cannot be read{fate}: {', '.join(named)}{more}"
 
 
 def refuse_most(found: Mapping[int, Unreadable], count: int, what: str, name: str) -> None:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raw2vec.disk import replacing
-from raw2vec.errors import BadInput, NumberedList
+from raw2vec.errors import BadInput, NumberedList, Unreadable, spared
 from raw2vec.measure import columns_of
 from raw2vec.rows import Rows, Typed, one_value, written
 from raw2vec.system import Raw2Vec
@@ -25,7 +25,10 @@ ROWS = 4096  # at a time
 
 
 class Predictions:
-    """What a model says of every row of `data`, in order; `items`, `truncated` and `empty` count what has gone by."""
+    """What a model says of every row of `data`, in order; `items`, `truncated` and `empty` count what has gone by.
+
+    unreadable: files of it that cannot be read, which get no prediction, by their rows.
+    """
 
     def __init__(self, model: Raw2Vec, data: str, column: str | None, progress: Callable[[int], None]):
         self.model, self.progress = model, progress
@@ -33,6 +36,7 @@ class Predictions:
         self.source, columns = columns_of(model.parts_, data, input=column)
         self.column = columns["input"]
         self.items = self.truncated = self.empty = 0
+        self.unreadable: dict[int, Unreadable] = {}
         self.replaced = [name for name in self._names() if name in self.source.columns]
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -73,10 +77,12 @@ class Predictions:
             said: dict[str, list[Any]] = {name: [None] * len(items) for name in self._names()}
             if there:
                 numbers = [self.items + place for place in there]
-                found = self.model.encoded(NumberedList(numbers, (items[place] for place in there)))
+                given = NumberedList(numbers, (items[place] for place in there), self.unreadable)
+                found = self.model.encoded(given)
+                gone = set(spared(given))
                 for name, values in self._say(found.vectors).items():
-                    for place, value in zip(there, values, strict=True):
-                        said[name][place] = value
+                    for at, (place, value) in enumerate(zip(there, values, strict=True)):
+                        said[name][place] = None if at in gone else value
                 self.truncated += int((found.truncated > 0).sum())
             self.items += len(items)
             self.empty += len(items) - len(there)

@@ -52,7 +52,7 @@ def embed(
     began = time.perf_counter()
     with Counter() as progress:
         done = loaded.embed(data, out, input=input, resume=resume, progress=progress)
-    return _answer(done, out, time.perf_counter() - began, (), "a vector of zeros, as nothing is like it, for")
+    return _answer(done, out, time.perf_counter() - began, (), ", and got vectors of zeros")
 
 
 def index(
@@ -77,7 +77,7 @@ def index(
     options = {"approximate": True} if approximate else {}
     with Counter() as progress:
         done = loaded.index(data, store, input=input, resume=resume, progress=progress, **options)
-    return _answer(done, store, time.perf_counter() - began, ["search", store, "a few words"], "left out")
+    return _answer(done, store, time.perf_counter() - began, ["search", store, "a few words"], ", and were left out")
 
 
 def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()], fate: str) -> Answer:
@@ -99,7 +99,7 @@ def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()], fa
     if more.get("empty"):
         told.append(f"{counted(done.empty, 'row', 'are')} empty, the first is row {done.first_empty}, counted from 0")
     if unreadable:
-        told.append(f"{fate}: {sentence(unreadable, 'file')}; --json lists all")
+        told.append(f"{sentence(unreadable, 'file', fate)}; --json lists all")
     if more.get("recall") is not None:
         told.append(f"the approximate index finds {more['recall']:.1%} of what an exact search finds")
     shown = [*(Text(line) for line in told), *notes([said] if said else [])]

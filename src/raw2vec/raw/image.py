@@ -208,8 +208,11 @@ def are_drawings(items: Sequence[Any]) -> bool:
     """Whether these pictures are drawings or writing: half of their pixels or more are black or white to the end."""
     kind, some = Image(), NumberedList(range(len(items)), items, unreadable={})
     kind.learn(some)
-    values = kind.windows(some).ragged.values
-    return bool(((values == 0) | (values == 255)).float().mean() >= 0.5)
+    extreme = count = 0
+    for found in map(kind._fitted, numbered(some)):  # one at a time: they may be large
+        if not isinstance(found, Unreadable):
+            extreme, count = extreme + int(((found == 0) | (found == 255)).sum()), count + found.size
+    return count > 0 and extreme / count >= 0.5
 
 
 def _as_bytes_of_pixels(item: Any) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import blake2b
 from heapq import heappush, heapreplace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -160,9 +161,10 @@ def _group(item: Any, number: int, raw: Raw) -> Any:
     if item is None or (isinstance(item, str) and not raw.files):
         return item
     try:
-        return raw.freeze(item, number).numpy().tobytes()
+        content = raw.freeze(item, number).numpy().tobytes()
     except Unreadable:
         return number
+    return blake2b(content).digest() if isinstance(item, str | bytes | Mapping) else content
 
 
 def _languages(recipe: Recipe) -> list[list[str]]:
