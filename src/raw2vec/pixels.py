@@ -49,9 +49,7 @@ def pixels(item: Any, number: int, channels: int, size: Size | None = None) -> P
     else:
         content, place = encoded(item, number), place_of(item)
         with _opened(content, number, place) as stored:
-            _draft(stored, size)
-            stored.load()
-            picture = _plain(stored, number, place)
+            picture = _plain(_reduced(stored, size), number, place)
     mode = "RGB" if channels == 3 else "L"  # luma by ITU-R BT.601
     picture = picture if picture.mode == mode else picture.convert(mode)
     if size is not None and picture.size != size[::-1]:
@@ -92,10 +90,10 @@ def encoded(item: Any, number: int) -> bytes:
 
 
 @contextmanager
-def without_bomb_warnings() -> Iterator[None]:
-    """Pillow warns of half the size that it refuses; within the block it only refuses. For the thread that asks."""
+def quietly() -> Iterator[None]:
+    """Without the warnings of Pillow: of half the size that it refuses, of tags that it cannot read."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", module=r"PIL\b")
         yield
 
 
@@ -146,11 +144,20 @@ def _exif(picture: Pillow.Image) -> Pillow.Exif:
     return picture.getexif()
 
 
-def _draft(picture: Pillow.Image, size: Size | None) -> None:
-    """Has a JPEG decoded at a fraction of its size, where that is still twice what is asked for."""
-    if size is not None and picture.format in ("JPEG", "MPO"):
-        height, width = size[::-1] if picture.getexif().get(_ORIENTATION) in _TURNED else size
-        picture.draft(None, (2 * width, 2 * height))
+def _reduced(stored: Pillow.Image, size: Size | None) -> Pillow.Image:
+    """The picture decoded: a JPEG at a fraction of its size and then resized, where that fraction is still twice what
+    is asked for; any other whole."""
+    if size is None or stored.format not in ("JPEG", "MPO"):
+        stored.load()
+        return stored
+    whole = stored.size
+    height, width = size[::-1] if stored.getexif().get(_ORIENTATION) in _TURNED else size
+    drawn = stored.draft(None, (2 * width, 2 * height))
+    stored.load()
+    if drawn is None or stored.size == whole:
+        return stored
+    # Its last pixel may stand for a few that are there and some that are not: the box leaves these out.
+    return stored.resize((width, height), Pillow.Resampling.BICUBIC, drawn[1])
 
 
 def _plain(picture: Pillow.Image, number: int, place: str) -> Pillow.Image:

@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from raw2vec.errors import BadFolder, BadInput, NumberedList, Unreadable, nearest, numbered, spare
-from raw2vec.pixels import Pixels, Size, encoded, is_file, look, pixels, place_of, without_bomb_warnings
+from raw2vec.pixels import Pixels, Size, encoded, is_file, look, pixels, place_of, quietly
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import item_column
@@ -74,7 +74,7 @@ class Image(Raw):
         """
         shapes: list[Size] = []
         coloured = with_channel = False
-        with without_bomb_warnings():
+        with quietly():
             for number, item in numbered(items):
                 try:
                     seen, has_colour = look(item, number)
@@ -174,7 +174,7 @@ class Image(Raw):
     def _read(self, pairs: Sequence[tuple[int, Any]]) -> Iterator[Pixels | Unreadable]:
         """The pixels of numbered items, in order, or why there are none."""
         threads = min(_cores(), len(pairs))
-        with without_bomb_warnings():
+        with quietly():
             if threads < 2 or not is_file(pairs[0][1]):
                 yield from map(self._fitted, pairs)
             else:  # Pillow lets others work while it decodes and resizes

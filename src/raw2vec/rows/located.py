@@ -99,16 +99,14 @@ class Located(Rows):
 
     def _file(self, cell: str, row: int) -> str:
         """Where the file of a cell is; BadInput, with the row's place, where it leads out or nowhere."""
-        within = False
         roots = [os.path.realpath(root) for root in (self.folder, os.curdir)]
-        for path in (self.folder / cell, Path(cell)):
-            real = self._resolved(str(path))
-            if any(real == root or real.startswith(root.rstrip(os.sep) + os.sep) for root in roots):
-                if os.path.isfile(real):
-                    return str(path)
-                within = True
+        places = {str(path): self._resolved(str(path)) for path in (self.folder / cell, Path(cell))}
+        within = [any(_is_within(real, root) for root in roots) for real in places.values()]
+        for (path, real), inside in zip(places.items(), within, strict=True):
+            if inside and os.path.isfile(real):
+                return path
         told = f"{self._rows.where(row)}: the path '{cell}'"
-        if within:
+        if within[0]:
             what = "is a folder" if (self.folder / cell).is_dir() else "leads to no file"
             raise BadInput(f"{told} {what}: paths begin at {self._begin()}.")
         raise BadInput(
@@ -132,6 +130,10 @@ class Located(Rows):
             self._real[folder] = os.path.realpath(folder)
         real = os.path.join(self._real[folder], name)
         return os.path.realpath(real) if os.path.islink(real) else real
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _paths(cells: pa.Array) -> list[str | None]:
