@@ -26,4 +26,5 @@ def sentence(told: Sequence[Mapping[str, Any]], what: str, fate: str = "") -> st
 def refuse_most(found: Mapping[int, Unreadable], count: int, what: str, name: str) -> None:
     """BadInput where more than half of `count` items cannot be read: then something else is wrong than a few files."""
     if 2 * len(found) > count:
-        raise BadInput(f"{name} holds {count:,} {what}s, and among them {sentence(as_list(found), what)}.")
+        told = sentence(as_list(found), what)
+        raise BadInput(f"{name} has {told}. That is more than half of the {count:,} that were looked at.")
