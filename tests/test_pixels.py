@@ -135,7 +135,11 @@ def test_half_a_jpeg_is_refused_where_a_small_one_is_wanted() -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(20_000, 10_000), (400_000, 400_000), (2**31 - 1, 2)])
-def test_a_bomb_is_refused_by_its_head(width: int, height: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("own", [89_478_485, None])
+def test_a_bomb_is_refused_by_its_head(
+    width: int, height: int, own: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", own)
     path = tmp_path / "bomb.png"
     path.write_bytes(png(width, height))
     made = Image(size=(8, 8))

@@ -114,7 +114,7 @@ def test_an_index_is_without_them(place: Path, tmp_path: Path) -> None:
     assert "photos/dark/zz0.jpg" not in json.dumps(rows)
     assert "photos/dark/03.jpg" in json.dumps(rows)
     again = call(*words, "--resume")
-    assert again["new"] <= 0 or again["items"] == 43
+    assert again["new"] == 0
 
 
 def test_measured_and_predicted_without_them(place: Path, tmp_path: Path) -> None:

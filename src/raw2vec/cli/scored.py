@@ -69,7 +69,7 @@ def scored(
     cut = sum(cut for _, cut in parts)
     gone = [name for name in _ADDED if name in rows.columns and not out.endswith(".npy")]
     counts = len(scores), int((there < line).sum()), line, cut, len(scores) - len(there)
-    return Scored(*counts, unit(model.parts_), gone, as_list(unreadable))
+    return Scored(*counts, unit(model.parts_), gone, tuple(as_list(unreadable)))
 
 
 def _scores(

@@ -50,7 +50,7 @@ def store_for(place: str | Path, space: Space, text: str | None, resume: bool = 
 
 @dataclass(frozen=True)
 class Indexed:
-    """What an indexing run did: rows of this source in the store, those of this run, texts cut, texts empty and the
+    """What an indexing run did: rows of this source so far, those of this run, texts cut, texts empty and the
     first of those rows, counted from 0; and the recall@10 of the approximate index where one was built, or why not.
     unreadable: the pictures or sounds of this run that could not be read and are not in the store, each with its `row`,
     its path (`item`) and the `reason`."""
