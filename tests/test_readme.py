@@ -34,6 +34,7 @@ PAGES = {
     "docs/pairs.md": {"fit", "index", "search", "predict", "evaluate", "embed"},
     "docs/translation.md": {"fit", "translate", "evaluate"},
     "docs/vision.md": {"fit", "evaluate"},
+    "docs/pictures.md": {"fit", "embed", "predict"},
     "docs/autoencoders.md": {"fit", "reconstruct", "sample", "interpolate", "score", "evaluate"},
 }
 WORDS = (
@@ -93,6 +94,10 @@ def _real_things(texts: list[str]) -> None:
     for number, digit in enumerate(digits):
         Image.fromarray(digit[number % 3 :]).save(f"photos/{number}.png")
         soundfile.write(f"clips/{number}.wav", digit.repeat(20).astype(np.float32) / 256 - 0.5, 8000)
+        Path("animals", "cat" if number % 2 else "dog").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(digit).save(f"animals/{'cat' if number % 2 else 'dog'}/{number}.png")
+    table("pictures.csv", ["path", "kind"], [[f"photos/{n}.png", "odd" if n % 2 else "even"] for n in range(60)])
+    Path("clips.jsonl").write_text("".join(f'{{"clip": "clips/{n}.wav"}}\n' for n in range(60)))
     _pictures_with_words(digits)
     pairs = "".join(f"{text}\t{text[::-1]}\n" for text in texts)
     for name in ("pairs.tsv", "test.tsv"):

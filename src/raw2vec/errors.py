@@ -1,7 +1,10 @@
 """What goes wrong, in sentences: every error says what, where and what to do."""
 
+from __future__ import annotations
+
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -16,6 +19,18 @@ class BadInput(Raw2VecError, ValueError):
 
 class BadFolder(BadInput):
     """A model folder, checkpoint or store that is absent, damaged or not ours."""
+
+
+class Unreadable(BadInput):
+    """An item whose file cannot be read. `path`: where it is, if it has a place; `reason`: why, in a few words.
+
+    Where there are so many items that a broken one must not cost a long run, it is noted instead: see `spared`.
+    """
+
+    def __init__(self, sentence: str, item: Any, reason: str):
+        super().__init__(sentence)
+        path = item.get("path") if isinstance(item, Mapping) else item
+        self.path, self.reason = os.fspath(path) if isinstance(path, str | os.PathLike) else None, reason
 
 
 class Unwritable(BadInput):
@@ -46,10 +61,13 @@ class EmptyTextWarning(UserWarning):
 
 
 class Numbered:
-    """Items with the numbers that an error is to name them by, as rows have them when some are left out."""
+    """Items with the numbers that an error is to name them by, as rows have them when some are left out.
 
-    def __init__(self, pairs: Iterable[tuple[int, Any]]):
-        self.pairs = pairs
+    unreadable: where those are noted, by their numbers, that cannot be read; None: the first of them is an error.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[int, Any]], unreadable: dict[int, Unreadable] | None = None):
+        self.pairs, self.unreadable = pairs, unreadable
 
     def __iter__(self) -> Iterator[Any]:
         return (item for _, item in self.pairs)
@@ -58,9 +76,13 @@ class Numbered:
 class NumberedList(list[Any]):
     """The same of items in memory: some of a file's rows, with the numbers that these have in the whole of it."""
 
-    def __init__(self, numbers: Sequence[int], items: Iterable[Any]):
+    def __init__(self, numbers: Sequence[int], items: Iterable[Any], unreadable: dict[int, Unreadable] | None = None):
         super().__init__(items)
-        self.numbers = numbers
+        self.numbers, self.unreadable = numbers, unreadable
+
+    def part(self, start: int, stop: int) -> NumberedList:
+        """Some of them, which note what cannot be read where all do."""
+        return NumberedList(self.numbers[start:stop], self[start:stop], self.unreadable)
 
 
 def numbered(items: Iterable[Any]) -> Iterable[tuple[int, Any]]:
@@ -68,6 +90,20 @@ def numbered(items: Iterable[Any]) -> Iterable[tuple[int, Any]]:
     if isinstance(items, NumberedList):
         return zip(items.numbers, items, strict=True)
     return items.pairs if isinstance(items, Numbered) else enumerate(items)
+
+
+def spare(items: Iterable[Any], number: int, error: Unreadable) -> None:
+    """Notes that this one of the items cannot be read, where they may hold such; else raises the error."""
+    unreadable: dict[int, Unreadable] | None = getattr(items, "unreadable", None)
+    if unreadable is None:
+        raise error
+    unreadable[number] = error
+
+
+def spared(items: Iterable[Any]) -> list[int]:
+    """The places of the items that were noted as unreadable."""
+    unreadable = getattr(items, "unreadable", None)
+    return [place for place, (number, _) in enumerate(numbered(items)) if number in unreadable] if unreadable else []
 
 
 def called(items: Sequence[Any], *places: int) -> str:

@@ -38,6 +38,7 @@ from raw2vec.train.metrics import Metrics
 from raw2vec.train.optimizers import optimizer
 from raw2vec.train.prepare import CHECKPOINT, PREPARED, SEEN, SHOWN, Data, difference, prepare
 from raw2vec.train.start import begin
+from raw2vec.unreadable import sentence
 
 SEEN_NUMBERS = 1 << 26  # and at most so many numbers of them, half a gigabyte as baselines take them
 JUDGED = 512  # held-out items that a check's loss is of
@@ -49,7 +50,7 @@ class Fitted:
     """What a fit gives: the model, some held-out rows by role and some that were trained on, and how it went.
 
     seen: items trained on, as tensors, of arrays and where there is a way back. learnt: labelled rows trained on, by
-    role; of arrays the labels of `seen`.
+    role; of arrays the labels of `seen`. unreadable: files that were left out (see unreadable.as_list).
     """
 
     model: Model
@@ -61,6 +62,7 @@ class Fitted:
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     learnt: dict[Role, list[Any]] = field(default_factory=dict)
+    unreadable: list[dict[str, Any]] = field(default_factory=list)
 
 
 def fit_model(
@@ -152,9 +154,11 @@ def _fitted(
     parts = Model(recipe, data.raw, model, objectives, data.labels, metrics=metrics.close())
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
     left_out = [f"left out: {sentence}" for sentence in (*rows.skipped, *_halves(recipe, data.corpus))]
+    if data.unreadable:
+        left_out.append(f"left out: {sentence(data.unreadable, data.raw.reads_files)}; report.json lists all")
     seen, learnt = _seen(data, recipe.returns, recipe.seed)
     steps, seconds = state.step, trainer.budget.seconds
-    return Fitted(parts, data.held, seen, state.history, steps, seconds, counts, left_out, learnt)
+    return Fitted(parts, data.held, seen, state.history, steps, seconds, counts, left_out, learnt, data.unreadable)
 
 
 def _refuse_uniform(recipe: Recipe, corpus: Corpus) -> None:

@@ -130,6 +130,7 @@ def report(fitted: Fitted, found: Report | None, encode: Encode, data: str, why:
         "items": fitted.counts["rows"],
         "held_out": fitted.counts["held_out"],
         "truncated": fitted.counts["truncated"],
+        "unreadable": fitted.unreadable,
         "steps": fitted.steps,
         "seconds": round(fitted.seconds, 2),
         "seed": fitted.model.recipe.seed,

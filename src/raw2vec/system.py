@@ -98,6 +98,7 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         rows = open_rows({"input": list(X), "label": list(y)} if y is not None else X, wanted, kind=self.kind)
         asked: dict[Role, str | None] = {"input": input, "target": target, "label": "label" if y is not None else label}
         recipe = presets.chosen(rows, asked, self.get_params())
+        rows = presets.opened(rows, recipe)
         if out is not None and resume and finished(Path(out), recipe, rows.fingerprint()):
             listener(FINISHED)
             return self._opened(folder.load(Path(out), dialect_of), Path(out))

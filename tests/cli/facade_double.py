@@ -169,7 +169,7 @@ def teller(model: Any, labels: list[str] | None, templates: list[str] | None) ->
 class Predictions:
     """As `raw2vec.cli.predictions` has it."""
 
-    items, truncated, empty, replaced = 2, 0, 1, ()
+    items, truncated, empty, replaced, unreadable = 2, 0, 1, (), {}
 
     def __init__(self, model: Any, data: str, column: str | None, teller: Any, progress: Any):
         calls.append(("predict", {"data": data, "column": column, **teller}))
@@ -238,6 +238,7 @@ class Scored(NamedTuple):
     empty: int = 3
     unit: str = "nats"
     replaced: tuple[str, ...] = ()
+    unreadable: tuple[dict[str, Any], ...] = ()
 
 
 def scored(model: Any, data: str, column: str | None, contamination: float | None, out: str, progress: Any) -> Scored:

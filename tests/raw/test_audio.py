@@ -145,9 +145,9 @@ def test_bands_of_hearing() -> None:
 
 
 def _heard(array: NDArray[np.float32]) -> Any:
-    from raw2vec.raw.audio import _Sound
+    from raw2vec.samples import Sound
 
-    return _Sound(array, RATE, len(array) / RATE)
+    return Sound(array, RATE, len(array) / RATE)
 
 
 def test_bands_are_standardised() -> None:

@@ -25,6 +25,7 @@ from raw2vec.cli.base import (
     there,
 )
 from raw2vec.errors import BadInput
+from raw2vec.unreadable import as_list, sentence
 
 SHOWN = 20  # rows on a terminal
 FORMATS = (".csv", ".jsonl", ".parquet")
@@ -76,6 +77,7 @@ def predict(
             run.write(out)
     values: dict[str, Any] = {"items": run.items, "truncated": run.truncated, "empty": run.empty, "out": out}
     values |= {"replaced": run.replaced} if out else {}
+    values |= {"unreadable": as_list(run.unreadable)} if run.unreadable else {}
     if not out:
         values["predictions"] = rows
     values |= pace(run.items, time.perf_counter() - began)
@@ -93,6 +95,8 @@ def _shown(run: Any, rows: list[dict[str, Any]], out: str | None) -> list[Render
             told.append(Text(f"… and {len(rows) - SHOWN:,} more: add --out FILE", style="dim"))
     if run.truncated:
         told.append(Text(f"{counted(run.truncated, 'item', 'were')} longer than the model takes, and cut"))
+    if run.unreadable:
+        told.append(Text(f"{sentence(as_list(run.unreadable), 'file', ', and got no prediction')}; --json lists all"))
     if run.empty:
         told.append(Text(f"{counted(run.empty, 'row', 'are')} empty and got no prediction"))
     return told

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raw2vec.disk import replacing
-from raw2vec.errors import BadInput, NumberedList
+from raw2vec.errors import BadInput, NumberedList, Unreadable, spared
 from raw2vec.measure import columns_of
-from raw2vec.rows import Rows, Typed, one_value
+from raw2vec.rows import Rows, Typed, one_value, written
 from raw2vec.sides import column_side, told
 from raw2vec.system import Raw2Vec
 from raw2vec.use.base import present
@@ -47,7 +47,10 @@ def teller(model: Raw2Vec, labels: Sequence[str] | None, templates: Sequence[str
 
 
 class Predictions:
-    """What a model says of every row of `data`, in order; `items`, `truncated` and `empty` count what has gone by."""
+    """What a model says of every row of `data`, in order; `items`, `truncated` and `empty` count what has gone by.
+
+    unreadable: files of it that cannot be read, which get no prediction, by their rows.
+    """
 
     def __init__(self, model: Raw2Vec, data: str, column: str | None, teller: Teller, progress: Callable[[int], None]):
         self.model, self.teller, self.progress = model, teller, progress
@@ -55,12 +58,15 @@ class Predictions:
         self.column = columns["input"]
         self.side = column_side(model.parts_, self.source, self.column)
         self.items = self.truncated = self.empty = 0
+        self.unreadable: dict[int, Unreadable] = {}
         self.replaced = [name for name in self._names() if name in self.source.columns]
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Each row's number, its text or path if it is one, its prediction and, for classes, that one's probability."""
-        for _, items, said in self._batches(self.source):
+        for batch, items, said in self._batches(self.source):
             start = self.items - len(items)
+            if self.column in batch.schema.names:  # a path as it is written
+                items = written(pa.Table.from_batches([batch])).column(self.column).to_pylist()
             told = {self.column: items} if all(item is None or isinstance(item, str) for item in items) else {}
             columns = {"row": range(start, self.items), **told, **said}
             for values in zip(*columns.values(), strict=True):
@@ -93,10 +99,12 @@ class Predictions:
             said: dict[str, list[Any]] = {name: [None] * len(items) for name in self._names()}
             if there:
                 numbers = [self.items + place for place in there]
-                found = self.model.encoded(NumberedList(numbers, (items[place] for place in there)), side=self.side)
+                given = NumberedList(numbers, (items[place] for place in there), self.unreadable)
+                found = self.model.encoded(given, side=self.side)
+                gone = set(spared(given))
                 for name, values in self._say(found.vectors).items():
-                    for place, value in zip(there, values, strict=True):
-                        said[name][place] = value
+                    for at, (place, value) in enumerate(zip(there, values, strict=True)):
+                        said[name][place] = None if at in gone else value
                 self.truncated += int((found.truncated > 0).sum())
             self.items += len(items)
             self.empty += len(items) - len(there)
@@ -115,7 +123,7 @@ class Predictions:
 
     def _beside(self, batch: pa.RecordBatch, said: dict[str, list[Any]]) -> pa.Table:
         """The batch with the predictions as its last columns, in place of older ones of the same names."""
-        table = pa.Table.from_batches([batch])
+        table = written(pa.Table.from_batches([batch]))
         table = table.drop_columns([name for name in said if name in table.column_names])
         for name, values in said.items():
             kind = _kind(name, self.teller.task, self.teller.names)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from raw2vec.cli.base import Answer, Counter, Data, Debug, Input, Json, Model, counted, heavy, pace, replaced, there
 from raw2vec.errors import BadInput
+from raw2vec.unreadable import sentence
 
 FORMATS = (".csv", ".parquet", ".npy")
 
@@ -50,6 +51,8 @@ def score(
     told = [Text(f"{out}: {done.items:,} rows, {done.anomalies:,} anomalies below {done.threshold:,.3f} {done.unit}")]
     if done.truncated:
         told.append(Text(f"{counted(done.truncated, 'item', 'were')} longer than the model takes, and cut"))
+    if done.unreadable:
+        told.append(Text(f"{sentence(done.unreadable, 'file', ', and got no score')}; --json lists all"))
     if done.empty:
         told.append(Text(f"{counted(done.empty, 'row', 'are')} empty and got no score"))
     return Answer(values, [*told, *replaced(done.replaced)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raw2vec.disk import replacing
-from raw2vec.errors import BadInput, NumberedList
+from raw2vec.errors import BadInput, NumberedList, Unreadable
 from raw2vec.folder import Model
 from raw2vec.measure import columns_of
-from raw2vec.rows import Rows, Typed, one_value
+from raw2vec.rows import Rows, Typed, one_value, written
 from raw2vec.system import Raw2Vec
+from raw2vec.unreadable import as_list
 from raw2vec.use.detect import threshold, unit
 
 ROWS = 4096  # at a time
@@ -29,7 +30,8 @@ _ADDED = ("score", "anomaly")
 
 class Scored(NamedTuple):
     """What was found: rows, those below the threshold, those that were cut, those with nothing to score; and what the
-    scores are in; and which columns of the data gave way to the new ones."""
+    scores are in; and which columns of the data gave way to the new ones. unreadable: files without a score, each with
+    its row, its path (`item`) and the reason, counted as empty too."""
 
     items: int
     anomalies: int
@@ -38,6 +40,7 @@ class Scored(NamedTuple):
     empty: int
     unit: str = "nats"
     replaced: Sequence[str] = ()
+    unreadable: Sequence[dict[str, Any]] = ()
 
 
 def scored(
@@ -51,8 +54,9 @@ def scored(
     """Writes every row with its score and whether it is an anomaly; a row without an item has neither."""
     rows, columns = columns_of(model.parts_, data, input=column)
     parts, start = [], 0
+    unreadable: dict[int, Unreadable] = {}
     for batch in rows.batches(ROWS):
-        parts.append(_scores(model, batch, columns["input"], start, progress))
+        parts.append(_scores(model, batch, columns["input"], start, progress, unreadable))
         start += len(batch)
     scores = np.concatenate([found for found, _ in parts])
     there = scores[~np.isnan(scores)]
@@ -64,21 +68,33 @@ def scored(
         _write(partial, Path(out).suffix, carried, scores, line)
     cut = sum(cut for _, cut in parts)
     gone = [name for name in _ADDED if name in rows.columns and not out.endswith(".npy")]
-    return Scored(len(scores), int((there < line).sum()), line, cut, len(scores) - len(there), unit(model.parts_), gone)
+    counts = len(scores), int((there < line).sum()), line, cut, len(scores) - len(there)
+    return Scored(*counts, unit(model.parts_), gone, tuple(as_list(unreadable)))
 
 
 def _scores(
-    model: Raw2Vec, batch: pa.RecordBatch, column: str, start: int, progress: Callable[[int], None]
+    model: Raw2Vec,
+    batch: pa.RecordBatch,
+    column: str,
+    start: int,
+    progress: Callable[[int], None],
+    unreadable: dict[int, Unreadable],
 ) -> tuple[NDArray[np.float64], int]:
-    """A batch's scores, NaN where there is no item, and how many items were cut. `start`: its first row's number."""
+    """A batch's scores, NaN where there is no item, and how many items were cut. `start`: its first row's number.
+
+    A file that cannot be read is none, and noted.
+    """
     raw, cut = model.parts_.raw, 0
     items = raw.column(batch, column)
     there = [place for place, item in enumerate(items) if item is not None]
     scores = np.full(len(items), np.nan)
     if there:
+        given = NumberedList([start + place for place in there], (items[place] for place in there), unreadable)
+        cut = int((raw.windows(given).truncated > 0).sum())
+        there = [place for place in there if start + place not in unreadable]
+    if there:
         given = NumberedList([start + place for place in there], (items[place] for place in there))
         scores[there] = model.score_samples(given)
-        cut = int((raw.windows(given).truncated > 0).sum())
     progress(len(items))
     return scores, cut
 
@@ -110,7 +126,7 @@ def _beside(rows: Rows, scores: NDArray[np.float64], line: float, plain: bool) -
     that hold more than one value a row, which a csv has no room for."""
     start = 0
     for batch in rows.batches(ROWS):
-        table = pa.Table.from_batches([batch])
+        table = written(pa.Table.from_batches([batch]))
         held = scores[start : start + len(table)]
         start += len(table)
         kept = [

@@ -26,6 +26,7 @@ from raw2vec.cli.base import (
     pace,
     there,
 )
+from raw2vec.unreadable import sentence
 
 
 def embed(
@@ -54,7 +55,7 @@ def embed(
     began = time.perf_counter()
     with Counter() as progress:
         done = loaded.embed(data, out, input=input, resume=resume, progress=progress, **chosen(side=side))
-    return _answer(done, out, time.perf_counter() - began, ())
+    return _answer(done, out, time.perf_counter() - began, (), ", and got vectors of zeros")
 
 
 def index(
@@ -80,16 +81,18 @@ def index(
     options = chosen(side=side, approximate=approximate or None)
     with Counter() as progress:
         done = loaded.index(data, store, input=input, resume=resume, progress=progress, **options)
-    return _answer(done, store, time.perf_counter() - began, ["search", store, "a few words"])
+    return _answer(done, store, time.perf_counter() - began, ["search", store, "a few words"], ", and were left out")
 
 
-def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()]) -> Answer:
-    """What an embedding or indexing run did, and how fast the rows of this very run were."""
+def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()], fate: str) -> Answer:
+    """What an embedding or indexing run did, and how fast the rows of this very run were. `fate` of unreadable ones."""
     more = {
         name: value for name in ("empty", "first_empty", "recall") if (value := getattr(done, name, None)) is not None
     }
     said = getattr(done, "note", None)
     more |= {"recall": None, "notes": [said]} if said else {}
+    unreadable = list(getattr(done, "unreadable", ()))
+    more |= {"unreadable": unreadable} if unreadable else {}
     values = {"items": done.items, "new": done.new, "truncated": done.truncated, "out": out, **more}
     before = done.items - done.new
     told = [
@@ -99,6 +102,8 @@ def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()]) ->
         told.append(f"{counted(done.truncated, 'text', 'were')} longer than the model takes, and cut")
     if more.get("empty"):
         told.append(f"{counted(done.empty, 'row', 'are')} empty, the first is row {done.first_empty}, counted from 0")
+    if unreadable:
+        told.append(f"{sentence(unreadable, 'file', fate)}; --json lists all")
     if more.get("recall") is not None:
         told.append(f"the approximate index finds {more['recall']:.1%} of what an exact search finds")
     shown = [*(Text(line) for line in told), *notes([said] if said else [])]

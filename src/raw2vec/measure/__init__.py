@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from raw2vec.batch import Batch
-from raw2vec.errors import BadInput
+from raw2vec.errors import BadInput, Numbered, Unreadable
 from raw2vec.evaluate import MASKED_PATCHES, Encode, Guesses, Patches, Protocol, Report, protocol
 from raw2vec.folder import Model
 from raw2vec.measure.decoding import DECODED, SAMPLES, likelihood
@@ -20,11 +21,12 @@ from raw2vec.measure.translation import translation
 from raw2vec.objectives import Masked, MaskedPatches, Supervised
 from raw2vec.presets import roles
 from raw2vec.ragged import Ragged
-from raw2vec.raw import Raw, Table
-from raw2vec.recipe import Role
-from raw2vec.rows import Rows, open_rows
+from raw2vec.raw import FILES_AT_ONCE, Raw, Table
+from raw2vec.recipe import SIDES, Role
+from raw2vec.rows import Rows, located, open_rows
 from raw2vec.seeding import Draws
-from raw2vec.sides import told
+from raw2vec.sides import column_side, told
+from raw2vec.unreadable import as_list, sentence
 from raw2vec.use.fill import fill, fill_patches
 from raw2vec.use.inspect import Inspection, inspect
 
@@ -53,18 +55,44 @@ def measure(
     if train is not None and chosen.name not in PROBED:
         raise BadInput(f"The protocol '{chosen.name}' learns from no rows: --train is for {' and '.join(PROBED)}.")
     side = told(parts) if chosen.name == "zero-shot" else "input"
-    held, gone = _complete(read_columns(parts.raw, rows, columns, side), rows, columns)
+    held, unreadable, gone = _held(parts.raw, rows, columns, side)
     if chosen.name == "zero-shot":
         found = zero_shot(parts, encode, side, held, seed)
     elif chosen.name in PROBED:
-        learnt = _complete(read_columns(parts.raw, *train), *train)[0] if train else None
+        learnt = _held(parts.raw, *train)[0] if train else None
         found = probed(chosen.name, parts, encode, held, learnt, seed)
     else:
         found = _by(chosen, parts, encode, held, seed, SAMPLES if samples is None else samples, progress)
     if chosen.name == "classification":
         found = _known(parts, rows, found)
     named = " or ".join(map(repr, columns.values()))
-    return replace(found, notes=[f"rows left out, without {named}: {gone}", *found.notes]) if gone else found
+    notes = [f"rows left out, without {named}: {gone}"] if gone else []
+    notes += [f"left out: {sentence(unreadable, parts.raw.reads_files)}"] if unreadable else []
+    return replace(found, notes=[*notes, *found.notes]) if notes else found
+
+
+def _held(
+    raw: Raw, rows: Rows, columns: Mapping[Role, str], side: Role = "input"
+) -> tuple[dict[str, list[Any]], list[dict[str, Any]], int]:
+    """The rows that can be measured, by role; the files that cannot be read, and how many other rows lack something."""
+    held, unreadable = _readable(raw, read_columns(raw, rows, columns, side), side)
+    held, gone = _complete(held, rows, columns)
+    return held, unreadable, gone
+
+
+def _readable(raw: Raw, held: dict[str, list[Any]], side: Role) -> tuple[dict[str, list[Any]], list[dict[str, Any]]]:
+    """The rows without a file that cannot be read, and what those are: a protocol works on items as it pleases."""
+    unreadable: dict[int, Unreadable] = {}
+    for role in (role for role in held if role in SIDES):
+        reader, items = raw.side(side if role == "input" else role), held[role]
+        for start in range(0, len(items), FILES_AT_ONCE) if reader.files else ():
+            some = enumerate(items[start : start + FILES_AT_ONCE], start)
+            reader.windows(
+                Numbered([(row, item) for row, item in some if not isinstance(item, np.ndarray | None)], unreadable)
+            )
+    if unreadable:
+        held = {role: [item for row, item in enumerate(items) if row not in unreadable] for role, items in held.items()}
+    return held, as_list(unreadable)
 
 
 def _complete(held: dict[str, list[Any]], rows: Rows, columns: Mapping[Role, str]) -> tuple[dict[str, list[Any]], int]:
@@ -177,7 +205,14 @@ def columns_of(
             asked["input"] = known[encoded]
     if kind is None and (len(asked) == 1 or len(rows.columns) == 1):
         kind = "text"
-    return rows, roles(rows, kind, asked)  # type: ignore[arg-type]
+    columns = roles(rows, kind, asked)  # type: ignore[arg-type]
+    files = [name for role, name in columns.items() if role in SIDES and _reader(parts, rows, role, name).files]
+    return located(rows, *files), columns
+
+
+def _reader(parts: Model, rows: Rows, role: Role, column: str) -> Raw:
+    """What reads a column: of two encoders the one that knows it, whatever it is called here."""
+    return parts.raw.side(column_side(parts, rows, column) if role == "input" else role)
 
 
 def read_columns(raw: Raw, rows: Rows, columns: Mapping[Role, str], side: Role = "input") -> dict[str, list[Any]]:

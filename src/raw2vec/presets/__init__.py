@@ -10,8 +10,8 @@ from raw2vec.errors import BadInput, nearest
 from raw2vec.presets import arrays, pairs, texts
 from raw2vec.presets.base import SIZES
 from raw2vec.raw import Image, Raw, Series, are_drawings
-from raw2vec.recipe import RETURNING, TEXTS, Recipe, Role
-from raw2vec.rows import Rows, Typed, column_kind, content_kind, guess_text_column, one_value, text_columns
+from raw2vec.recipe import RETURNING, SIDES, TEXTS, Recipe, Role
+from raw2vec.rows import Rows, Typed, column_kind, content_kind, guess_text_column, located, one_value, text_columns
 from raw2vec.settings import known
 
 OBJECTIVES = ("contrastive", "vicreg", "masked", "supervised", "reconstruction", "variational", "translation")
@@ -44,8 +44,8 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
             sides=sides,
             shapes=_shapes(rows, columns, sides) if sides else {},
             alike=kind == "table" or rows.alike,
-            drawn=kind == "image" and _drawn(rows, columns["input"]),
-            large=kind == "image" and _large(rows, columns["input"]),
+            drawn=kind == "image" and _drawn(located(rows, columns["input"]), columns["input"]),
+            large=kind == "image" and _large(located(rows, columns["input"]), columns["input"]),
             gaps=kind == "series" and _gaps(rows, columns["input"]),
             views=source_views(rows, columns),
             encoder=dict(encoder) if isinstance(encoder, Mapping) else encoder,
@@ -84,9 +84,16 @@ def _shapes(rows: Rows, columns: Mapping[Role, str], sides: tuple[str, str]) -> 
         with contextlib.suppress(BadInput):
             if kind == "image":
                 raw = Image()
-                raw.learn(_first(rows, column, raw, 64))
+                raw.learn(_first(located(rows, column), column, raw, 64))
                 found[role] = raw.form.shape
     return found
+
+
+def opened(rows: Rows, recipe: Recipe) -> Rows:
+    """The rows with the paths of pictures or sounds as files: see rows.Located."""
+    kinds = {"input": recipe.kind, "target": recipe.target.kind if recipe.target is not None else recipe.kind}
+    sides = [name for role, name in recipe.columns.items() if role in SIDES]
+    return located(rows, *(name for name in sides if kinds[recipe.side_of(name)] in ("image", "audio")))
 
 
 def _drawn(rows: Rows, column: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
@@ -13,22 +12,18 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pyarrow as pa
-import soundfile  # type: ignore[import-untyped]
 import torch
-from numpy.typing import NDArray
-from scipy.signal import resample_poly
 from torch import Tensor
 
-from raw2vec.errors import BadFolder, BadInput, nearest, numbered
+from raw2vec.errors import BadFolder, BadInput, Unreadable, nearest, numbered, spare
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import item_column
+from raw2vec.samples import MOST_CHANNELS, Sound, file_of, sound_of, with_rate
 from raw2vec.seeding import generator
 
 _NOTE = "audio.json"
 _SILENCE = 1e-10  # the least power whose logarithm is taken
-_LOUDEST = 8.0  # floats beyond this were never scaled; decoders overshoot 1 by far less
-_MOST_CHANNELS = 32
 _ROUNDS = 32  # of Griffin & Lim's algorithm
 Features = Literal["waveform", "log-mel"]
 
@@ -44,15 +39,6 @@ class _Learned:
     usual: int
 
 
-@dataclass(frozen=True)
-class _Sound:
-    """samples: float32 of one channel at `rate`, perhaps cut; seconds: how long the whole sound is."""
-
-    samples: NDArray[np.float32]
-    rate: int
-    seconds: float
-
-
 class Audio(Raw):
     """Sounds ⇄ float32 samples, grids (samples,), or log-mel spectrograms, grids (frames, mels); one channel each.
 
@@ -66,6 +52,8 @@ class Audio(Raw):
     window of `n_fft` samples every `hop`, standardised by the mean and deviation of each band over all learned from; a
     band that never changes has a deviation of 1. Where all sounds learned from are of one length, others are refused.
     """
+
+    files = "sound"
 
     def __init__(
         self,
@@ -102,7 +90,11 @@ class Audio(Raw):
         lengths: list[int] = []
         count, total, squares = (np.zeros(self.mels) for _ in range(3))
         for number, item in numbered(items):
-            frames = self._frames(_sound(item, number, self.rate, self.max_seconds)).numpy().astype(np.float64)
+            try:
+                frames = self._frames(sound_of(item, number, self.rate, self.max_seconds)).numpy().astype(np.float64)
+            except Unreadable as error:
+                spare(items, number, error)
+                continue
             lengths.append(len(frames))
             if self.features == "log-mel":
                 count += (~np.isnan(frames)).sum(axis=0)
@@ -118,10 +110,21 @@ class Audio(Raw):
         self._known = _Learned(tuple(mean[:bands].tolist()), tuple(deviation[:bands].tolist()), length, usual)
 
     def windows(self, items: Iterable[Any]) -> Windows:
-        """Every sound as one window, cut after max_seconds. BadInput, by its number, for one that cannot be read."""
-        known, grids, whole = self._learned(), [], []
-        for number, item in numbered(items):
-            sound = _sound(item, number, self.rate, self.max_seconds)
+        """Every sound as one window, cut after max_seconds.
+
+        Unreadable, by its number, for one that cannot be read; where `items` have a place to note such, it is without
+        a window.
+        """
+        known, grids = self._learned(), []
+        owners: list[int] = []
+        whole: list[int] = []
+        for place, (number, item) in enumerate(numbered(items)):
+            whole.append(0)
+            try:
+                sound = sound_of(item, number, self.rate, self.max_seconds)
+            except Unreadable as error:
+                spare(items, number, error)
+                continue
             frames = self._frames(sound)
             if known.length not in (None, len(frames)):
                 raise BadInput(
@@ -129,13 +132,15 @@ class Audio(Raw):
                     f"{known.length}: cut or fill it up, or fit with sounds of several lengths."
                 )
             grids.append((frames - torch.tensor(known.mean)) / torch.tensor(known.deviation) if known.mean else frames)
-            whole.append(max(self._length(math.ceil(sound.seconds * self.rate - 1e-6)), len(frames)))
+            whole[-1] = max(self._length(math.ceil(sound.seconds * self.rate - 1e-6)), len(frames))
+            owners.append(place)
         each = self.mels if known.mean else 1
-        kept = torch.tensor([len(grid) for grid in grids], dtype=torch.long) * each
-        tokens = torch.tensor(whole, dtype=torch.long) * each
+        places, tokens = torch.tensor(owners, dtype=torch.long), torch.tensor(whole, dtype=torch.long) * each
+        kept = torch.zeros_like(tokens)
+        kept[places] = torch.tensor([len(grid) for grid in grids], dtype=torch.long) * each
         values = torch.cat([torch.empty(0), *(grid.flatten() for grid in grids)])[:, None]
         shapes = torch.tensor([grid.shape for grid in grids], dtype=torch.long).reshape(-1, self.form.dimensions)
-        return Windows(Ragged(values, shapes), torch.arange(len(grids)), tokens, tokens - kept)
+        return Windows(Ragged(values, shapes), places, tokens, tokens - kept)
 
     def restore(self, ragged: Ragged) -> list[Any]:
         """Arrays (samples,) of float32 from -1 to 1 at `rate`; of log-mel, by Griffin-Lim, only much alike."""
@@ -153,16 +158,16 @@ class Audio(Raw):
     def items(self, inputs: Any) -> tuple[list[Any], bool]:
         """An array of two axes is one sound where the second is at most 32 (channels), else several."""
         if isinstance(inputs, np.ndarray):
-            single = inputs.ndim == 1 or (inputs.ndim == 2 and inputs.shape[1] <= _MOST_CHANNELS)
+            single = inputs.ndim == 1 or (inputs.ndim == 2 and inputs.shape[1] <= MOST_CHANNELS)
         else:
-            single = isinstance(inputs, str | os.PathLike | bytes | Mapping) or _with_rate(inputs)
+            single = isinstance(inputs, str | os.PathLike | bytes | Mapping) or with_rate(inputs)
         return ([inputs], True) if single else (listed(inputs), False)
 
     def freeze(self, item: Any, number: int | None = None) -> Tensor:
         """The file's bytes, uint8, or an array's samples at `rate`, float32."""
-        if (content := _file(item, number)) is not None:
+        if (content := file_of(item, number)) is not None:
             return torch.frombuffer(bytearray(content), dtype=torch.uint8)
-        return torch.tensor(_sound(item, number, self.rate, math.inf).samples)
+        return torch.tensor(sound_of(item, number, self.rate, math.inf).samples)
 
     def thaw(self, tensor: Tensor) -> Any:
         return tensor.numpy().tobytes() if tensor.dtype == torch.uint8 else tensor.numpy()
@@ -195,7 +200,7 @@ class Audio(Raw):
         """Samples, or how many frames they make."""
         return samples if self.features == "waveform" else 1 + samples // self.hop
 
-    def _frames(self, sound: _Sound) -> Tensor:
+    def _frames(self, sound: Sound) -> Tensor:
         """(samples,), or the logarithm of the power of each band, (frames, mels), not yet standardised."""
         samples = torch.from_numpy(sound.samples)
         if self.features == "waveform":
@@ -254,93 +259,3 @@ def _check(settings: Mapping[str, Any]) -> None:
         raise BadInput(f"Audio's {small} is {settings[small]}: give a number above 0.")
     if 2 * settings["hop"] > settings["n_fft"]:
         raise BadInput(f"hop is {settings['hop']}, more than half of n_fft={settings['n_fft']}: give a smaller one.")
-
-
-def _sound(item: Any, number: int | None, rate: int, seconds: float) -> _Sound:
-    """An item at `rate`, of one channel, cut after `seconds`."""
-    content = _file(item, number)
-    heard = _of_array(item, number, rate) if content is None else _of_file(content, number, _place(item), seconds)
-    if not len(heard.samples):
-        raise BadInput(f"{_what(number)}{_place(item)} is empty: it has no samples.")
-    limit = len(heard.samples) if seconds == math.inf else math.ceil(seconds * heard.rate)
-    samples = _resampled(heard.samples[:limit], heard.rate, rate)
-    if np.isinf(samples).any():
-        raise BadInput(f"{_what(number)}{_place(item)} holds an infinite number: replace or remove it.")
-    return _Sound(samples if seconds == math.inf else samples[: max(1, round(seconds * rate))], rate, heard.seconds)
-
-
-def _resampled(samples: NDArray[np.float32], old: int, new: int) -> NDArray[np.float32]:
-    if old == new:
-        return samples
-    shared = math.gcd(old, new)
-    return np.asarray(resample_poly(samples, new // shared, old // shared), np.float32)
-
-
-def _file(item: Any, number: int | None) -> bytes | None:
-    """The bytes of an item's file, or None for an array."""
-    content = (item.get("bytes") or item.get("path")) if isinstance(item, Mapping) and "array" not in item else item
-    if content is None:
-        raise BadInput(f"{_what(number)} is missing ({item}): leave it out.")
-    if isinstance(content, str | os.PathLike):
-        try:
-            return Path(content).read_bytes()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise BadInput(f"{_what(number)}{_place(item)} cannot be read: {reason}.") from None
-    return bytes(content) if isinstance(content, bytes | bytearray | memoryview) else None
-
-
-def _of_file(content: bytes, number: int | None, place: str, seconds: float) -> _Sound:
-    try:
-        with soundfile.SoundFile(io.BytesIO(content)) as file:
-            rate, frames = int(file.samplerate), int(file.frames)
-            wanted = frames if seconds == math.inf else min(frames, math.ceil(seconds * rate))
-            samples = file.read(wanted, dtype="float32", always_2d=True).mean(axis=1)
-    except (RuntimeError, OSError, ValueError, TypeError) as error:
-        reason = str(getattr(error, "error_string", error)).rstrip(".")
-        raise BadInput(f"{_what(number)}{place} cannot be read ({reason}): replace or remove it.") from None
-    return _Sound(samples, rate, (frames if len(samples) == wanted else len(samples)) / rate)
-
-
-def _of_array(item: Any, number: int | None, rate: int) -> _Sound:
-    """An array, a tuple (array, rate) or a dict of both; rate is that of an array that comes without."""
-    values = item
-    if isinstance(item, Mapping):
-        values, rate = item["array"], item.get("sampling_rate") or rate
-    elif _with_rate(item):
-        values, rate = item
-    if isinstance(rate, bool) or rate != int(rate) or rate < 1:
-        raise BadInput(f"{_what(number)} has the rate {rate}: give whole samples a second.")
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        array = np.asarray(None)
-    if array.dtype not in (np.int16, np.int32) and array.dtype.kind != "f":
-        raise BadInput(
-            f"{_what(number)} is a {type(item).__name__} of {array.dtype}: give a path, a file's bytes, floats from "
-            "-1 to 1, or int16."
-        )
-    if array.ndim not in (1, 2) or (array.ndim == 2 and not 0 < array.shape[1] <= _MOST_CHANNELS):
-        raise BadInput(f"{_what(number)} has the shape {array.shape}: give (samples,) or (samples, channels).")
-    samples = (array if array.dtype.kind == "f" else array / -float(np.iinfo(array.dtype).min)).astype(np.float32)
-    samples = samples if array.ndim == 1 else samples.mean(axis=1)
-    loudest = np.abs(samples).max(initial=0, where=np.isfinite(samples))
-    if loudest > _LOUDEST:
-        raise BadInput(f"{_what(number)} holds floats up to {loudest:g}: give them from -1 to 1, or int16.")
-    return _Sound(samples, int(rate), len(samples) / int(rate))
-
-
-def _with_rate(item: Any) -> bool:
-    """Whether this is (array, rate), which a tuple of two sounds is not."""
-    rated = isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], int | float | np.number)
-    return rated and np.ndim(item[0]) > 0
-
-
-def _what(number: int | None) -> str:
-    return "A sound" if number is None else f"Sound {number}"
-
-
-def _place(item: Any) -> str:
-    """' (cat.wav)' of an item that has a path."""
-    path = item.get("path") if isinstance(item, Mapping) else item
-    return f" ({os.fspath(path)})" if isinstance(path, str | os.PathLike) else ""

@@ -14,6 +14,9 @@ from torch import Tensor
 from raw2vec.errors import BadInput
 from raw2vec.ragged import Ragged
 
+FILES_AT_ONCE = 128
+"""Items that are unpacked together where they are files: how large one is shows only then."""
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -71,6 +74,9 @@ class Raw(ABC):
     """
 
     settings: dict[str, Any]
+    files: str = ""
+    """What an item is called that may be a file, by its path or its bytes: a picture, a sound. `learn` and `windows`
+    pass over one that cannot be read where the items have a place to note it (`errors.spare`)."""
     nothing: Any = None
     """What stands for an item that is not there: the empty text. None: such an item is refused by its number."""
     target: Raw | None = None
@@ -111,6 +117,12 @@ class Raw(ABC):
         if self.partner is not None:
             return self.partner if role in ("target", "negative") else self
         return self.target if role == "target" and self.target is not None else self
+
+    @final
+    @property
+    def reads_files(self) -> str:
+        """The same of either side of a pair: of the inputs or, where those are no files, of the targets."""
+        return self.files or (self.partner.files if self.partner is not None else "")
 
     @abstractmethod
     def items(self, inputs: Any) -> tuple[list[Any], bool]:

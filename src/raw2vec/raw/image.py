@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -13,20 +13,17 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from raw2vec.errors import BadFolder, BadInput, nearest, numbered
+from raw2vec.errors import BadFolder, BadInput, NumberedList, Unreadable, nearest, numbered, spare
+from raw2vec.pixels import Pixels, Size, encoded, is_file, look, pixels, place_of, quietly
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import item_column
 
 _NOTE = "image.json"
-_WAY_OUT = "give uint8 from 0 to 255, uint16, or floats from 0 to 1"
 Colour = Literal["auto", "grey", "rgb"]
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,8 @@ class Image(Raw):
     one size, others are refused: models may rely on it.
     """
 
+    files = "picture"
+
     def __init__(self, size: tuple[int, int] | None = None, colour: Colour = "auto"):
         if colour not in get_args(Colour):
             known = get_args(Colour)
@@ -69,14 +68,22 @@ class Image(Raw):
         return Form(channels=known.channels, dimensions=2, shape=known.shape, usual=known.usual)
 
     def learn(self, items: Iterable[Any]) -> None:
-        """Whether there is colour, and whether all pictures are of one size. BadInput where there is no picture."""
-        shapes: list[tuple[int, int]] = []
+        """Whether there is colour, and whether all pictures are of one size. BadInput where there is no picture.
+
+        Of files this is in the head: one whose pixels are damaged is found by `windows`.
+        """
+        shapes: list[Size] = []
         coloured = with_channel = False
-        for number, item in numbered(items):
-            pixels = _decoded(item, number)
-            coloured |= pixels.shape[2] == 3
-            with_channel |= isinstance(item, np.ndarray) and item.ndim == 3 and item.shape[2] == 1
-            shapes.append((pixels.shape[0], pixels.shape[1]))
+        with quietly():
+            for number, item in numbered(items):
+                try:
+                    seen, has_colour = look(item, number)
+                except Unreadable as error:
+                    spare(items, number, error)
+                    continue
+                coloured |= has_colour
+                with_channel |= isinstance(item, np.ndarray) and item.ndim == 3 and item.shape[2] == 1
+                shapes.append(seen)
         if not shapes:
             raise BadInput("There is no picture to learn from.")
         channels = 3 if self.colour == "rgb" or (self.colour == "auto" and coloured) else 1
@@ -85,15 +92,26 @@ class Image(Raw):
         self._known = _Learned(channels, shape, 3 if channels == 3 or with_channel else 2, shape or (height, width))
 
     def windows(self, items: Iterable[Any]) -> Windows:
-        """Every picture as one window, nothing ever cut. BadInput, by its number, for one that cannot be read."""
-        known = self._learned()
-        pictures = [self._fitted(item, number) for number, item in numbered(items)]
+        """Every picture as one window, nothing ever cut. Files are decoded by as many threads as there are cores.
+
+        Unreadable, by its number, for one that cannot be read; where `items` have a place to note such, it is without
+        a window.
+        """
+        known, pairs = self._learned(), list(numbered(items))
+        owners: list[int] = []
+        pictures: list[Pixels] = []
+        for place, found in enumerate(self._read(pairs)):
+            if isinstance(found, Unreadable):
+                spare(items, pairs[place][0], found)
+            else:
+                owners.append(place)
+                pictures.append(found)
         shapes = torch.tensor([picture.shape[:2] for picture in pictures], dtype=torch.long).reshape(-1, 2)
         flat = [picture.reshape(-1, known.channels) for picture in pictures]
         values = np.concatenate(flat) if flat else np.empty((0, known.channels), np.uint8)
-        lengths = shapes.prod(dim=1)
-        ragged = Ragged(torch.from_numpy(values), shapes)
-        return Windows(ragged, torch.arange(len(pictures)), lengths, torch.zeros_like(lengths))
+        places, tokens = torch.tensor(owners, dtype=torch.long), torch.zeros(len(pairs), dtype=torch.long)
+        tokens[places] = shapes.prod(dim=1)
+        return Windows(Ragged(torch.from_numpy(values), shapes), places, tokens, torch.zeros_like(tokens))
 
     def restore(self, ragged: Ragged) -> list[Any]:
         """Arrays of uint8, each (H, W) or (H, W, C) as users had them; of the size they were resized to, if any."""
@@ -118,10 +136,12 @@ class Image(Raw):
 
     def freeze(self, item: Any, number: int | None = None) -> Tensor:
         """Pixels (H, W) or (H, W, C) of arrays and PIL images, else the file's bytes (n,)."""
-        content = _encoded(item, number or 0) if not isinstance(item, np.ndarray | Pillow.Image) else None
-        if content is not None:
-            return torch.frombuffer(bytearray(content), dtype=torch.uint8)
-        return torch.tensor(_decoded(item, number or 0) if isinstance(item, Pillow.Image) else item)
+        if isinstance(item, np.ndarray):
+            return torch.tensor(item)
+        if isinstance(item, Pillow.Image):
+            coloured = look(item, number or 0)[1]
+            return torch.tensor(pixels(item, number or 0, 3 if coloured else 1))
+        return torch.frombuffer(bytearray(encoded(item, number or 0)), dtype=torch.uint8)
 
     def thaw(self, tensor: Tensor) -> Any:
         return tensor.numpy() if tensor.ndim > 1 else tensor.numpy().tobytes()
@@ -151,150 +171,48 @@ class Image(Raw):
             raise BadInput("This Image knows no pictures yet: call learn(pictures) or load(folder, settings) first.")
         return self._known
 
-    def _fitted(self, item: Any, number: int) -> Pixels:
+    def _read(self, pairs: Sequence[tuple[int, Any]]) -> Iterator[Pixels | Unreadable]:
+        """The pixels of numbered items, in order, or why there are none."""
+        threads = min(_cores(), len(pairs))
+        with quietly():
+            if threads < 2 or not is_file(pairs[0][1]):
+                yield from map(self._fitted, pairs)
+            else:  # Pillow lets others work while it decodes and resizes
+                with ThreadPoolExecutor(threads) as pool:
+                    yield from pool.map(self._fitted, pairs)
+
+    def _fitted(self, pair: tuple[int, Any]) -> Pixels | Unreadable:
         """An item's pixels (H, W, C), in the colours and the size that were learned."""
+        number, item = pair
         known = self._learned()
-        pixels = _coloured(_decoded(item, number), known.channels)
-        if self.size is not None and pixels.shape[:2] != self.size:
-            return _resized(pixels, self.size)
-        if known.shape is not None and pixels.shape[:2] != known.shape:
+        try:
+            found = pixels(item, number, known.channels, self.size)
+        except Unreadable as error:
+            return error
+        if known.shape is not None and found.shape[:2] != known.shape:
             height, width = known.shape
             raise BadInput(
-                f"Picture {number}{_place(item)} is {pixels.shape[0]} pixels high and {pixels.shape[1]} wide, and all "
+                f"Picture {number}{place_of(item)} is {found.shape[0]} pixels high and {found.shape[1]} wide, and all "
                 f"that were learned from are {height} by {width}: resize it, or fit with --set raw.size=[28,28], "
                 "whatever the size."
             )
-        return pixels
+        return found
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def are_drawings(items: Sequence[Any]) -> bool:
     """Whether these pictures are drawings or writing: half of their pixels or more are black or white to the end."""
-    kind = Image()
-    kind.learn(items)
-    pixels = kind.windows(items).ragged.values
-    return bool(((pixels == 0) | (pixels == 255)).float().mean() >= 0.5)
-
-
-def _decoded(item: Any, number: int) -> Pixels:
-    """Any item as uint8 pixels (H, W, C), C being 1 or 3."""
-    if isinstance(item, np.ndarray):
-        return _of_array(item, number)
-    if isinstance(item, Pillow.Image):
-        return _of_picture(item, number, "")
-    content, place = _encoded(item, number), _place(item)
-    try:
-        with Pillow.open(io.BytesIO(content)) as picture:
-            picture.load()
-            return _of_picture(picture, number, place)
-    except BadInput:
-        raise
-    except Exception as error:  # Pillow's readers raise nearly anything for a damaged file
-        reason = "no picture that Pillow knows" if isinstance(error, UnidentifiedImageError) else error
-        raise BadInput(f"Picture {number}{place} cannot be read ({reason}): replace or remove it.") from None
-
-
-def _encoded(item: Any, number: int) -> bytes:
-    """The bytes of the picture's file, not empty."""
-    content = (item.get("bytes") or item.get("path")) if isinstance(item, Mapping) else item
-    if isinstance(content, str | os.PathLike):
-        try:
-            content = Path(content).read_bytes()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise BadInput(f"Picture {number}{_place(item)} cannot be read: {reason}.") from None
-    if item is None or content is None:
-        raise BadInput(f"Picture {number} is missing ({item}): leave it out.")
-    if not isinstance(content, bytes | bytearray | memoryview):
-        raise BadInput(f"Picture {number} is a {type(item).__name__}: give an array, a PIL image, a path or bytes.")
-    if not content:
-        raise BadInput(f"Picture {number}{_place(item)} is empty: it has no bytes.")
-    return bytes(content)
-
-
-def _place(item: Any) -> str:
-    """' (cat.png)' of an item that has a path."""
-    path = item.get("path") if isinstance(item, Mapping) else item
-    return f" ({os.fspath(path)})" if isinstance(path, str | os.PathLike) else ""
-
-
-def _of_array(array: NDArray[Any], number: int) -> Pixels:
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise BadInput(
-            f"Picture {number} has the shape {array.shape}: give (height, width), or (height, width, channels) with "
-            "1, 3 or 4 channels, which come last."
-        )
-    if not array.size:
-        raise BadInput(f"Picture {number} is empty: its shape is {array.shape}.")
-    pixels = _bytes(array, number).reshape(*array.shape[:2], -1)
-    return _on_white(Pillow.fromarray(np.ascontiguousarray(pixels), "RGBA")) if pixels.shape[2] == 4 else pixels
-
-
-def _bytes(array: NDArray[Any], number: int) -> Pixels:
-    """Numbers of any range that is told by their type, as uint8."""
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == np.uint16:
-        return _from_16_bits(array)
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise BadInput(f"Picture {number} holds {array.dtype}: {_WAY_OUT}.")
-    if not (np.min(array) >= 0 and np.max(array) <= 1):  # NaN is not either
-        raise BadInput(f"Picture {number} holds floats from {np.min(array):g} to {np.max(array):g}: {_WAY_OUT}.")
-    return np.asarray(np.rint(array * 255), np.uint8)
-
-
-def _from_16_bits(array: NDArray[Any]) -> Pixels:
-    return np.asarray(np.rint(array / 257), np.uint8)
-
-
-def _of_picture(picture: Pillow.Image, number: int, place: str) -> Pixels:
-    if not (picture.width and picture.height):
-        raise BadInput(f"Picture {number}{place} is empty: it is {picture.width} pixels wide, {picture.height} high.")
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode in ("F", "I") or picture.mode.startswith("I;16"):
-        return _deep(np.asarray(picture), number)[:, :, None]
-    grey = picture.mode in ("1", "L", "LA", "La")
-    if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
-        pixels = _on_white(picture.convert("LA").convert("RGBA") if picture.mode == "La" else picture.convert("RGBA"))
-        return pixels[:, :, :1] if grey else pixels
-    return _three_axes(np.asarray(picture.convert("L" if grey else "RGB")))
-
-
-def _deep(array: NDArray[Any], number: int) -> Pixels:
-    """Pixels (H, W) of more than 8 bits: floats as they are, integers as 16 bits where they fit."""
-    if np.issubdtype(array.dtype, np.floating):
-        return _bytes(array, number)
-    if array.min() < 0 or array.max() > 0xFFFF:
-        raise BadInput(f"Picture {number} holds numbers from {array.min()} to {array.max()}: give 8 or 16 bits.")
-    return _from_16_bits(array)
-
-
-def _on_white(picture: Pillow.Image) -> Pixels:
-    """RGBA laid on white, (H, W, 3)."""
-    white = Pillow.new("RGBA", picture.size, "white")
-    white.alpha_composite(picture)
-    return np.asarray(white.convert("RGB"))
-
-
-def _coloured(pixels: Pixels, channels: int) -> Pixels:
-    """Grey to RGB by repeating, RGB to grey by luma (ITU-R BT.601)."""
-    if pixels.shape[2] == channels:
-        return pixels
-    return pixels.repeat(3, axis=2) if channels == 3 else _three_axes(np.asarray(_picture(pixels).convert("L")))
-
-
-def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Bicubic, smoothed first where it shrinks."""
-    return _three_axes(np.asarray(_picture(pixels).resize(size[::-1], Pillow.Resampling.BICUBIC)))
-
-
-def _picture(pixels: Pixels) -> Pillow.Image:
-    return Pillow.fromarray(np.ascontiguousarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0]))
-
-
-def _three_axes(pixels: Pixels) -> Pixels:
-    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+    kind, some = Image(), NumberedList(range(len(items)), items, unreadable={})
+    kind.learn(some)
+    extreme = count = 0
+    for found in map(kind._fitted, numbered(some)):  # one at a time: they may be large
+        if not isinstance(found, Unreadable):
+            extreme, count = extreme + int(((found == 0) | (found == 255)).sum()), count + found.size
+    return count > 0 and extreme / count >= 0.5
 
 
 def _as_bytes_of_pixels(item: Any) -> Any:

@@ -25,6 +25,7 @@ from raw2vec.rows.delimited import Delimited
 from raw2vec.rows.files import MEDIA, SERIES, Files, content_kind, media_kind
 from raw2vec.rows.items import item_column
 from raw2vec.rows.lines import JsonArray, JsonLines, TextLines
+from raw2vec.rows.located import Located, located, written
 from raw2vec.rows.memory import Memory
 from raw2vec.rows.objects import Objects
 from raw2vec.rows.pair_filters import Filtered
@@ -41,6 +42,7 @@ __all__ = [
     "Filtered",
     "Guess",
     "Joined",
+    "Located",
     "Memory",
     "Objects",
     "Parallel",
@@ -53,12 +55,14 @@ __all__ = [
     "guess_text_column",
     "item_column",
     "item_kind",
+    "located",
     "one_value",
     "open_rows",
     "python_functions",
     "read_cells",
     "text_column",
     "text_columns",
+    "written",
 ]
 
 # What each suffix holds; any of them may be followed by .gz.
@@ -265,7 +269,7 @@ class _Spooled(Joined):
 
     def __init__(self, rows: Rows, file: Any):
         super().__init__(rows.name, [rows])
-        self._file = file
+        self._file, self.paths_from = file, Path()
 
 
 def _standard_input(wanted: Sequence[str], likely: Sequence[str], kind: str | None) -> Rows:

@@ -38,8 +38,10 @@ class Arrays(Rows):
         name: str = "the data",
         row_name: str = "item",
         skipped: Sequence[str] = (),
+        folder: Path | None = None,
     ):
         self.kind, self.name, self.skipped, self._row_name = kind, name, skipped, row_name
+        self.paths_from = folder
         self.columns, self._arrays = list(columns), dict(columns)
         self._count = len(next(iter(columns.values())))
         for key, array in columns.items():
@@ -82,7 +84,7 @@ class Arrays(Rows):
             for key, array in found.items()
             if key != main and key not in beside
         ]
-        return cls(columns, _kind(found[main]), name, "row", skipped)
+        return cls(columns, _kind(found[main]), name, "row", skipped, Path(path).parent)
 
     def column(self, wanted: str) -> str:
         return self.columns[0] if wanted == self.kind and wanted not in self.columns else super().column(wanted)

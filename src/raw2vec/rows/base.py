@@ -15,6 +15,9 @@ import pyarrow as pa
 
 from raw2vec.errors import BadInput, nearest
 
+AS_WRITTEN = "as written"
+"""The field of a structure that holds what stands in a cell, beside the file that it leads to: see Located."""
+
 
 class Rows(ABC):
     """Rows of named columns. Reading again starts anew; memory holds one batch at a time, unless the rows live there.
@@ -24,7 +27,7 @@ class Rows(ABC):
     rows belong together when some are held out (the functions of one file), if there is one. `kind` tells what the data
     are where their source knows (image, series, audio, table), `alike` that all items are of one size, `written` that
     every value is a string whatever it stands for, as in a csv (see Typed), and `gaps` that a row without a value is no
-    mistake, as a function without a docstring.
+    mistake, as a function without a docstring. `paths_from` is the folder that paths in cells begin at (see Located).
     """
 
     name: str
@@ -36,6 +39,7 @@ class Rows(ABC):
     alike: bool = False
     written: bool = False
     gaps: bool = False
+    paths_from: Path | None = None
 
     @abstractmethod
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -115,6 +119,7 @@ class FileRows(Rows):
 
     def __init__(self, path: str | Path, name: str | None = None):
         self.path, self.name = Path(path), name or str(path)
+        self.paths_from = self.path.parent
 
     @contextmanager
     def opened(self) -> Iterator[IO[bytes]]:

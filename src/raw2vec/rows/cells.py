@@ -42,7 +42,8 @@ class Typed(Rows):
         return self._rows.fingerprint()
 
     def _typed(self, name: str, cells: pa.Array) -> pa.Array:
-        read = read_cells(cells, self._types[name]) if name in self._types else None
+        known = name in self._types and pa.types.is_string(cells.type)
+        read = read_cells(cells, self._types[name]) if known else None
         return cells if read is None else read
 
 
@@ -73,6 +74,8 @@ def _types(rows: Rows, types: Sequence[pa.DataType]) -> dict[str, pa.DataType]:
     for batch in rows.batches(8192):
         for name, kinds in left.items():
             cells = batch.column(name)
+            if not pa.types.is_string(cells.type):  # a path with the file that it leads to
+                kinds.clear()
             left[name] = [kind for kind in kinds if read_cells(cells, kind) is not None]
             filled[name] |= bool(kinds) and not pc.all(pc.is_in(cells, _MISSING)).as_py()
     return {name: kinds[0] if kinds and filled[name] else pa.string() for name, kinds in left.items()}

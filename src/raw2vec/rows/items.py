@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from raw2vec.errors import BadInput, nearest
+from raw2vec.rows.base import AS_WRITTEN
 
 
 def item_column(batch: pa.RecordBatch | pa.Table, name: str) -> list[Any]:
@@ -68,7 +69,9 @@ def _tensors(column: pa.Array) -> list[Any]:
 def _structures(column: pa.StructArray, name: str) -> list[Any]:
     fields = {field.name: values for field, values in zip(column.type, column.flatten(), strict=True)}
     if not {"values", "shape"} <= set(fields):
-        return column.to_pylist()
+        told = {key: values.to_pylist() for key, values in fields.items() if key != AS_WRITTEN}
+        dicts = (dict(zip(told, item, strict=True)) for item in zip(*told.values(), strict=True))
+        return [item if valid else None for item, valid in zip(dicts, column.is_valid().to_pylist(), strict=True)]
     rates = fields["rate"].to_pylist() if "rate" in fields else None
     found: list[Any] = []
     for row, (values, shape) in enumerate(zip(fields["values"], fields["shape"].to_pylist(), strict=True)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
+from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ class Side(Protocol):
     """One of the files: rows of one column, a line each, empty lines too."""
 
     name: str
+    paths_from: Path | None
 
     def count(self) -> int: ...
     def batches(self, rows: int = 1024) -> Iterator[pa.RecordBatch]: ...
@@ -34,6 +36,7 @@ class Parallel(Rows):
 
     def __init__(self, name: str, sides: Mapping[str, Side]):
         self.name, self.columns, self._sides = name, list(sides), sides
+        self.paths_from = next(iter(sides.values())).paths_from
         counts = {side.name: side.count() for side in sides.values()}
         if len(set(counts.values())) > 1:
             raise BadInput(f"{_told(counts)}: they are to go line by line, so that a line is missing, or one too many.")

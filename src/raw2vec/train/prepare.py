@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from heapq import heappush, heapreplace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,16 +19,18 @@ from safetensors.torch import load_file, save_file
 
 from raw2vec.build import build_raw
 from raw2vec.corpus import Corpus, Writer
-from raw2vec.errors import BadInput, Numbered
+from raw2vec.errors import BadInput, Numbered, Unreadable
 from raw2vec.folder import load_raw, save_raw
 from raw2vec.labels import Labels
 from raw2vec.placeholders import marked_pair
 from raw2vec.ragged import Ragged
-from raw2vec.raw import Raw, Text
+from raw2vec.raw import FILES_AT_ONCE, Raw, Text
 from raw2vec.recipe import SIDES, Recipe, Role
 from raw2vec.rows import Rows, Typed, text_column
 from raw2vec.seeding import key
 from raw2vec.train.base import Listener, Phase
+from raw2vec.train.reservoir import Reservoir
+from raw2vec.unreadable import as_list, refuse_most
 
 PREPARED = "prepared.json"  # in a run's folder: all that `prepare` did is there
 CHECKPOINT = "checkpoint.safetensors"  # in a run's folder: training has begun
@@ -41,6 +43,7 @@ class Data:
     """What training starts from; `truncated` is how many items were cut.
 
     held: some held-out rows by role. learnt: some labelled texts to train on, by role, as they were written.
+    unreadable: files that are left out (see unreadable.as_list).
     """
 
     raw: Raw
@@ -49,6 +52,7 @@ class Data:
     held: dict[Role, list[Any]]
     truncated: int
     learnt: dict[Role, list[Any]] = field(default_factory=dict)
+    unreadable: list[dict[str, Any]] = field(default_factory=list)
 
 
 def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: Listener) -> Data:
@@ -62,7 +66,9 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
         raw = load_raw(recipe, work, held)
         labels = Labels(**held["labels"]) if held["labels"] else None
         shown, learnt = (_back(work / f"{name}.safetensors", held[name], raw) for name in ("held", "learnt"))
-        return Data(raw, Corpus.open(work / "corpus"), labels, shown, held["truncated"], learnt)
+        return Data(
+            raw, Corpus.open(work / "corpus"), labels, shown, held["truncated"], learnt, held.get("unreadable", [])
+        )
     work.mkdir(parents=True, exist_ok=True)
     for kept in (note, work / CHECKPOINT):  # of a run before: no longer true from here on
         kept.unlink(missing_ok=True)
@@ -77,7 +83,7 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     made: dict[str, Any] = {"origin": origin, "labels": labels.as_dict() if labels else None, **save_raw(raw, work)}
     partial = note.with_suffix(".partial")
     made |= {"held": _keep(work / "held.safetensors", data.held, raw), "truncated": data.truncated}
-    made |= {"learnt": _keep(work / "learnt.safetensors", data.learnt, raw)}
+    made |= {"learnt": _keep(work / "learnt.safetensors", data.learnt, raw), "unreadable": data.unreadable}
     partial.write_text(json.dumps(made))
     partial.replace(note)
     return data
@@ -141,7 +147,7 @@ def _blocks(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[_Block]:
     seed, share = recipe.training.hold_out_seed, recipe.training.hold_out
     seed = recipe.seed if seed is None else seed
     start = 0
-    for batch in rows.batches():
+    for batch in rows.batches(FILES_AT_ONCE if raw.reads_files else 1024):
         items = {name: raw.side(recipe.side_of(name)).column(batch, name) for name in columns}
         numbers = range(start, start + len(batch))
         start = numbers.stop
@@ -154,7 +160,13 @@ def _blocks(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[_Block]:
 
 def _group(item: Any, number: int, raw: Raw) -> Any:
     """What makes two rows the same: equal ones are held out together."""
-    return item if item is None or isinstance(item, str) else raw.freeze(item, number).numpy().tobytes()
+    if item is None or (isinstance(item, str) and not raw.files):
+        return item
+    try:
+        content = raw.freeze(item, number).numpy().tobytes()
+    except Unreadable:
+        return number
+    return blake2b(content).digest() if isinstance(item, str | bytes | Mapping) else content
 
 
 def _learn(raw: Raw, rows: Rows, recipe: Recipe) -> None:
@@ -162,16 +174,23 @@ def _learn(raw: Raw, rows: Rows, recipe: Recipe) -> None:
     columns = columns_of(recipe)
     sides = [[name for name in columns if recipe.side_of(name) == role] for role in ("input", "target")]
     if raw.partner is not None:
-        raw.learn(Numbered(_training_items(rows, recipe, raw, sides[0])))
-        raw.partner.learn(Numbered(_training_items(rows, recipe, raw, sides[1])))
+        raw.learn(_training_items(rows, recipe, raw, sides[0]))
+        raw.partner.learn(_training_items(rows, recipe, raw, sides[1]))
         return
     sides = sides if recipe.raw.get("vocabularies") == "separate" else [columns]
-    raw.learn(*(Numbered(_training_items(rows, recipe, raw, side)) for side in sides))
+    raw.learn(*(_training_items(rows, recipe, raw, side) for side in sides))
 
 
-def _training_items(rows: Rows, recipe: Recipe, raw: Raw, columns: list[str]) -> Iterator[tuple[int, Any]]:
-    """Every item of these columns to learn from, after its row's number."""
-    found = held = False
+def _training_items(rows: Rows, recipe: Recipe, raw: Raw, columns: list[str]) -> Numbered:
+    """Every item of these columns to learn from, after its row's number; with a place for files that are damaged."""
+    unreadable: dict[int, Unreadable] = {}
+    return Numbered(_numbered_items(rows, recipe, raw, columns, unreadable), unreadable)
+
+
+def _numbered_items(
+    rows: Rows, recipe: Recipe, raw: Raw, columns: list[str], unreadable: dict[int, Unreadable]
+) -> Iterator[tuple[int, Any]]:
+    held, found = False, 0
     for block in _blocks(rows, recipe, raw):
         met = _met(block.items, recipe)
         for column in columns:
@@ -179,8 +198,9 @@ def _training_items(rows: Rows, recipe: Recipe, raw: Raw, columns: list[str]) ->
                 if _there(item) and out:
                     held = True
                 elif _there(item):
-                    found = True
+                    found += 1
                     yield number, item
+    refuse_most(unreadable, found, raw.side(recipe.side_of(columns[0])).files, rows.name)
     if held and not found:
         raise BadInput(
             f"{rows.name} has no row left to learn from: all are held out to judge by. Give more rows, or "
@@ -221,19 +241,24 @@ def _labels(rows: Rows, recipe: Recipe, raw: Raw) -> Labels | None:
 def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, work: Path) -> Data:
     shutil.rmtree(work / "corpus", ignore_errors=True)
     writers = _writers(recipe, raw, work / "corpus")
-    shown, learnt = _Sample(SHOWN, recipe.seed, "shown"), _Sample(SEEN, recipe.seed, "learnt")
+    shown, learnt = Reservoir(SHOWN, recipe.seed, "shown"), Reservoir(SEEN, recipe.seed, "learnt")
     written = _written(recipe, labels) if isinstance(raw, Text) else []
-    truncated = 0
+    truncated, there = 0, 0
+    unreadable: dict[int, Unreadable] = {}
     for block in _blocks(rows, recipe, raw):
         batch, items, held, numbers = block
         sides: dict[Role, list[Ragged]] = {role: [] for role in writers}
         for name, column in _met(items, recipe).items():
             role = recipe.side_of(name)
-            side, cut = _windows(raw.side(role), column, numbers, recipe.translates)
+            there += sum(map(_there, column)) if raw.side(role).files else 0
+            side, cut = _windows(raw.side(role), column, numbers, recipe.translates, unreadable)
             if recipe.embedding.get("missing") == "none":
                 _refuse_gaps(side, rows, numbers)
             truncated += cut
             sides[role if role in writers else "input"].append(side)
+            items[name] = [
+                None if number in unreadable else item for number, item in zip(numbers, items[name], strict=True)
+            ]
         label = recipe.columns.get("label")
         targets = labels.numbers(batch.column(label).to_pylist()) if labels and label else None
         for role, writer in writers.items():
@@ -243,8 +268,10 @@ def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, w
         for row in (~held).nonzero()[0].tolist() if written else []:
             if all(_there(items[recipe.columns[role]][row]) for role in written if role in SIDES):
                 learnt.offer(numbers[row], partial(_row, block, row, recipe))
+    refuse_most(unreadable, there, raw.reads_files, rows.name)
     corpus = [writer.close() for writer in reversed(writers.values())][-1]
-    return Data(raw, corpus, labels, shown.by(list(recipe.columns)), truncated, learnt.by(written))
+    held_out, told = shown.by(list(recipe.columns)), as_list(unreadable)
+    return Data(raw, corpus, labels, held_out, truncated, learnt.by(written), told)
 
 
 def _writers(recipe: Recipe, raw: Raw, folder: Path) -> dict[Role, Writer]:
@@ -271,30 +298,6 @@ def _row(block: _Block, row: int, recipe: Recipe) -> dict[Role, Any]:
     return {role: items[name][row] if name in items else batch.column(name)[row].as_py() for role, name in columns}
 
 
-class _Sample:
-    """At most `most` of the rows that stream by, every one as likely as another: those of the greatest hashes.
-
-    The first would not do: a file is often sorted by its labels.
-    """
-
-    def __init__(self, most: int, *purpose: object):
-        self.most, self.purpose = most, purpose
-        self.kept: list[tuple[int, int, dict[Role, Any]]] = []
-
-    def offer(self, number: int, row: Callable[[], dict[Role, Any]]) -> None:
-        """The row of this number, which is made only where it is kept."""
-        drawn = key(*self.purpose, number)
-        if len(self.kept) < self.most:
-            heappush(self.kept, (drawn, number, row()))
-        elif drawn > self.kept[0][0]:
-            heapreplace(self.kept, (drawn, number, row()))
-
-    def by(self, roles: Sequence[Role]) -> dict[Role, list[Any]]:
-        """The rows kept, in their order, by role."""
-        rows = [row for _, _, row in sorted(self.kept, key=lambda kept: kept[1])]
-        return {role: [row[role] for row in rows] for role in roles}
-
-
 def _refuse_gaps(side: Ragged, rows: Rows, numbers: range) -> None:
     if side.values.is_floating_point() and bool((gaps := side.values.isnan().flatten(1).any(dim=1)).any()):
         item = int(side.owners[gaps.nonzero()[0, 0]])
@@ -304,15 +307,19 @@ def _refuse_gaps(side: Ragged, rows: Rows, numbers: range) -> None:
         )
 
 
-def _windows(raw: Raw, column: Sequence[Any], numbers: range, whole: bool) -> tuple[Ragged, int]:
+def _windows(
+    raw: Raw, column: Sequence[Any], numbers: range, whole: bool, unreadable: dict[int, Unreadable]
+) -> tuple[Ragged, int]:
     """The first window of each item, a grid of zeros where there is none; and how many items have more than that.
 
     whole: such items are left out, for half a text is no translation of half of another.
     """
     present = np.array([_there(item) for item in column], np.bool_)
-    windows = raw.windows(Numbered([pair for pair in zip(numbers, column, strict=True) if _there(pair[1])]))
-    _, first, counts = np.unique(windows.owners.numpy(), return_index=True, return_counts=True)
-    cut = (np.asarray(windows.truncated) > 0) | (counts > 1)
+    pairs = [pair for pair in zip(numbers, column, strict=True) if _there(pair[1])]
+    windows = raw.windows(Numbered(pairs, unreadable))
+    read, first, counts = np.unique(windows.owners.numpy(), return_index=True, return_counts=True)
+    present[present] = np.isin(np.arange(len(pairs)), read)
+    cut = (np.asarray(windows.truncated)[read] > 0) | (counts > 1)
     if whole:
         first, present[present] = first[~cut], ~cut
     found = windows.ragged if len(first) == len(windows.owners) else windows.ragged.take(torch.from_numpy(first))

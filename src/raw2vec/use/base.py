@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raw2vec.errors import NumberedList
-from raw2vec.rows import Rows, text_column
+from raw2vec.rows import Rows, text_column, written
 
 BLOCK_ROWS = 16_384
 
@@ -18,8 +18,11 @@ Column = Callable[[pa.Table, str], list[Any]]
 """A column of a table as items that `Encode` takes, every one there."""
 
 
-def blocks(rows: Rows, column: str, read: Column, done: int = 0) -> Iterator[tuple[int, list[Any], pa.Table]]:
-    """Blocks of BLOCK_ROWS rows after the first `done`: where each starts, its items, numbered, and all columns."""
+def blocks(rows: Rows, column: str, read: Column, done: int = 0) -> Iterator[tuple[int, NumberedList, pa.Table]]:
+    """Blocks of BLOCK_ROWS rows after the first `done`: where each starts, its items, and all columns.
+
+    The items are numbered, and have a place for those that cannot be read; the columns are as the data's file has them.
+    """
     held: list[pa.RecordBatch] = []
     start = at = done
     skip = done
@@ -38,9 +41,10 @@ def blocks(rows: Rows, column: str, read: Column, done: int = 0) -> Iterator[tup
         yield start, *_block(held, start, column, read)
 
 
-def _block(held: list[pa.RecordBatch], start: int, column: str, read: Column) -> tuple[list[Any], pa.Table]:
+def _block(held: list[pa.RecordBatch], start: int, column: str, read: Column) -> tuple[NumberedList, pa.Table]:
     table = pa.Table.from_batches(held)
-    return NumberedList(range(start, start + len(table)), read(table, column)), table
+    items = NumberedList(range(start, start + len(table)), read(table, column), unreadable={})
+    return items, written(table)
 
 
 def texts(table: pa.Table, column: str) -> list[str]:

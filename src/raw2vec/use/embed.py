@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +18,22 @@ from numpy.typing import NDArray
 from raw2vec.disk import drafts, room, writing
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.rows import Rows
+from raw2vec.unreadable import as_list
 from raw2vec.use.base import Column, Encode, blocks, empty, texts
 
 
 @dataclass(frozen=True)
 class Embedded:
     """What an embedding run did: rows in all, rows of this run, how many texts were cut, how many were empty, and the
-    first of those rows, counted from 0."""
+    first of those rows, counted from 0. unreadable: the pictures or sounds that could not be read, each with its `row`,
+    its path (`item`) and the `reason`, those of earlier runs too."""
 
     items: int
     new: int
     truncated: int
     empty: int
     first_empty: int | None = None
+    unreadable: Sequence[dict[str, Any]] = ()
 
 
 def embed(
@@ -46,10 +49,12 @@ def embed(
 ) -> Embedded:
     """Writes the rows' vectors to a folder of Parquet shards, or to one .npy or .parquet file.
 
-    A row without text is encoded as an empty text, and counted. A shard counts once the manifest names it; the
-    manifest belongs to one model (`fingerprint`) and one input, and another's is refused. A single file is put together
-    from the shards at the end and then takes its name in one step. A run that ends before its first shard leaves
-    nothing.
+    A row without text is encoded as an empty text, and counted; one whose picture or sound cannot be read gets a vector
+    of zeros, which is like no other, and is listed: N rows in are N vectors out.
+
+    A shard counts once the manifest names it; the manifest belongs to one model (`fingerprint`) and one input, and
+    another's is refused. A single file is put together from the shards at the end and then takes its name in one step.
+    A run that ends before its first shard leaves nothing.
     """
     single = out.suffix in (".npy", ".parquet")
     if out.suffix and not single:
@@ -65,8 +70,9 @@ def embed(
             for start, items, block in blocks(rows, column, read, done):
                 vectors, cut = encode(items)
                 blank = empty(items)
-                counts = {"truncated": int((cut > 0).sum()), "empty": len(blank)}
+                counts: dict[str, Any] = {"truncated": int((cut > 0).sum()), "empty": len(blank)}
                 counts |= {"first_empty": start + blank[0]} if blank else {}
+                counts |= {"unreadable": as_list(items.unreadable)} if items.unreadable else {}
                 manifest.add(start, vectors, counts, None if out.suffix == ".npy" else block)
                 progress(len(items))
             if not manifest.rows:
@@ -77,7 +83,8 @@ def embed(
         if single:
             manifest.discard()
     counted = manifest.count("truncated"), manifest.count("empty"), manifest.first_empty
-    return Embedded(manifest.rows, manifest.rows - done, *counted)
+    unreadable = tuple(each for shard in manifest.shards for each in shard.get("unreadable", ()))
+    return Embedded(manifest.rows, manifest.rows - done, *counted, unreadable)
 
 
 def _kept(folder: Path) -> str:
@@ -126,7 +133,7 @@ class _Manifest:
     def count(self, what: str) -> int:
         return sum(shard[what] for shard in self.shards)
 
-    def add(self, start: int, vectors: NDArray[np.float32], counts: dict[str, int], block: pa.Table | None) -> None:
+    def add(self, start: int, vectors: NDArray[np.float32], counts: dict[str, Any], block: pa.Table | None) -> None:
         name = f"shard-{len(self.shards):05d}" + (".npy" if block is None else ".parquet")
         shards = [*self.shards, {"name": name, "start": start, "rows": len(vectors), **counts}]
         partial = self.folder / (name + ".partial")

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raw2vec.errors import BadInput, EmptyTextWarning, NonFinite, TruncationWarning, called
+from raw2vec.errors import BadInput, EmptyTextWarning, NonFinite, NumberedList, TruncationWarning, called, spared
 from raw2vec.models import AnyModel, Autoencoder
 from raw2vec.ragged import Ragged
-from raw2vec.raw import Raw
+from raw2vec.raw import FILES_AT_ONCE, Raw
 from raw2vec.use.base import empty
 
 # Rows a batch: enough to fill the cores, small enough for the caches (measured: docs/log.md).
@@ -53,8 +53,14 @@ def encode(
 
     An empty text gives zeros, which are like nothing: their cosine with any vector is 0. Where there is a decoder it
     gives what the model makes of it, which leads back to it.
-    Raises NonFinite with the item's number where a vector is not finite, after a second try in float32.
+    An item that cannot be read gives zeros as well where the items have a place to note it. Files are read some at a
+    time. Raises NonFinite with the item's number where a vector is not finite, after a second try in float32.
     """
+    if raw.files and len(items) > FILES_AT_ONCE and not isinstance(items[0], np.ndarray):
+        numbers = items if isinstance(items, NumberedList) else NumberedList(range(len(items)), items)
+        parts = [numbers.part(start, start + FILES_AT_ONCE) for start in range(0, len(items), FILES_AT_ONCE)]
+        options: dict[str, Any] = {"batch_size": batch_size, "batch_tokens": batch_tokens, "precision": precision}
+        return _joined([encode(model, raw, part, **options, progress=progress) for part in parts])
     windows = raw.windows(items)
     device = next(model.parameters()).device
     vectors = torch.zeros(len(items), model.latent.width)
@@ -73,8 +79,14 @@ def encode(
     else:
         vectors = vectors / weights[:, None] if len(items) else vectors
     blank = [] if isinstance(model, Autoencoder) else empty(items)
-    vectors[blank] = 0
+    vectors[[*blank, *spared(items)]] = 0
     return Encoded(vectors.numpy(), np.asarray(windows.tokens), np.asarray(windows.truncated), blank)
+
+
+def _joined(parts: Sequence[Encoded]) -> Encoded:
+    """What files gave, which are never empty texts."""
+    vectors, tokens, cut = zip(*((part.vectors, part.tokens, part.truncated) for part in parts), strict=True)
+    return Encoded(np.concatenate(vectors), np.concatenate(tokens), np.concatenate(cut))
 
 
 def warn(found: Encoded, raw: Raw) -> None:

@@ -1,14 +1,15 @@
 """Files into a store: every row's vector with its columns beside it, each once, however often it is cut short."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from raw2vec.disk import room, writing
-from raw2vec.errors import BadInput
+from raw2vec.errors import BadInput, spared
 from raw2vec.rows import NUMBERS, Rows, Typed
+from raw2vec.unreadable import as_list, sentence
 from raw2vec.use.base import Column, Encode, blocks, empty, texts
 from raw2vec.use.stores import LEAST_ROWS, VectorStore, create_store, open_store
 
@@ -49,8 +50,10 @@ def store_for(place: str | Path, space: Space, text: str | None, resume: bool = 
 
 @dataclass(frozen=True)
 class Indexed:
-    """What an indexing run did: rows of this source in the store, those of this run, texts cut, texts empty and the
-    first of those rows, counted from 0; and the recall@10 of the approximate index where one was built, or why not."""
+    """What an indexing run did: rows of this source so far, those of this run, texts cut, texts empty and the
+    first of those rows, counted from 0; and the recall@10 of the approximate index where one was built, or why not.
+    unreadable: the pictures or sounds of this run that could not be read and are not in the store, each with its `row`,
+    its path (`item`) and the `reason`."""
 
     items: int
     new: int
@@ -59,6 +62,7 @@ class Indexed:
     recall: float | None = None
     first_empty: int | None = None
     note: str | None = None
+    unreadable: Sequence[dict[str, Any]] = ()
 
 
 def index(
@@ -80,17 +84,26 @@ def index(
     done = at = store.resume_point(source)
     truncated = 0
     blank: list[int] = []
+    unreadable: list[dict[str, Any]] = []
     for start, items, block in blocks(rows, column, read, done):
         vectors, cut = encode(items)
-        store.add(vectors, block, source=source, positions=range(start, start + len(items)))
+        gone = set(spared(items))
+        kept = [place for place in range(len(items)) if place not in gone]
+        if kept:
+            there = block.take(kept) if gone else block
+            store.add(vectors[kept], there, source=source, positions=[start + place for place in kept])
+        unreadable += as_list(items.unreadable or {})
         truncated += int((cut > 0).sum())
         blank += [start + place for place in empty(items)]
         at = start + len(items)
         progress(len(items))
     if not at:
         raise BadInput(f"{rows.name} has no rows to index.")
+    if unreadable and not len(store):
+        raise BadInput(f"{rows.name} has nothing to index but {sentence(unreadable, 'file')}.")
     store.finish()
-    return Indexed(at, at - done, truncated, len(blank), first_empty=min(blank, default=None))
+    at, first = at - len(unreadable), min(blank, default=None)
+    return Indexed(at, at - done, truncated, len(blank), first_empty=first, unreadable=tuple(unreadable))
 
 
 def approximated(done: Indexed, store: VectorStore, seed: int) -> Indexed:
