@@ -258,4 +258,20 @@ def test_texts_longer_than_usual_are_cut_at_every_sentence_end() -> None:
     assert Text(usual=7, long="chunk").settings["usual"] == 7
     short = Text(tokenizer="bpe", vocabulary=400)
     short.learn(["It is late."])
-    assert short.settings["usual"] == 0
+    assert short.settings["usual"] == short.settings["sentences"] == 0
+
+
+def test_texts_of_more_sentences_than_usual_are_cut_however_short(tmp_path: Path) -> None:
+    learnt = [f"There is a dog on the lawn of house {n}." for n in range(999)] + ["It is late. Go home. Sleep well."]
+    made = Text(tokenizer="bpe", vocabulary=400, long="chunk")
+    made.learn(learnt)
+    assert made.settings["sentences"] == 1
+    told = made.restore(made.windows(["It is late. Go home.", "Go home, 3.5 dogs!"], sentences=True).ragged)
+    assert told == ["It is late.", " Go home.", "Go home, 3.5 dogs!"]
+    pairs = Text(tokenizer="bpe", vocabulary=400, long="chunk")
+    pairs.learn([*learnt, "It is late. Go home."])
+    assert pairs.settings["sentences"] == 2
+    assert len(pairs.windows(["It is late. Go home."], sentences=True).owners) == 1
+    made.save(tmp_path)
+    old = Text.load(tmp_path, {name: value for name, value in made.settings.items() if name != "sentences"})
+    assert len(old.windows(["It is late. Go home."], sentences=True).owners) == 1

@@ -35,8 +35,9 @@ class Text(Raw):
     character met gets a token all the same. case: keep or lower. words: plain, or identifiers, which splits camelCase,
     snake_case and digits. boundaries: [CLS] and [SEP] around every window, or none. max_tokens: the longest window,
     boundaries included. long: what happens to a longer text: truncate (and count), error, or chunk into several windows
-    that do not overlap. usual: tokens that one in a thousand of the texts learned from exceeds, beyond which windows
-    may be asked to cut at every sentence end; 0: found by `learn`, where long is chunk. unknown: words with characters
+    that do not overlap. usual and sentences: the tokens, and the sentences, that one in a thousand of the texts learned
+    from exceeds; beyond either, windows may be asked to cut at every sentence end. 0: found by `learn`, where long is
+    chunk. unknown: words with characters
     that no text learned from has are spelled, or, by a translator, copied. characters: those that such texts have;
     "": found by `learn`, where unknown words are copied. vocabularies: joint, or of pairs in two languages separate:
     `target` then is a Text of its own, with as many tokens to learn.
@@ -68,6 +69,7 @@ class Text(Raw):
         max_tokens: int = 256,
         long: Literal["truncate", "error", "chunk"] = "truncate",
         usual: int = 0,
+        sentences: int = 0,
         unknown: Literal["spell", "copy"] = "spell",
         characters: str = "",
         vocabularies: Literal["joint", "separate"] = "joint",
@@ -81,6 +83,7 @@ class Text(Raw):
             "max_tokens": max_tokens,
             "long": long,
             "usual": usual,
+            "sentences": sentences,
             "unknown": unknown,
             "characters": characters,
             "vocabularies": vocabularies,
@@ -92,8 +95,7 @@ class Text(Raw):
     def learn(self, texts: Iterable[str], targets: Iterable[str] | None = None) -> None:
         """Learns the vocabulary from texts that stream by; the same texts give the same vocabulary.
 
-        targets: what they are translated to, where vocabularies are separate. Raises BadInput for an item that is no
-        string, by its number, and when there is no text at all.
+        targets: what they are translated to, where vocabularies are separate. BadInput, by its number, for no string.
         """
         if (targets is not None) != (self.settings["vocabularies"] == "separate"):
             raise BadInput("Separate vocabularies are learned from inputs and from targets, a joint one from all texts")
@@ -103,9 +105,11 @@ class Text(Raw):
         read = Numbered(_met(numbered(read), met)) if self.settings["unknown"] == "copy" else read
         self._adopt(learned(read, self.settings))
         self.settings["characters"] = self.settings["characters"] or "".join(sorted(met))
-        if some and not self.settings["usual"]:
-            lengths = sorted(len(ids) for _, ids in self._ids(some))
-            self.settings["usual"] = lengths[len(lengths) - 1 - len(lengths) // 1000]
+        if some:
+            told = [ids for _, ids in self._ids(some)]
+            counts = (len(self._sentences(ids, len(ids))) for ids in told if ids)
+            found = {"usual": _exceeded(map(len, told)), "sentences": _exceeded(counts)}
+            self.settings |= {name: self.settings[name] or count for name, count in found.items()}
         if targets is not None:
             target = Text(**self.settings | {"vocabularies": "joint"})
             target.learn(targets)
@@ -114,8 +118,8 @@ class Text(Raw):
     def windows(self, texts: Iterable[str | None], sentences: bool = False) -> Windows:
         """Every text as one window, or several when long texts are chunked: N in, N out, in order.
 
-        sentences: a text that is longer than usual is cut at the end of every sentence. Raises BadInput, by its number,
-        for a text that is None or no string, and for one too long when long="error".
+        sentences: a text of more tokens or sentences than usual is cut at the end of each. BadInput, by its number, for
+        a text that is None or no string, and for one too long when long="error".
         """
         self._learned()
         edges = [[self.start], [self.end]] if self.boundaries == "cls-sep" else [[], []]
@@ -125,8 +129,9 @@ class Text(Raw):
         for place, (number, ids) in enumerate(self._ids(texts)):
             tokens.append(len(ids))
             spans = [(0, len(ids))] if len(ids) <= room else self._spans(ids, room, number)
-            if sentences and 0 < self.settings["usual"] < len(ids):
-                spans = self._sentences(ids, room)
+            if sentences and self.settings["usual"]:
+                apart = self._sentences(ids, room)
+                spans = apart if self._unusual(len(ids), len(apart)) else spans
             kept.append(spans[-1][1])
             for start, stop in spans:
                 pieces.append([*edges[0], *ids[start:stop], *edges[1]] or [self.unknown])
@@ -295,6 +300,10 @@ class Text(Raw):
                 start = stop
         return spans
 
+    def _unusual(self, tokens: int, sentences: int) -> bool:
+        """Whether a text has more of either than nearly all learned from; models of old know no number of sentences."""
+        return tokens > self.settings["usual"] or 0 < self.settings["sentences"] < sentences
+
     def _spans(self, ids: list[int], room: int, number: int) -> list[tuple[int, int]]:
         """Which parts of a text too long for one window become windows."""
         if self.long == "error":
@@ -303,6 +312,12 @@ class Text(Raw):
                 "boundaries included). Shorten it, raise max_tokens, or choose long='truncate' or long='chunk'"
             )
         return [(0, room)] if self.long == "truncate" else chunks(self._ends[ids], room)
+
+
+def _exceeded(counts: Iterable[int]) -> int:
+    """What one in a thousand of these exceeds."""
+    ranked = sorted(counts)
+    return ranked[len(ranked) - 1 - len(ranked) // 1000] if ranked else 0
 
 
 def _kept(pairs: Iterable[tuple[int, Any]], some: list[str]) -> Iterator[tuple[int, Any]]:
