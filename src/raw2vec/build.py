@@ -27,6 +27,7 @@ from raw2vec.objectives import (
     Objective,
     Reconstruction,
     Supervised,
+    SupervisedPictures,
     Timestamps,
     Translation,
     Variational,
@@ -91,6 +92,7 @@ _UNLIKE: dict[str, dict[str, type[Objective]]] = {
     "masked": dict.fromkeys(("image", "audio", "series"), MaskedPatches),
     "contrastive": {"image": ContrastivePictures, "audio": ContrastiveViews, "series": Timestamps},
     "vicreg": {"image": VICReg},
+    "supervised": {**dict.fromkeys(("audio", "series", "table"), Supervised), "image": SupervisedPictures},
     "translation": {},
 }
 """What an objective is for kinds that have no tokens, where it is not one and the same for all."""

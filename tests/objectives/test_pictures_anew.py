@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 import raw2vec
-from raw2vec.augmentation import PictureViews
+from raw2vec.augmentation import AS_THEY_ARE, PictureViews
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
 from raw2vec.objectives import ContrastivePictures, VICReg
@@ -14,7 +14,7 @@ from raw2vec.objectives.vicreg import terms
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
 
-PLAIN = PictureViews(crops=(1.0, 1.0), aspect=1.0, flip=0.0, colour=0.0, grey=0.0)
+PLAIN = AS_THEY_ARE
 
 
 class Means(nn.Module):

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from raw2vec.augmentation import PictureViews
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
-from raw2vec.objectives import Supervised
+from raw2vec.objectives import Supervised, SupervisedPictures
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
 
@@ -95,3 +96,32 @@ def test_tokens_are_dropped_in_training_only() -> None:
     assert model.seen.values.equal(ids.values)
     with pytest.raises(BadInput, match="drop is at least 0"):
         Supervised(4, 2, drop=1.0)
+
+
+class Told(nn.Module):
+    """A model whose vectors are the first four numbers of each item; it keeps what it was shown."""
+
+    def forward(self, items: Ragged) -> Tensor:
+        self.shown = items
+        return torch.stack([item.flatten()[:4].float() for item in items.items()])
+
+
+def test_pictures_are_seen_anew_in_training_only() -> None:
+    pictures = torch.randint(0, 256, (3, 6, 6, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    labels, items, model = torch.tensor([0, 1, 0]), Ragged.of(list(pictures), dimensions=2), Told()
+    objective = SupervisedPictures(4, 2, views=PictureViews(crops=(0.5, 0.6), colour=0.0, grey=0.0))
+
+    def shown(numbers: list[int], rows: Ragged, seed: int = 0) -> list[Tensor]:
+        batch = Batch(torch.tensor(numbers), {"input": rows}, labels[: len(numbers)])
+        assert objective(model, batch, Draws(seed))["supervised"].isfinite()
+        return model.shown.items()
+
+    first, again, other = shown([5, 6, 7], items), shown([5, 6, 7], items), shown([5, 6, 7], items, 1)
+    assert all(map(torch.equal, first, again))
+    assert not any(map(torch.equal, first, other))
+    alone = shown([7], Ragged.of([pictures[2]], dimensions=2))
+    assert torch.allclose(alone[0], first[2], atol=1e-6), "no picture's view depends on its batch"
+    objective.eval()
+    assert all(map(torch.equal, shown([5, 6, 7], items), items.items()))
+    objective = SupervisedPictures(4, 2)  # nothing asked for: as they are
+    assert all(map(torch.equal, shown([5, 6, 7], items), items.items()))

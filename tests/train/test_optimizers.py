@@ -69,6 +69,30 @@ def test_muon_takes_matrices_and_adamw_the_rest() -> None:
     assert held == {id(net.table.weight), id(net.first.bias), id(net.kernel.weight)}
 
 
+def test_kernels_are_matrices_to_muon() -> None:
+    """As torch's own Muon moves the same numbers held as a matrix; a depthwise kernel is AdamW's."""
+    torch.manual_seed(0)
+    full, depthwise = nn.Conv2d(3, 5, 3, bias=False), nn.Conv2d(4, 4, 3, groups=4, bias=False)
+    matrix = nn.Parameter(full.weight.detach().flatten(1).clone())
+    reference = torch.optim.Muon([matrix], lr=1e-2, weight_decay=0.01, momentum=0.95, adjust_lr_fn="match_rms_adamw")
+    ours = muon([full, depthwise])
+    assert [len(each.param_groups[0]["params"]) for each in ours.optimizers] == [1, 1]
+    pictures = torch.randn(2, 3, 6, 6)
+    for _ in range(3):
+        (full(pictures) ** 2).mean().backward()
+        (torch.conv2d(pictures, matrix.view_as(full.weight)) ** 2).mean().backward()
+        ours.step(1e-2)
+        reference.step()
+        reference.zero_grad()
+        assert full.weight.grad is None
+    assert torch.allclose(full.weight.flatten(1), matrix, atol=1e-6)
+    with torch.no_grad():  # as a moving average or a checkpoint puts other numbers there
+        full.weight.zero_()
+    (full(pictures).sum()).backward()
+    ours.step(1e-2)
+    assert full.weight.abs().max() < 0.02
+
+
 def test_tables_have_a_rate_of_their_own() -> None:
     slow, fast = Net(), Net()
     step(slow, adamw([slow], weight_decay=0.0))

@@ -13,10 +13,11 @@ from raw2vec.augmentation.numbers import (
     span,
     span_of,
 )
-from raw2vec.augmentation.pictures import PHOTOGRAPHS, PictureViews, blur, erase, recolour, reframe
+from raw2vec.augmentation.pictures import AS_THEY_ARE, PHOTOGRAPHS, PictureViews, blur, erase, recolour, reframe
 from raw2vec.augmentation.tokens import Masked, crop, drop, keep, mask, unmerge
 
 __all__ = [
+    "AS_THEY_ARE",
     "PHOTOGRAPHS",
     "Masked",
     "PictureViews",

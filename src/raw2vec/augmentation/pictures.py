@@ -81,9 +81,10 @@ class PictureViews:
             size=self.size,
             purpose=f"{name} frame",
         )
-        amounts = {name: getattr(self, name) for name in ("brightness", "contrast", "saturation", "hue", "grey")}
-        if any(amounts.values()):
-            seen = recolour(seen, items, draws, **amounts, chance=self.colour, purpose=f"{name} colours")
+        amounts = {name: getattr(self, name) for name in ("brightness", "contrast", "saturation", "hue")}
+        if self.grey or (self.colour and any(amounts.values())):
+            purpose = f"{name} colours"
+            seen = recolour(seen, items, draws, **amounts, grey=self.grey, chance=self.colour, purpose=purpose)
         if self.blur:
             seen = blur(seen, items, draws, chance=self.blur, purpose=f"{name} blur")
         return erase(seen, items, draws, chance=self.erase, purpose=f"{name} erased") if self.erase else seen
@@ -91,6 +92,8 @@ class PictureViews:
 
 PHOTOGRAPHS = PictureViews()
 """The views of pictures of which nobody says more."""
+AS_THEY_ARE = PictureViews(crops=(1.0, 1.0), aspect=1.0, flip=0.0, colour=0.0, grey=0.0)
+"""No change at all."""
 
 
 def reframe(

@@ -11,7 +11,7 @@ from raw2vec.objectives.contrastive import (
 from raw2vec.objectives.masked import Masked
 from raw2vec.objectives.masked_patches import MaskedPatches
 from raw2vec.objectives.reconstruction import Reconstruction
-from raw2vec.objectives.supervised import Supervised
+from raw2vec.objectives.supervised import Supervised, SupervisedPictures
 from raw2vec.objectives.timestamps import Timestamps
 from raw2vec.objectives.translation import Translation
 from raw2vec.objectives.variational import Variational
@@ -28,6 +28,7 @@ __all__ = [
     "Objective",
     "Reconstruction",
     "Supervised",
+    "SupervisedPictures",
     "Timestamps",
     "Translation",
     "VICReg",

@@ -4,11 +4,12 @@ from typing import Literal
 
 from torch import Tensor
 
-from raw2vec.augmentation import drop
+from raw2vec.augmentation import AS_THEY_ARE, PictureViews, drop
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
 from raw2vec.models import AnyModel
 from raw2vec.objectives.base import Objective
+from raw2vec.ragged import Ragged
 from raw2vec.readout import Classes, Labels, Numbers
 from raw2vec.seeding import Draws
 
@@ -50,9 +51,31 @@ class Supervised(Objective):
         if batch.labels is None:
             raise ValueError("The supervised objective needs labels in its batch.")
         items = batch.sides["input"]
-        if self.training and self.drop and items.values.dim() == 1:
-            items = drop(items, batch.items, draws, rate=self.drop, ordinary=self.ordinary, purpose="drop labelled")
-        vectors = model(items)
+        vectors = model(self._seen(items, batch.items, draws) if self.training else items)
         if self.training and self.smoothing and isinstance(self.readout, Classes):
             return {"supervised": -self.readout.smoothed(vectors, batch.labels, self.smoothing).mean()}
         return {"supervised": -self.readout.log_prob(vectors, batch.labels).mean()}
+
+    def _seen(self, inputs: Ragged, items: Tensor, draws: Draws) -> Ragged:
+        """The inputs as they are learned from this time; `items` are their numbers (B,)."""
+        if not self.drop or inputs.values.dim() > 1:
+            return inputs
+        return drop(inputs, items, draws, rate=self.drop, ordinary=self.ordinary, purpose="drop labelled")
+
+
+class SupervisedPictures(Supervised):
+    """The same of pictures, which are seen anew each time: views, see PictureViews. The others are Supervised's."""
+
+    def __init__(
+        self,
+        latent: int,
+        outcomes: int,
+        task: Literal["classes", "labels", "numbers"] = "classes",
+        views: PictureViews = AS_THEY_ARE,
+        smoothing: float = 0.0,
+    ):
+        super().__init__(latent, outcomes, task, smoothing=smoothing)
+        self.views = views
+
+    def _seen(self, inputs: Ragged, items: Tensor, draws: Draws) -> Ragged:
+        return inputs if self.views == AS_THEY_ARE else self.views(inputs, items, draws, "labelled")

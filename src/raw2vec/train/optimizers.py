@@ -1,6 +1,6 @@
 """Optimisers by name, each over all weights, with one learning rate to set."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -70,23 +70,43 @@ def muon(
 ) -> Optimizer:
     """Muon (Jordan et al. 2024) on the matrices, its updates scaled to AdamW's size; AdamW on everything else.
 
+    A convolution's kernels are a matrix, a row for each feature that they give; those of one input each are none.
     iterations: of Newton and Schulz's, by which an update is made orthogonal; three learn less (docs/log.md).
     """
-    matrices, tables, vectors = _sorted(modules)
+    modules = list(modules)
+    kernels = list(dict.fromkeys(kernel for module in modules for kernel in _kernels(module)))
+    matrices, tables, others = _sorted(modules)
+    vectors = [parameter for parameter in others if not any(parameter is kernel for kernel in kernels)]
     rest = _groups((tables, {"weight_decay": weight_decay, "rate": embedding_rate}), (vectors, {"weight_decay": 0.0}))
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=0.0, betas=(0.9, 0.98), fused=True)]
-    if matrices:
-        optimizers.append(
-            torch.optim.Muon(
-                matrices,
-                lr=0.0,
-                weight_decay=weight_decay,
-                momentum=momentum,
-                ns_steps=iterations,
-                adjust_lr_fn="match_rms_adamw",
-            )
-        )
+    options: dict[str, Any] = {"lr": 0.0, "weight_decay": weight_decay, "momentum": momentum, "ns_steps": iterations}
+    for made, parameters in ((torch.optim.Muon, matrices), (Kernels, kernels)):
+        if parameters:
+            optimizers.append(made(parameters, adjust_lr_fn="match_rms_adamw", **options))
     return Optimizer(*optimizers)
+
+
+class Kernels(torch.optim.Muon):
+    """Muon on kernels (out, in, …) as the matrices (out, in · …) that they are."""
+
+    def __init__(self, kernels: list[nn.Parameter], **options: Any):
+        self.kernels = kernels
+        super().__init__([nn.Parameter(kernel.detach().flatten(1)) for kernel in kernels], **options)
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        matrices = [matrix for group in self.param_groups for matrix in group["params"]]
+        for kernel, matrix in zip(self.kernels, matrices, strict=True):
+            matrix.data = kernel.detach().flatten(1)  # whatever has become of it since, an average say
+            matrix.grad = None if kernel.grad is None else kernel.grad.flatten(1)
+        super().step()
+        for kernel, matrix in zip(self.kernels, matrices, strict=True):
+            kernel.copy_(matrix.view_as(kernel))
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        super().zero_grad(set_to_none)
+        for kernel in self.kernels:
+            kernel.grad = None
 
 
 OPTIMIZERS = {"adamw": adamw, "muon": muon}
@@ -115,6 +135,15 @@ def _sorted(modules: Iterable[nn.Module]) -> tuple[list[nn.Parameter], list[nn.P
                 else:
                     vectors.append(parameter)
     return matrices, tables, vectors
+
+
+def _kernels(outer: nn.Module) -> Iterator[nn.Parameter]:
+    """Kernels that ask for gradients, of convolutions in which every input counts for every output."""
+    for module in outer.modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d) and module.groups == 1 < module.in_channels:
+            yield from (
+                kernel for name, kernel in module.named_parameters() if name == "weight" and kernel.requires_grad
+            )
 
 
 def _groups(*groups: tuple[list[nn.Parameter], dict[str, Any]]) -> list[dict[str, Any]]:
