@@ -55,6 +55,23 @@ def test_two_views_of_a_picture_or_one_of_either_of_a_pair() -> None:
     assert not torch.allclose(model.seen[4].values, model.seen[5].values)
 
 
+def test_the_same_picture_twice_is_no_negative() -> None:
+    """Its views differ, and yet they are of one picture: the loss is that of the batch in which it stands once."""
+    whole, objective = batch(input=0), ContrastivePictures(4, direction="forward").double().eval()
+    twice = Ragged.of([*whole.sides["input"].items()[:3], whole.sides["input"].items()[0]], dimensions=2)
+    model = Means()
+    seen = {
+        n: objective(model, Batch(torch.arange(n), {"input": twice.take(torch.arange(n))}), Draws(0)) for n in (3, 4)
+    }
+    first, second = (model.seen[place] for place in (2, 3))
+    assert not torch.equal(first.items()[0], first.items()[3])
+    vectors = [torch.nn.functional.normalize(model(view), dim=1) for view in (first, second)]
+    scores = vectors[0] @ vectors[1].T / 0.2
+    scores[0, 3] = scores[3, 0] = float("-inf")
+    expected = torch.nn.functional.cross_entropy(scores, torch.arange(4))
+    torch.testing.assert_close(seen[4]["contrastive"], expected)
+
+
 def test_a_head_stands_between_the_vector_and_what_is_compared() -> None:
     model = Means()
     bare, headed = ContrastivePictures(4, views=PLAIN).double(), ContrastivePictures(4, views=PLAIN, head=8).double()

@@ -69,8 +69,10 @@ class InfoNCE(Objective, ABC):
         negatives = batch.sides.get("negative")
         asked = {"input": left, "target": right, "negative": negatives}
         vectors = [self.head(self._vectors(model.side(role), ids)) for role, ids in asked.items() if ids is not None]
-        other = _twins(left) | _twins(right)
         answers = batch.sides.get("target", batch.sides["input"])  # whole, whatever was dropped of them
+        # Views of one and the same item, or of two that are the same, are no wrong answers to each other.
+        held = {id(side): side for side in (left, right, batch.sides["input"], answers)}.values()
+        other = torch.stack([_twins(side) for side in held]).any(dim=0)
         barred = other if negatives is None else torch.cat([other, _same(answers, negatives)], dim=1)
         widths = [*self.dimensions, vectors[0].shape[1]]
         told = self._told if self.bias is not None else self._found
