@@ -3,13 +3,15 @@
     python -m benchmarks.translation --data FOLDER --minutes 10
     python -m benchmarks.translation --data FOLDER --minutes 10 --set bridge=fixed
     python -m benchmarks.translation --corpus tatoeba --data FOLDER --minutes 30
+    python -m benchmarks.translation --data FOLDER --model MODEL --model ANOTHER --test
 
 Captions of Multi30k (Elliott et al. 2016): FOLDER holds train, val and test_2016_flickr, .en.gz and .fr.gz each, line
 by line. Sentences of Tatoeba: train and dev, .tsv.gz of two columns; a sentence may stand there with several
 translations, each in a line of its own and held against that alone, so that nothing could reach 100.
 
 A twentieth of the training pairs chooses the best weights on the way; `val` (`dev`) is what settings are compared on,
-and the test lines are translated only with --test. BLEU is sacreBLEU's (13a, cased), beside it the lower-cased
+and the test lines are translated only with --test. With --model nothing is fitted: models that --out kept are judged,
+several as an ensemble, which takes fits of one --set training.hold_out_seed=N. BLEU is sacreBLEU's (13a, cased), beside it the lower-cased
 tokenised one of the literature. Baselines (a dictionary learnt from the pairs, the nearest training sentence) are the
 protocol's.
 """
@@ -52,20 +54,21 @@ def main(
     test: Annotated[bool, typer.Option(help="Translate the test lines too: once, when all is settled.")] = False,
     settings: Annotated[list[str], typer.Option("--set", help="A change to the recipe, KEY=VALUE.")] = [],  # noqa: B006
     out: Annotated[Path | None, typer.Option(help="Where to keep the model.")] = None,
+    models: Annotated[list[Path], typer.Option("--model", help="Judge this instead; several: an ensemble.")] = [],  # noqa: B006
 ) -> None:
     """Fits on the training pairs and translates the validation lines, greedily and by beam."""
     names = CORPORA[corpus][: 2 if test else 1]
     held, train = {name: pairs(data, name) for name in names}, pairs(data, "train")
     asked: dict[str, Any] = {"encoder": encoder, "decoder": decoder, "size": size, "minutes": minutes, "steps": steps}
-    made = fitted(train, seed, settings, out, **asked)
+    made, *beside = [raw2vec.load(str(model)) for model in models] or [fitted(train, seed, settings, out, **asked)]
     found = {
         "machine": heading(),
         "load": round(os.getloadavg()[0], 1),
-        "command": {"corpus": corpus, **asked, "set": settings},
+        "command": {"corpus": corpus, **asked, "set": settings, "models": list(map(str, models))},
         "seed": seed,
         "training": {name: made.report[name] for name in ("steps", "seconds")},
         "held_out": [round(check["held_out"], 3) for check in made.report["history"]],
-        **{name: judged(made, lines, train, beams) for name, lines in held.items()},
+        **{name: judged(made, lines, train, beams, beside) for name, lines in held.items()},
     }
     print(json.dumps(found, indent=2, ensure_ascii=False))
 
@@ -84,13 +87,16 @@ def fitted(
     return made.fit(rows, input="en", target="fr", out=out, listener=listener)
 
 
-def judged(made: raw2vec.Raw2Vec, held: Pairs, train: Pairs, beams: list[int]) -> dict[str, Any]:
+def judged(
+    made: raw2vec.Raw2Vec, held: Pairs, train: Pairs, beams: list[int], beside: Sequence[raw2vec.Raw2Vec] = ()
+) -> dict[str, Any]:
     """The protocol's scores by each width of beam, its baselines, and the lines' own pace."""
     found: dict[str, Any] = {}
     for place, beam in enumerate(beams):
         began = time.perf_counter()
         last = place == len(beams) - 1
-        report = translation(made.parts_, held, made.seed, train if last else None, beam)
+        others = [each.parts_ for each in beside]
+        report = translation(made.parts_, held, made.seed, train if last else None, beam, beside=others)
         found[f"beam {beam}"] = {name: round(value, 3) for name, value in report.metrics.items()}
         found[f"beam {beam}"] |= {"intervals": report.intervals, "seconds": round(time.perf_counter() - began, 1)}
         if last:

@@ -1,12 +1,13 @@
 """Pictures learnt from without labels, and with them: what nearest neighbours and a linear probe read off the vectors.
 
     python -m benchmarks.vision --data FOLDER/mnist_from_pngs.npz --minutes 10
-    python -m benchmarks.vision --data FOLDER/cifar10-jpeg --minutes 10 --objective supervised
+    python -m benchmarks.vision --data FOLDER/cifar10-jpeg --minutes 2.5 --minutes 5 --minutes 10 --objective supervised
 
 Data: MNIST as an .npz of xtr, ytr, xte, yte, or a folder of cifar10-train.tar.xz and cifar10-test.tar.xz, JPEG files by
 class. Protocols knn/1 and linear-probe/1 learn from all training pictures and measure the test pictures, beside raw
 pixels and PCA of the same width; with labels, the model's own head is measured. With --tune the last sixth of the
 training pictures, drawn by the seed, is judged instead of the test set. --steps makes a run the same on any machine.
+Several budgets are as many fits, from nothing each: a curve. One JSON object a fit.
 """
 
 import io
@@ -44,8 +45,8 @@ class Labelled(NamedTuple):
 
 def main(
     data: Annotated[Path, typer.Option(help="MNIST's .npz, or the folder of CIFAR-10's archives.")],
-    minutes: float = 10.0,
-    steps: Annotated[int | None, typer.Option(help="Instead of minutes.")] = None,
+    minutes: Annotated[list[float], typer.Option(help="A budget, or several.")] = [10.0],  # noqa: B006
+    steps: Annotated[list[int], typer.Option(help="Instead of minutes.")] = [],  # noqa: B006
     objective: str = "contrastive",
     encoder: str = "convolutional",
     size: str = "small",
@@ -59,23 +60,31 @@ def main(
         order = permutation(len(train.pictures), seed, "tune")
         kept = len(order) * 5 // 6
         train, judged = train.take(order[:kept]), train.take(order[kept:])
-    budget: dict[str, Any] = {"steps": steps} if steps else {"minutes": minutes}
-    made = raw2vec.Raw2Vec(objective, encoder, size=size, seed=seed, settings=changed(settings), **budget)
+    asked = {"objective": objective, "encoder": encoder, "size": size, "seed": seed, "set": settings}
+    for budget in [{"steps": n} for n in steps] or [{"minutes": n} for n in minutes]:
+        made, spent = fitted(train, objective, encoder, {"size": size, "seed": seed, **budget}, settings)
+        found = {
+            "machine": heading(),
+            "gemm_gflops_bfloat16": round(gemm_rate(torch.bfloat16) / 1e9),
+            "load": round(os.getloadavg()[0], 1),
+            "command": {**asked, **budget},
+            "judged": "a sixth of the training pictures" if tune else "the test pictures",
+            **(told(made, judged) if objective == "supervised" else read(made, train, judged, seed)),
+            **{name: round(value) for name, value in spent.items()},
+            "steps": made.report["steps"],
+            "held_out": [round(check["held_out"], 4) for check in made.report["history"]],
+        }
+        print(json.dumps(found), flush=True)
+
+
+def fitted(
+    train: Labelled, objective: str, encoder: str, options: dict[str, Any], settings: list[str]
+) -> tuple[raw2vec.Raw2Vec, dict[str, float]]:
+    """A model of these pictures, and the seconds that it took in all, judging and what is read before it too."""
+    made = raw2vec.Raw2Vec(objective, encoder, settings=changed(settings), **options)
     began, worked = time.perf_counter(), time.process_time()
     made.fit(train.pictures, train.classes if objective == "supervised" else None)
-    spent = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - worked}
-    found = {
-        "machine": heading(),
-        "gemm_gflops_bfloat16": round(gemm_rate(torch.bfloat16) / 1e9),
-        "load": round(os.getloadavg()[0], 1),
-        "command": {"objective": objective, "encoder": encoder, "size": size, "seed": seed, "set": settings, **budget},
-        "judged": "a sixth of the training pictures" if tune else "the test pictures",
-        **(told(made, judged) if objective == "supervised" else read(made, train, judged, seed)),
-        **{name: round(value) for name, value in spent.items()},
-        "steps": made.report["steps"],
-        "held_out": [round(check["held_out"], 4) for check in made.report["history"]],
-    }
-    print(json.dumps(found, indent=2))
+    return made, {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - worked}
 
 
 def read(made: raw2vec.Raw2Vec, train: Labelled, judged: Labelled, seed: int) -> dict[str, Any]:

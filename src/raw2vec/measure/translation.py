@@ -23,8 +23,10 @@ def translation(
     train: Mapping[str, Sequence[Any]] | None = None,
     beam: int = BEAM,
     progress: Callable[[int], None] = lambda items: None,
+    beside: Sequence[Model] = (),
 ) -> Report:
-    """How near the model's translations of the inputs come to the targets. `train` are pairs that baselines learn from.
+    """How near the model's translations of the inputs come to the targets. `train` are pairs that baselines learn from; `beside`
+    are models that write together with it.
 
     A target that is not there counts as an empty one, and how many there are is noted. BadInput where all are empty.
     """
@@ -35,7 +37,7 @@ def translation(
     if empty and empty == len(columns["target"]):
         raise BadInput("Every target is empty, so that there is nothing to set a translation beside.")
     found = TRANSLATION.run(
-        lambda texts: [found.text for found in translate(parts, texts, manner, progress=progress)],
+        lambda texts: [found.text for found in translate(parts, texts, manner, progress=progress, beside=beside)],
         columns,
         seed,
         train,
