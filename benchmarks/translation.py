@@ -11,9 +11,10 @@ translations, each in a line of its own and held against that alone, so that not
 
 A twentieth of the training pairs chooses the best weights on the way; `val` (`dev`) is what settings are compared on,
 and the test lines are translated only with --test. With --model nothing is fitted: models that --out kept are judged,
-several as an ensemble, which takes fits of one --set training.hold_out_seed=N. BLEU is sacreBLEU's (13a, cased), beside it the lower-cased
-tokenised one of the literature. Baselines (a dictionary learnt from the pairs, the nearest training sentence) are the
-protocol's.
+several as an ensemble, which takes fits of one --set training.hold_out_seed=N.
+
+BLEU is sacreBLEU's (13a, cased), beside it the lower-cased tokenised one of the literature. Baselines (a dictionary
+learnt from the pairs, the nearest training sentence) are the protocol's.
 """
 
 from __future__ import annotations

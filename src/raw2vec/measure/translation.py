@@ -25,10 +25,10 @@ def translation(
     progress: Callable[[int], None] = lambda items: None,
     beside: Sequence[Model] = (),
 ) -> Report:
-    """How near the model's translations of the inputs come to the targets. `train` are pairs that baselines learn from; `beside`
-    are models that write together with it.
+    """How near the model's translations of the inputs come to the targets.
 
-    A target that is not there counts as an empty one, and how many there are is noted. BadInput where all are empty.
+    train: pairs that baselines learn from. beside: models that write together with it, an ensemble. A target that is
+    not there counts as an empty one, and how many there are is noted. BadInput where all are empty.
     """
     translator(parts)
     columns = {role: [text or "" for text in held[role]] for role in ("input", "target")}
