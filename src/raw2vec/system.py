@@ -18,7 +18,7 @@ from raw2vec.decoding import Decoding
 from raw2vec.errors import BadFolder, BadInput, TruncationWarning
 from raw2vec.evaluate import Report
 from raw2vec.fitting import begun, device_called, finished, fit_model, working_precision
-from raw2vec.interchange import dialect_of, write_extras
+from raw2vec.interchange import card_of, dialect_of, model_at, write_extras
 from raw2vec.measure import columns_of, inspected, measure, refuse_unread
 from raw2vec.recipe import Recipe, Role
 from raw2vec.report import judged
@@ -36,6 +36,7 @@ from raw2vec.use.progress import bar
 from raw2vec.use.zero_shot import PLAIN, Classes, classes
 
 TOLERANCE = 1e-4  # how far a golden vector may be off on other hardware
+FIRST_WORDS = ["A text of a few words.", "Ein zweiter Text, auf Deutsch, und 数字."]  # golden inputs of a checkpoint
 __all__ = ["Raw2Vec", "TruncationWarning", "fit", "load", "model_of"]
 
 
@@ -262,15 +263,22 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
 
     @classmethod
     def load(cls, source: str | Path, device: str | None = None) -> Self:
-        """The model of a folder, its golden vectors checked. BadFolder where it is damaged or not a model."""
-        parts = folder.load(Path(source), dialect_of)
+        """The model of a folder, its golden vectors checked; or a checkpoint, of its folder or by name ("minilm").
+
+        BadFolder where it is damaged, not a model, or a checkpoint that is not known in every detail.
+        """
+        parts = model_at(source)
         made = cls(recipe=parts.recipe, kind=parts.recipe.kind, seed=parts.recipe.seed, device=device)
         return made._opened(parts, Path(source))
 
     def _opened(self, parts: folder.Model, source: Path) -> Self:
         self._adopt(parts)
         self.source_ = str(source := folder.found(source))
-        self._card = (source / "README.md").read_text(encoding="utf-8")
+        if not parts.recipe.stages:
+            self._card = card_of(parts)
+            parts.golden = parts.golden or (FIRST_WORDS, self._encode(FIRST_WORDS))
+        else:
+            self._card = (source / "README.md").read_text(encoding="utf-8")
         for role, golden in (("input", parts.golden), ("target", parts.golden_targets)):
             error = 0.0 if golden is None else float(np.abs(self._encode(golden[0], role) - golden[1]).max())
             if not error <= TOLERANCE:

@@ -19,7 +19,7 @@ from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import text_column
 from raw2vec.sentences import chunks, sentence_ends, word_beginnings
-from raw2vec.subwords import SPECIAL, check_text, learned, merges, opened
+from raw2vec.subwords import SPECIAL, check_text, edges, learned, merges, opened
 
 _ALIASES = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")  # what other people's tokenizers call the same five
 _SOME = 10_000  # texts of which the usual length is told
@@ -31,7 +31,8 @@ class Text(Raw):
     """Texts ⇄ token ids. `learn` makes the vocabulary, or `load` brings back one that was saved.
 
     tokenizer: wordpiece (greedy, words over 100 characters unknown; Schuster & Nakajima 2012), bpe (of bytes, lossless;
-    Radford et al. 2019) or unigram (Kudo 2018). vocabulary: most tokens to learn, special ones included; every
+    Radford et al. 2019) or unigram (Kudo 2018); or given: a checkpoint's own, which is never learned, and knows best
+    what case and words are to it. vocabulary: most tokens to learn, special ones included; every
     character met gets a token all the same. case: keep or lower. words: plain, or identifiers, which splits camelCase,
     snake_case and digits. boundaries: [CLS] and [SEP] around every window, or none. max_tokens: the longest window,
     boundaries included. long: what happens to a longer text: truncate (and count), error, or chunk into several windows
@@ -60,7 +61,7 @@ class Text(Raw):
 
     def __init__(
         self,
-        tokenizer: Literal["wordpiece", "bpe", "unigram"] = "wordpiece",
+        tokenizer: Literal["wordpiece", "bpe", "unigram", "given"] = "wordpiece",
         vocabulary: int = 16000,
         case: Literal["keep", "lower"] = "keep",
         words: Literal["plain", "identifiers"] = "plain",
@@ -237,6 +238,9 @@ class Text(Raw):
         for place, name in chain(enumerate(_ALIASES), enumerate(SPECIAL)):
             if (known := tokenizer.token_to_id(name)) is not None:
                 self._special[place] = (name, known)
+        before, after = edges(tokenizer)
+        if len(before) == len(after) == 1:  # a checkpoint's own, whatever it calls them
+            self._special |= {place: (str(tokenizer.id_to_token(i)), i) for place, i in ((2, *before), (3, *after))}
         self.pad, self.unknown, self.start, self.end, self.mask = (self._special.get(i, ("", 0))[1] for i in range(5))
         self._tokenizer = tokenizer
         self._ends, self._opens = sentence_ends(tokenizer), word_beginnings(tokenizer)
