@@ -22,7 +22,7 @@ FLOORS = [
     ["interchange", "sides"],
     ["train", "use"],
     ["evaluate"],
-    ["judging"],
+    ["continuing", "judging"],
     ["fitting", "measure"],
     ["report"],
     ["decoding", "searching", "surveying"],

@@ -59,6 +59,10 @@ def fit(
     latent: Annotated[
         int | None, typer.Option("--latent", metavar="N", callback=above_zero, help="Numbers in a vector.")
     ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option("--from", metavar="CHECKPOINT", help="Begin from the weights of a model folder, or of minilm."),
+    ] = None,
     recipe: Annotated[
         str | None, typer.Option("--recipe", metavar="FILE", help="A recipe.json, instead of the choices above.")
     ] = None,
@@ -85,13 +89,14 @@ def fit(
     raw2vec fit pairs.jsonl --input query --target code --out finder
     raw2vec fit reviews.tsv --label stars --encoder transformer --out stars
     raw2vec fit notes.txt --minutes 1 --set encoder.layers=2 --out notes
+    raw2vec fit pairs.tsv --from minilm --input en --target de --out finer
     """
-    there(*data, *([recipe] if recipe else []))
+    there(*data, *([recipe] if recipe else []), *([checkpoint] if checkpoint else []))
     chosen = {"kind": kind, "objective": objective, "encoder": encoder, "decoder": decoder, "latent": latent}
     options, changes = _asked({**chosen, "size": size}, {"minutes": minutes, "steps": steps, "seed": seed}, recipe)
     changes |= changed(settings or [])
     older = (Path(out) / "recipe.json").exists()
-    made = heavy().Raw2Vec(**options, settings=changes or None, device=device)
+    made = heavy().Raw2Vec(**options, settings=changes or None, device=device, checkpoint=checkpoint)
     with Training() as listener:
         rows = data[0] if len(data) == 1 else _together(data, [name for name in (input, target, label) if name])
         made.fit(rows, input=input, target=target, label=label, out=out, resume=resume, listener=listener)

@@ -70,7 +70,9 @@ def write(folder: Path, parts: Model) -> None:
         add("Normalize", {})
     modules = [{"idx": n, "name": str(n), "path": path, "type": _HOME + kind} for n, (path, kind) in enumerate(kinds)]
     _write_json(folder / "modules.json", modules)
-    prompts: dict[str, Any] = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
+    recipe = parts.recipe
+    prompts: dict[str, Any] = {"prompts": recipe.prompts, "default_prompt_name": recipe.default_prompt}
+    prompts |= {"similarity_fn_name": "cosine"}
     _write_json(folder / "config_sentence_transformers.json", {"model_type": "SentenceTransformer", **prompts})
 
 

@@ -192,6 +192,12 @@ class Text(Raw):
         return tuple(sorted({self.pad, self.unknown, self.start, self.mask} - {self.end}))
 
     @property
+    def masks(self) -> bool:
+        """Whether there is a token for what is masked."""
+        self._learned()
+        return len(SPECIAL) - 1 in self._special
+
+    @property
     def readable(self) -> frozenset[str] | None:
         """The characters that may be read, where words with others are to be copied; None: all."""
         return frozenset(self.settings["characters"]) if self.settings["unknown"] == "copy" else None
