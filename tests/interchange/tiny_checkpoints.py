@@ -10,7 +10,7 @@ from torch import nn
 
 from small import texts
 
-TEXTS = [*texts(40), "Anchor!", "a", "The Sailor's [SEP] mast? " * 9, "déjà vu, 数据"]
+TEXTS = [*texts(40), "Anchor!", "a", "The Sailor's mast? " * 9, "a [SEP] mast", "déjà vu, 数据"]
 BERT = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 ROBERTA = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 

@@ -11,6 +11,7 @@ from raw2vec.recipe import RETURNING, TEXTS, Recipe
 # Steps that do not undo in a minute what took days: of BERT's size what its authors advise, of smaller ones more.
 _RATES = ((768, 3e-5), (384, 1e-4), (0, 2e-4))
 _BAG_RATE = 1e-3
+_HEAD = 20.0  # times as large steps for heads, which begin from nothing
 
 
 def begun(start: Recipe, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,7 +55,10 @@ def _training(start: Recipe) -> dict[str, Any]:
     if start.encoder.name == "dense":
         return {"learning_rate": _BAG_RATE, "full_steps": None}
     width = start.encoder.settings["width"]
-    return {"learning_rate": next(rate for least, rate in _RATES if width >= least), "warmup": 0.1, "full_steps": None}
+    rate = next(rate for least, rate in _RATES if width >= least)
+    optimizer = {"name": "adamw", "head_rate": _HEAD}
+    # A check reads hundreds of items, and such models are slow: ten of them would leave no time to learn.
+    return {"learning_rate": rate, "warmup": 0.1, "full_steps": None, "optimizer": optimizer, "checks": 4}
 
 
 def _refuse(made: Recipe, start: Recipe, name: str) -> None:
