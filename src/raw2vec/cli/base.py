@@ -111,7 +111,7 @@ def _there(place: str, others: Sequence[str]) -> None:
         return
     if place != "-" and "://" not in place and not path.exists() and not aside.is_dir():
         beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        near = nearest(path.name, (found.name for found in beside if found not in map(Path, others)))
+        near = nearest(path.name, [*(found.name for found in beside if found not in map(Path, others)), *PACKAGED])
         raise BadInput(f"There is no file or folder '{place}'.{near}")
 
 

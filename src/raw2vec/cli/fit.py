@@ -89,14 +89,15 @@ def fit(
     raw2vec fit pairs.jsonl --input query --target code --out finder
     raw2vec fit reviews.tsv --label stars --encoder transformer --out stars
     raw2vec fit notes.txt --minutes 1 --set encoder.layers=2 --out notes
-    raw2vec fit pairs.tsv --from minilm --input en --target de --out finer
+    raw2vec fit pairs.jsonl --from tickets --input query --target code --out finer
     """
     there(*data, *([recipe] if recipe else []), *([checkpoint] if checkpoint else []))
     chosen = {"kind": kind, "objective": objective, "encoder": encoder, "decoder": decoder, "latent": latent}
     options, changes = _asked({**chosen, "size": size}, {"minutes": minutes, "steps": steps, "seed": seed}, recipe)
+    options |= {"checkpoint": checkpoint} if checkpoint else {}
     changes |= changed(settings or [])
     older = (Path(out) / "recipe.json").exists()
-    made = heavy().Raw2Vec(**options, settings=changes or None, device=device, checkpoint=checkpoint)
+    made = heavy().Raw2Vec(**options, settings=changes or None, device=device)
     with Training() as listener:
         rows = data[0] if len(data) == 1 else _together(data, [name for name in (input, target, label) if name])
         made.fit(rows, input=input, target=target, label=label, out=out, resume=resume, listener=listener)
