@@ -74,6 +74,12 @@ def test_a_run_without_a_budget_is_refused() -> None:
         resolve(Recipe.read({**made, "training": {}}))
 
 
+def test_a_run_that_learns_nothing_is_refused() -> None:
+    made = recipe().model_dump(mode="json")
+    with pytest.raises(BadInput, match="no stages: it says nothing that could be learned"):
+        resolve(Recipe.read({**made, "stages": []}))
+
+
 @pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize(
     "objective", [name for name in OBJECTIVES if name not in (*RETURNING, "translation", "vicreg")]

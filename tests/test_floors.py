@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "raw2vec"
 # From the ground up. A name is a file or a folder; within a folder files may use its base.py, and its __init__ gathers.
 FLOORS = [
     ["braces", "errors"],
-    ["disk", "placeholders", "sentences", "unknown", "unreadable"],
+    ["disk", "packaged", "placeholders", "sentences", "unknown", "unreadable"],
     ["neighbours", "pixels", "recipe", "seeding", "ragged", "rows", "samples", "settings", "subwords", "tabular"],
     ["batch", "corpus", "labels", "raw", "layers", "patches", "likelihood", "augmentation"],
     ["embedding", "encoders", "latents", "decoders", "readout"],
@@ -22,7 +22,7 @@ FLOORS = [
     ["interchange", "sides"],
     ["train", "use"],
     ["evaluate"],
-    ["judging"],
+    ["continuing", "judging"],
     ["fitting", "measure"],
     ["report"],
     ["decoding", "searching", "surveying"],

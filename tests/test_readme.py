@@ -15,6 +15,7 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_wine
 
 from raw2vec.cli import main
+from tiny_checkpoints import written
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -31,6 +32,7 @@ PAGES = {
         "score",
         "map",
     },
+    "docs/checkpoints.md": {"embed", "index", "search", "evaluate", "inspect", "fit"},
     "docs/pairs.md": {"fit", "index", "search", "predict", "evaluate", "embed"},
     "docs/translation.md": {"fit", "translate", "evaluate"},
     "docs/vision.md": {"fit", "evaluate"},
@@ -75,7 +77,14 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]
     Path("my/src/things.py").write_text("\n\n".join(source))
     _real_things(texts)
+    for name in ("minilm", "path/to/folder"):
+        checkpoint(Path(name))
     return tmp_path
+
+
+def checkpoint(folder: Path) -> None:
+    """A small stand-in for MiniLM, of its width: a folder here goes before the name."""
+    written("bert", folder, hidden_size=384, num_hidden_layers=1, num_attention_heads=12)
 
 
 def _real_things(texts: list[str]) -> None:
@@ -130,6 +139,7 @@ def table(name: str, heading: list[str], rows: list[list[object]]) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_the_python_runs_as_it_stands(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    checkpoint(Path("minilm"))
     names: dict[str, Any] = {}
     for block in blocks(page, "python"):
         exec(compile(block, page, "exec"), names)

@@ -35,7 +35,6 @@ def test_a_name_alone_is_a_part() -> None:
         ({"training": {"learning_rat": 1}}, "'training.learning_rat'. Did you mean 'learning_rate'?"),
         ({"stages": [{"objectives": ["masked"], "batch_token": 1}]}, "batch_token'. Did you mean 'batch_tokens'?"),
         ({"stages": [{"objectives": ["masked"], "views": [{"columns": {}, "wieght": 1}]}]}, "Did you mean 'weight'?"),
-        ({"stages": []}, "'stages'"),
         (
             {"stages": [{"objectives": ["masked", "contrastive", {"name": "masked", "weight": 2}]}]},
             "the recipe: 'stages.0': the objective 'masked' stands in one stage more than once; name it once,",

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from raw2vec.build import OBJECTIVES, build_model, build_objectives
+from raw2vec.continuing import raw_of, take_over
 from raw2vec.corpus import Corpus
 from raw2vec.disk import room, writing
 from raw2vec.embedding import TokenEmbedding
@@ -50,7 +51,8 @@ class Fitted:
     """What a fit gives: the model, some held-out rows by role and some that were trained on, and how it went.
 
     seen: items trained on, as tensors, of arrays and where there is a way back. learnt: labelled rows trained on, by
-    role; of arrays the labels of `seen`. unreadable: files that were left out (see unreadable.as_list).
+    role; of arrays the labels of `seen`. unreadable: files that were left out (see unreadable.as_list). start: the
+    model that it began from.
     """
 
     model: Model
@@ -63,16 +65,27 @@ class Fitted:
     notes: list[str] = field(default_factory=list)
     learnt: dict[Role, list[Any]] = field(default_factory=dict)
     unreadable: list[dict[str, Any]] = field(default_factory=list)
+    start: Model | None = None
 
 
 def fit_model(
-    rows: Rows, recipe: Recipe, work: Path, *, resume: bool, listener: Listener, device: torch.device
+    rows: Rows,
+    recipe: Recipe,
+    work: Path,
+    *,
+    resume: bool,
+    listener: Listener,
+    device: torch.device,
+    start: Model | None = None,
 ) -> Fitted:
-    """Trains the recipe on the rows. `work` is a folder of its own that a killed run is resumed from."""
+    """Trains the recipe on the rows. `work` is a folder of its own that a killed run is resumed from.
+
+    start: the model that it begins from.
+    """
     began, recipe = monotonic(), resolve(recipe)
     if recipe.translates:
         rows = Filtered(rows, recipe.columns["input"], recipe.columns["target"], **recipe.filters)
-    return _fitted(rows, recipe, work, resume, listener, device, began)
+    return _fitted(rows, recipe, work, resume, listener, device, began, start)
 
 
 @contextmanager
@@ -121,14 +134,23 @@ def finished(out: Path, recipe: Recipe, data: str) -> bool:
 
 
 def _fitted(
-    rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: Listener, device: torch.device, began: float
+    rows: Rows,
+    recipe: Recipe,
+    work: Path,
+    resume: bool,
+    listener: Listener,
+    device: torch.device,
+    began: float,
+    start: Model | None,
 ) -> Fitted:
-    data = prepare(rows, recipe, work, resume, listener)
+    data = prepare(rows, recipe, work, resume, listener, raw_of(start, recipe) if start else None)
     _refuse_uniform(recipe, data.corpus)
     model = build_model(recipe, data.raw)
     task, outcomes = (data.labels.task, data.labels.outcomes) if data.labels else (None, 0)
     objectives = build_objectives(recipe, data.raw, model, task, outcomes)
-    for embedding, corpus in _token_tables(model, data.corpus):
+    if start is not None:
+        take_over(model, start)
+    for embedding, corpus in _token_tables(model, data.corpus) if start is None else ():
         begin(embedding, corpus, recipe.training.start, recipe.seed)
     modules = nn.ModuleDict({"model": model, "objectives": objectives}).to(device)
     precision = working_precision(recipe.training.precision, device)
@@ -158,7 +180,8 @@ def _fitted(
         left_out.append(f"left out: {sentence(data.unreadable, data.raw.reads_files)}; report.json lists all")
     seen, learnt = _seen(data, recipe.returns, recipe.seed)
     steps, seconds = state.step, trainer.budget.seconds
-    return Fitted(parts, data.held, seen, state.history, steps, seconds, counts, left_out, learnt, data.unreadable)
+    told = (counts, left_out, learnt, data.unreadable, start)
+    return Fitted(parts, data.held, seen, state.history, steps, seconds, *told)
 
 
 def _refuse_uniform(recipe: Recipe, corpus: Corpus) -> None:

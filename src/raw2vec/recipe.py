@@ -139,8 +139,13 @@ class Recipe(_Strict):
     decoder: Part | None = Field(None, description="the way back from a vector; none: there is none")
     bridge: Part | None = Field(None, description="what a decoder of texts is told: the vector alone, or every state")
     likelihood: Part | None = Field(None, description="how decoded numbers are told; none: by the kind of data")
-    stages: tuple[Stage, ...] = Field(min_length=1)
+    stages: tuple[Stage, ...] = Field((), description="what is learned; none: a checkpoint, taken over as it is")
     training: Training = Training()
+    checkpoint: str | None = Field(None, description="whose weights training begins from: a folder, or a known name")
+    prompts: dict[str, str] = Field(
+        default_factory=dict, description="what stands before a text by its purpose, such as query and document"
+    )
+    default_prompt: str | None = Field(None, description="the prompt before a text of which no purpose is told")
     filters: dict[str, Any] = Field(default_factory=dict, description="which pairs a translator is not to learn from")
     placeholders: Literal["protect"] | None = Field(
         None, description="%s, {name} and <b> in pairs to translate: protect them from the model; none: as they stand"

@@ -24,6 +24,7 @@ from raw2vec.objectives import MaskedPatches
 from raw2vec.recipe import Recipe, Role
 from raw2vec.use.classify import heads
 from raw2vec.use.detect import score_samples, threshold
+from raw2vec.use.encode import encode
 
 GOLDEN = 4  # inputs whose vectors a folder keeps
 FEWEST = 20  # held-out rows below which nothing is claimed
@@ -37,6 +38,8 @@ def judged(fitted: Fitted, encode: Encode, data: str) -> str:
         found = judge(fitted, encode, parts.recipe.seed)
     except BadInput as error:  # what the held-out rows lack is no reason to lose a model that is trained
         found, why = None, f"nothing was measured: {error}"
+    if fitted.start is not None and found is not None:
+        found = replace(found, baselines={**found.baselines, **_begun(fitted, found.protocol, parts.recipe.seed)})
     parts.report = report(fitted, found, encode, data, why)
     golden = [item for item in fitted.held.get("input", []) if _there(item)][:GOLDEN] or _stand_in(fitted)
     parts.golden = (golden, encode(golden, "input"))
@@ -44,6 +47,19 @@ def judged(fitted: Fitted, encode: Encode, data: str) -> str:
     if parts.recipe.target is not None and targets:
         parts.golden_targets = (targets, encode(targets, "target"))
     return card(fitted, parts.report)
+
+
+def _begun(fitted: Fitted, protocol: str, seed: int) -> dict[str, dict[str, float]]:
+    """What the model that it began from scores on the same rows, where vectors alone are measured."""
+    start, held = fitted.start, complete(fitted.held)
+    if start is None or not protocol.startswith(RETRIEVAL.name) or "target" not in held:
+        return {}
+
+    def encoded(items: Any, role: str) -> Any:
+        return encode(start.model.side(role), start.raw.side(role), items).vectors
+
+    found = RETRIEVAL.run(encoded, {"input": held["input"], "target": held["target"]}, seed)
+    return {f"{fitted.model.recipe.checkpoint}, as it was": dict(found.metrics)}
 
 
 def _stand_in(fitted: Fitted) -> list[Any]:
@@ -135,6 +151,7 @@ def report(fitted: Fitted, found: Report | None, encode: Encode, data: str, why:
         "seconds": round(fitted.seconds, 2),
         "seed": fitted.model.recipe.seed,
         "data": data,
+        **({"checkpoint": fitted.model.recipe.checkpoint} if fitted.start is not None else {}),
         "threshold": _threshold(fitted, items),
         "hardware": hardware(),
         "versions": {name: version(name) for name in ("raw2vec", "torch", "tokenizers", "numpy")},

@@ -30,14 +30,16 @@ def resolve(recipe: Recipe) -> Recipe:
 
     An encoder's own width is a setting; what it takes (`inputs`) follows from the embedding.
     """
+    if not recipe.stages:
+        raise BadInput("The recipe has no stages: it says nothing that could be learned.")
     if recipe.training.minutes is None and recipe.training.steps is None:
         raise BadInput("The recipe has no budget: give it training.minutes or training.steps.")
-    parts = _reads(recipe)
+    parts = reads(recipe)
     if parts["raw"].get("vocabularies") == "separate":
         _refuse_one_language(recipe)
     if recipe.target is not None:
         _refuse_unpaired(recipe)
-        parts["target"] = recipe.target.model_copy(update=_reads(recipe.target))
+        parts["target"] = recipe.target.model_copy(update=reads(recipe.target))
     stages = [
         stage.model_copy(update={"objectives": tuple(_objective(part, recipe) for part in stage.objectives)})
         for stage in recipe.stages
@@ -54,7 +56,7 @@ def resolve(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update=parts | {"stages": tuple(stages)} | _way_back(recipe))
 
 
-def _reads(side: Recipe | Side) -> dict[str, Any]:
+def reads(side: Recipe | Side) -> dict[str, Any]:
     """What reads the items of a side, its settings written out."""
     encoder = _part(ENCODERS, side.encoder, "encoder")
     width = {"width": encoder.settings["width"]} | side.embedding

@@ -18,6 +18,7 @@ from raw2vec.raw import Text
 from raw2vec.sides import Side, column_side, likely_side, sought
 from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.index import Indexed, Space, approximated, index, store_for
+from raw2vec.use.prompt import Purpose
 from raw2vec.use.stores import Hit, open_store
 
 
@@ -33,8 +34,10 @@ class Searching(ABC):
         """Everything the model is made of; NotFittedError before there is one."""
 
     @abstractmethod
-    def _counted(self, items: Sequence[Any], role: str = "input") -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The items' vectors (n, L) and how many tokens were cut off each (n,)."""
+    def _counted(
+        self, items: Sequence[Any], role: str = "input", purpose: Purpose | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The items' vectors (n, L) and how many tokens were cut off each (n,), after the purpose's prompt if any."""
 
     def embed(
         self,
@@ -81,7 +84,7 @@ class Searching(ABC):
         space = Space(self.n_features_out_, self.fingerprint_, home)
         column = columns["input"]
         role = side or column_side(parts, rows, column)
-        read, counted = parts.raw.side(role).read, partial(self._counted, role=role)
+        read, counted = parts.raw.side(role).read, partial(self._counted, role=role, purpose="document")
         words = column if isinstance(parts.raw.side(role), Text) else None
         with store_for(store, space, words, resume) as made:
             done = index(rows, column, counted, made, read=read, progress=progress)
@@ -102,5 +105,5 @@ class Searching(ABC):
         """
         role = side or likely_side(self._parts(), queries)
         items = self._parts().raw.side(role).items(queries)[0]
-        vectors = self._counted(items, role)[0]
+        vectors = self._counted(items, role, "query")[0]
         return open_store(store, self.fingerprint_).search(vectors, k, where, items, mode)

@@ -1,6 +1,7 @@
 """Where a text may be cut: after the tokens that end a sentence."""
 
 import re
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,3 +34,9 @@ def word_beginnings(tokenizer: Tokenizer) -> NDArray[np.bool_]:
     begins = np.zeros(tokenizer.get_vocab_size(with_added_tokens=True), np.bool_)
     begins[[i for piece, i in tokenizer.get_vocab().items() if i < len(begins) and piece[:1] in "ĠĊ▁"]] = True
     return begins if begins.any() else ~begins
+
+
+def exceeded(counts: Iterable[int]) -> int:
+    """What one in a thousand of these exceeds."""
+    ranked = sorted(counts)
+    return ranked[len(ranked) - 1 - len(ranked) // 1000] if ranked else 0

@@ -22,6 +22,10 @@ _RUN = re.compile(r"\S{100}")  # learning time grows with the square of an unbro
 
 def learned(texts: Iterable[str], settings: Mapping[str, Any]) -> Tokenizer:
     """The tokenizer that raw/text's `settings` ask for. BadInput for an item that is no string, or no text at all."""
+    if settings["tokenizer"] not in _LEARNERS:
+        raise BadInput(
+            "A tokenizer that is given cannot be learned: begin from a checkpoint that has one, with --from."
+        )
     found = _Learnable(texts)
     made = _LEARNERS[settings["tokenizer"]](iter(found), settings)
     if not found.some:
@@ -37,6 +41,13 @@ def opened(path: Path) -> Tokenizer:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises a bare Exception for whatever is wrong with the file
         raise BadFolder(f"{path} is damaged or not a tokenizer ({error})") from None
+
+
+def edges(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
+    """The ids that a tokenizer puts before and after every text, by what it makes of a letter."""
+    found = tokenizer.encode("a", add_special_tokens=True)
+    own = [place for place, special in enumerate(found.special_tokens_mask) if not special]
+    return (found.ids[: own[0]], found.ids[own[-1] + 1 :]) if own else (found.ids, [])
 
 
 def merges(tokenizer: Tokenizer) -> NDArray[np.int64]:

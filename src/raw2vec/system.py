@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partialmethod
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,8 +19,9 @@ from raw2vec.decoding import Decoding
 from raw2vec.errors import BadFolder, BadInput, TruncationWarning
 from raw2vec.evaluate import Report
 from raw2vec.fitting import begun, device_called, finished, fit_model, working_precision
-from raw2vec.interchange import dialect_of, write_extras
+from raw2vec.interchange import card_of, dialect_of, model_at, write_extras
 from raw2vec.measure import columns_of, inspected, measure, refuse_unread
+from raw2vec.packaged import packaged
 from raw2vec.recipe import Recipe, Role
 from raw2vec.report import judged
 from raw2vec.rows import open_rows
@@ -33,9 +35,12 @@ from raw2vec.use.encode import Encoded, encode, features, first_numbers, warn
 from raw2vec.use.index import model_of
 from raw2vec.use.inspect import Inspection
 from raw2vec.use.progress import bar
+from raw2vec.use.prompt import Purpose, prompt_called, prompt_for, prompted
 from raw2vec.use.zero_shot import PLAIN, Classes, classes
 
+SEEKING = ("retrieval", "cross-retrieval")  # protocols in which an input asks and a target is found
 TOLERANCE = 1e-4  # how far a golden vector may be off on other hardware
+FIRST_WORDS = ["A text of a few words.", "Ein zweiter Text, auf Deutsch, und 数字."]  # golden inputs of a checkpoint
 __all__ = ["Raw2Vec", "TruncationWarning", "fit", "load", "model_of"]
 
 
@@ -50,6 +55,7 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
     kind: text, pairs, image, audio, series or table; none: by the data.
     recipe: a recipe or its file, instead of all of the above. settings: changes by dotted key: {"encoder.layers": 2}.
     contamination: the share of items that count as anomalies, above 0 and at most 0.5; none: the recipe's, or a tenth.
+    checkpoint: whose weights training begins from: a model folder, a checkpoint of others, or its name ("minilm").
     seed: same seed, data, machine and steps, same weights. device: none for a GPU where there is one, else the CPU.
     """
 
@@ -68,10 +74,12 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         seed: int = 0,
         device: str | None = None,
         contamination: float | None = None,
+        checkpoint: str | Path | None = None,
     ):
         self.objective, self.encoder, self.decoder, self.latent, self.size = objective, encoder, decoder, latent, size
         self.minutes, self.steps, self.kind, self.recipe = minutes, steps, kind, recipe
         self.settings, self.seed, self.device, self.contamination = settings, seed, device, contamination
+        self.checkpoint = checkpoint
 
     def fit(
         self,
@@ -97,13 +105,17 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         wanted = [name for name in (input, target, label) if name is not None]
         rows = open_rows({"input": list(X), "label": list(y)} if y is not None else X, wanted, kind=self.kind)
         asked: dict[Role, str | None] = {"input": input, "target": target, "label": "label" if y is not None else label}
-        recipe = presets.chosen(rows, asked, self.get_params())
+        start = None if self.checkpoint is None else model_at(self.checkpoint)
+        recipe = presets.chosen(rows, asked, self.get_params(), start.recipe if start else None)
+        if start is None and recipe.checkpoint is not None:
+            start = model_at(recipe.checkpoint)
         rows = presets.opened(rows, recipe)
         if out is not None and resume and finished(Path(out), recipe, rows.fingerprint()):
             listener(FINISHED)
             return self._opened(folder.load(Path(out), dialect_of), Path(out))
         with begun(None if out is None else Path(out), resume) as work:
-            fitted = fit_model(rows, recipe, work, resume=resume, listener=listener, device=self._device())
+            options: dict[str, Any] = {"resume": resume, "listener": listener, "device": self._device()}
+            fitted = fit_model(rows, recipe, work, start=start, **options)
             self._adopt(fitted.model)
             self._card = judged(fitted, self._encode, rows.fingerprint())
             if out is not None:
@@ -131,20 +143,23 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         normalize_embeddings: bool = False,
         truncate_dim: int | None = None,
         side: Side | None = None,
+        purpose: Purpose | None = None,
     ) -> NDArray[np.float32] | Tensor | list[Tensor]:
         """Vectors (n, L) float32 of n items, or (L,) of a single one. The arguments are sentence-transformers'.
 
         precision: float32, or bfloat16 for the arithmetic inside. batch_size: at most so many items at a time; none:
         as many as the token budget allows. truncate_dim: only the first numbers of each vector (Matryoshka). side:
-        input or target, whose encoder reads them where each has its own; none: by what the items are.
+        input or target, whose encoder reads them where each has its own; none: by what the items are. prompt: words
+        before every item; prompt_name: those that the model knows by this name; purpose: those for a query or document.
         """
         if output_value != "sentence_embedding":
             raise BadInput(f"encode gives output_value='sentence_embedding', not '{output_value}'; see features().")
-        if prompt_name is not None:
-            raise BadInput(f"This model has no prompt named '{prompt_name}'; give the words themselves as prompt=….")
+        recipe = self._parts().recipe
+        if prompt is None:
+            prompt = prompt_called(recipe, prompt_name) if prompt_name else prompt_for(recipe, purpose)
         side = side or likely_side(self._parts(), inputs)
         items, single = self._parts().raw.side(side).items(inputs)
-        items = [prompt + text for text in items] if prompt else items
+        items = list(prompted(items, prompt))
         found = self.encoded(
             items,
             batch_size=batch_size,
@@ -178,7 +193,8 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         warn(found, raw)
         return found
 
-    encode_query = encode_document = encode  # sentence-transformers' names for the two sides of a search
+    # sentence-transformers' names for the two sides of a search.
+    encode_query, encode_document = partialmethod(encode, purpose="query"), partialmethod(encode, purpose="document")
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """scikit-learn's name for `encode`: (n, L) float32."""
@@ -246,7 +262,8 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         rows, columns = columns_of(parts, data, **asked)
         refuse_unread(parts, protocol, columns, asked)
         other = columns_of(parts, train, **asked) if train is not None else None
-        return measure(parts, self._encode, rows, columns, protocol, seed, samples, progress, other)
+        encode = self._found if protocol in (None, *SEEKING) and "label" not in columns else self._encode
+        return measure(parts, encode, rows, columns, protocol, seed, samples, progress, other)
 
     def inspect(
         self, data: Any = None, *, input: str | None = None, target: str | None = None, label: str | None = None
@@ -263,15 +280,22 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
 
     @classmethod
     def load(cls, source: str | Path, device: str | None = None) -> Self:
-        """The model of a folder, its golden vectors checked. BadFolder where it is damaged or not a model."""
-        parts = folder.load(Path(source), dialect_of)
+        """The model of a folder, its golden vectors checked; or a checkpoint, of its folder or by name ("minilm").
+
+        BadFolder where it is damaged, not a model, or a checkpoint that is not known in every detail.
+        """
+        parts = model_at(source)
         made = cls(recipe=parts.recipe, kind=parts.recipe.kind, seed=parts.recipe.seed, device=device)
         return made._opened(parts, Path(source))
 
     def _opened(self, parts: folder.Model, source: Path) -> Self:
         self._adopt(parts)
-        self.source_ = str(source := folder.found(source))
-        self._card = (source / "README.md").read_text(encoding="utf-8")
+        self.source_ = str(source := packaged(source) or folder.found(source))
+        if not parts.recipe.stages:
+            self._card = card_of(parts)
+            parts.golden = parts.golden or (FIRST_WORDS, self._encode(FIRST_WORDS))
+        else:
+            self._card = (source / "README.md").read_text(encoding="utf-8")
         for role, golden in (("input", parts.golden), ("target", parts.golden_targets)):
             error = 0.0 if golden is None else float(np.abs(self._encode(golden[0], role) - golden[1]).max())
             if not error <= TOLERANCE:
@@ -293,8 +317,14 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
     def _encode(self, items: Sequence[Any], role: str = "input") -> NDArray[np.float32]:
         return self._counted(items, role)[0]
 
-    def _counted(self, items: Sequence[Any], role: str = "input") -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _found(self, items: Sequence[Any], role: str = "input") -> NDArray[np.float32]:
+        return self._counted(items, role, "query" if role == "input" else "document")[0]
+
+    def _counted(
+        self, items: Sequence[Any], role: str = "input", purpose: Purpose | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         parts = self._parts()
+        items = prompted(items, prompt_for(parts.recipe, purpose))
         found = encode(parts.model.to(self._device()).side(role), parts.raw.side(role), items)
         return found.vectors, found.truncated
 

@@ -7,8 +7,9 @@ spell them, but a model that never met these bytes writes anything for them; a p
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _CLOSING = re.compile(r"\s*[^\w\s]+\s*$")
 _STOPS = ".,;:!?…"
@@ -88,3 +89,11 @@ def _pieces(chunk: str, known: frozenset[str]) -> list[str]:
         return [chunk]
     runs = groupby(zip(chunk, odd, strict=True), key=lambda pair: pair[1])
     return ["".join(letter for letter, _ in run) for _, run in runs]
+
+
+def characters_of(pairs: Iterable[tuple[int, Any]], characters: set[str]) -> Iterator[tuple[int, Any]]:
+    """Numbered texts as they come; their characters are added to `characters`."""
+    for number, text in pairs:
+        if isinstance(text, str):
+            characters.update(text)
+        yield number, text

@@ -29,6 +29,12 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
     "transformer, sinusoidal": lambda: Transformer(6, 8, layers=1, heads=2, positions="sinusoidal"),
     "transformer, a norm in each": lambda: Transformer(6, 8, layers=2, heads=2, norm_order="pre-each"),
     "transformer, no norm at the entry": lambda: Transformer(6, 8, layers=2, heads=2, norm_order="post-only"),
+    "transformer, distances": lambda: Transformer(
+        6, 8, layers=2, heads=2, norm_order="post", positions="learned-relative", activation="gelu", limit=64
+    ),
+    "transformer, biases of norms": lambda: Transformer(
+        6, 8, layers=2, heads=2, norm_order="post", biases="norms", activation="swiglu", rotary_base=1000.0
+    ),
     "transformer, no positions": lambda: Transformer(6, 8, layers=1, heads=2, positions="none"),
 }
 ROWS = [name for name in ENCODERS if name != "dense"]
@@ -119,7 +125,7 @@ def test_every_weight_learns(name: str) -> None:
 def test_one_very_long_item(name: str) -> None:
     encoder = made(name)
     x = batch([1, 3000, 2], torch.float32)
-    if name == "transformer, post":
+    if name in ("transformer, post", "transformer, distances"):
         with pytest.raises(BadInput, match="3000 rows"):
             encoder(x)
     else:
@@ -286,7 +292,7 @@ def test_unusable_settings() -> None:
     for settings in ({"heads": 3}, {"activation": "gegluu"}, {"normalization": "batch"}, {"global_every": 0}):
         with pytest.raises(BadInput):
             Transformer(8, 8, **settings)
-    for settings in ({"norm_order": "sideways"}, {"positions": "alibi"}):
+    for settings in ({"norm_order": "sideways"}, {"positions": "alibi"}, {"biases": "all"}):
         with pytest.raises(BadInput):
             Transformer(8, 8, **settings)
     with pytest.raises(BadInput):

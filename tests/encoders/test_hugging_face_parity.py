@@ -124,7 +124,8 @@ def test_what_they_have_not_is_refused(changes: dict[str, Any]) -> None:
 
 def test_what_we_have_not_is_refused() -> None:
     config = config_of(settings(**MODERNBERT), VOCABULARY, 64)
-    for changes in ({"model_type": "t5"}, {"norm_bias": True}, {"hidden_activation": "laplace"}, {"norm_eps": 1e-6}):
+    near = {"rope_parameters": {"sliding_attention": {"rope_theta": 5.0}}}
+    for changes in ({"model_type": "t5"}, {"norm_bias": True}, {"hidden_activation": "laplace"}, near):
         with pytest.raises(BadInput):
             settings_of(config | changes)
     uneven = ["full_attention", "sliding_attention", "full_attention", "full_attention", "sliding_attention"]

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from raw2vec.errors import BadInput
-from raw2vec.layers import Learned, Rotary, Sinusoidal
+from raw2vec.layers import Learned, Relative, Rotary, Sinusoidal
 from raw2vec.ragged import Ragged
 
 
@@ -109,3 +109,15 @@ def test_odd_widths_are_refused() -> None:
         Rotary(7)
     with pytest.raises(BadInput, match="even"):
         Sinusoidal(7)
+
+
+def test_relative_distances_share_buckets() -> None:
+    """Near distances have a number each, the two sides their own, and from 128 rows on all have the same."""
+    added = Relative(2)(200)
+    assert added.shape == (2, 200, 200)
+    torch.testing.assert_close(added[:, :-5, :-5], added[:, 5:, 5:])
+    row = added[0, 0].detach()
+    assert len(set(row[:9].tolist())) == 9
+    assert len(set(row[128:].tolist())) == 1
+    assert added[0, 0, 3] != added[0, 3, 0]
+    torch.testing.assert_close(Relative(2)(1).shape, torch.Size([2, 1, 1]))

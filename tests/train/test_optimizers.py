@@ -41,6 +41,17 @@ def test_gradients_are_cleared_and_the_rate_is_the_one_given(make) -> None:
     assert not any(torch.equal(weight, before[name]) for name, weight in net.named_parameters())
 
 
+def test_heads_have_a_rate_of_their_own() -> None:
+    """The first step of AdamW is as large as the rate; what follows the model takes twenty times as large ones."""
+    net, head = nn.Linear(3, 3), nn.Linear(3, 1)
+    before = [weight.detach().clone() for weight in (*net.parameters(), *head.parameters())]
+    moved = adamw([net, head], weight_decay=0.0, head_rate=20.0)
+    head(net(torch.ones(3))).sum().backward()
+    moved.step(1e-3)
+    far = [(old - new).abs().max() for old, new in zip(before, (*net.parameters(), *head.parameters()), strict=True)]
+    torch.testing.assert_close(torch.stack(far), torch.tensor([1e-3, 1e-3, 0.02, 0.02]), rtol=1e-3, atol=1e-6)
+
+
 def test_adamw_is_torch_s() -> None:
     ours, theirs = Net(), Net()
     moved = adamw([ours], weight_decay=0.1, beta1=0.8, beta2=0.95)

@@ -22,6 +22,7 @@ from rich.text import Text
 from raw2vec.braces import files
 from raw2vec.disk import refuse_source
 from raw2vec.errors import BadInput, nearest
+from raw2vec.packaged import PACKAGED, packaged
 
 LINE_EVERY = 10.0  # seconds between lines where progress cannot be drawn over itself
 QUOTED = "If they go line by line, put their one name in quotes: '{}'."  # or the shell takes it apart
@@ -74,7 +75,9 @@ Minutes = Annotated[
     float | None, typer.Option("--minutes", metavar="M", callback=above_zero, help="Budget in minutes.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", metavar="", help="Go on where a run that was stopped left off.")]
-Model = Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help="A folder that `raw2vec fit` made.")]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", show_default=False, help="A folder that `raw2vec fit` made, or a checkpoint.")
+]
 Data = Annotated[str, typer.Argument(metavar="DATA", show_default=False, help="A file or a folder, or - for stdin.")]
 # `--json` and `--debug` are obeyed by `app.Commands` before a command runs; commands name them so that help shows them.
 Json = Annotated[
@@ -104,9 +107,11 @@ def _there(place: str, others: Sequence[str]) -> None:
     """`others` stand in one name with the place, and are not what was meant by it."""
     path = Path(place)
     aside = path.parent / f".{path.name}.old"  # a model whose successor was killed as it took the place
+    if place in PACKAGED and packaged(place):
+        return
     if place != "-" and "://" not in place and not path.exists() and not aside.is_dir():
         beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        near = nearest(path.name, (found.name for found in beside if found not in map(Path, others)))
+        near = nearest(path.name, [*(found.name for found in beside if found not in map(Path, others)), *PACKAGED])
         raise BadInput(f"There is no file or folder '{place}'.{near}")
 
 

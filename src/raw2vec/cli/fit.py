@@ -59,6 +59,10 @@ def fit(
     latent: Annotated[
         int | None, typer.Option("--latent", metavar="N", callback=above_zero, help="Numbers in a vector.")
     ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option("--from", metavar="CHECKPOINT", help="Begin from the weights of a model folder, or of minilm."),
+    ] = None,
     recipe: Annotated[
         str | None, typer.Option("--recipe", metavar="FILE", help="A recipe.json, instead of the choices above.")
     ] = None,
@@ -85,10 +89,12 @@ def fit(
     raw2vec fit pairs.jsonl --input query --target code --out finder
     raw2vec fit reviews.tsv --label stars --encoder transformer --out stars
     raw2vec fit notes.txt --minutes 1 --set encoder.layers=2 --out notes
+    raw2vec fit pairs.jsonl --from tickets --input query --target code --out finer
     """
-    there(*data, *([recipe] if recipe else []))
+    there(*data, *([recipe] if recipe else []), *([checkpoint] if checkpoint else []))
     chosen = {"kind": kind, "objective": objective, "encoder": encoder, "decoder": decoder, "latent": latent}
     options, changes = _asked({**chosen, "size": size}, {"minutes": minutes, "steps": steps, "seed": seed}, recipe)
+    options |= {"checkpoint": checkpoint} if checkpoint else {}
     changes |= changed(settings or [])
     older = (Path(out) / "recipe.json").exists()
     made = heavy().Raw2Vec(**options, settings=changes or None, device=device)

@@ -10,9 +10,11 @@ from torch import nn
 from raw2vec.encoders.base import Encoder
 from raw2vec.errors import BadInput
 from raw2vec.layers import (
+    Biases,
     Dropout,
     Layout,
     NormOrder,
+    Relative,
     Rotary,
     Rotation,
     added_positions,
@@ -35,11 +37,14 @@ class Transformer(Encoder):
     activation: any of ACTIVATIONS, or gated, one of GATES. feed_forward: hidden features; 0: four times the width, or
     as many weights' worth when gated (Shazeer 2020), in steps of 64. window: 0 looks at whole items; W lets layers look
     W // 2 rows to either side, but for every `global_every`-th, the first among them. limit: the longest item that
-    learned positions are for; the others know none.
+    learned positions are for; the others know none. "learned-relative" are learned positions, and a number for each
+    distance added to how much rows look at each other (MPNet; Song et al. 2020). rotary_base: of the layers that look
+    at whole items; 0: ModernBERT's. epsilon: what a norm adds to a variance; 0: 1e-12 in "post" order, else 1e-5.
 
     "pre" order has no biases and ends in a normalisation: with rotary, geglu and layer it is ModernBERT to the bit.
     "pre-each" is "pre" with a norm of its own in the first block as well (mBART; Liu et al. 2020): CTranslate2's.
-    "post" order has biases: with learned, gelu and layer it is BERT (Devlin et al. 2019) without token types.
+    "post" order has biases: with learned, gelu and layer it is BERT (Devlin et al. 2019) without token types;
+    with biases in the "norms" alone, rotary and swiglu it is NomicBERT (Nussbaum et al. 2024).
     "post-only" is "post" without a norm at the entry (Vaswani et al. 2017): Marian's (Junczys-Dowmunt et al. 2018).
     """
 
@@ -53,27 +58,30 @@ class Transformer(Encoder):
         activation: str = "geglu",
         normalization: str = "layer",
         norm_order: NormOrder = "pre",
-        positions: Literal["rotary", "learned", "sinusoidal", "none"] = "rotary",
+        positions: Literal["rotary", "learned", "learned-relative", "sinusoidal", "none"] = "rotary",
         window: int = 0,
         global_every: int = 3,
         limit: int = 512,
         dropout: float = 0.0,
+        rotary_base: float = 0.0,
+        epsilon: float = 0.0,
+        biases: Biases = "usual",
     ):
         super().__init__(inputs, width)
         if global_every < 1:
             raise BadInput(f"Every how many layers one looks at the whole item is 1 or more, not {global_every}.")
         self.project = nn.Linear(inputs, width) if inputs != width else nn.Identity()
         self.positions = added_positions(positions, limit, width)
-        self.normalization, self.dropout = entry_norm(normalization, width, norm_order), Dropout(dropout)
+        self.normalization, self.dropout = entry_norm(normalization, width, norm_order, epsilon), Dropout(dropout)
         self.windows = [window if layer % global_every else 0 for layer in range(layers)]
-        blocks = transformer_blocks(
-            width, heads, self.windows, feed_forward, activation, normalization, norm_order, dropout
-        )
+        kind = (activation, normalization, norm_order, dropout, epsilon, biases)
+        blocks = transformer_blocks(width, heads, self.windows, feed_forward, *kind)
         self.layers = nn.ModuleList(blocks)
-        self.final = final_norm(normalization, width, norm_order)
+        self.final = final_norm(normalization, width, norm_order, epsilon)
         rotary = positions == "rotary"
-        self.global_rotary = Rotary(width // heads, GLOBAL_BASE) if rotary else None
+        self.global_rotary = Rotary(width // heads, rotary_base or GLOBAL_BASE) if rotary else None
         self.local_rotary = Rotary(width // heads, LOCAL_BASE) if rotary else None
+        self.distances = Relative(heads) if positions == "learned-relative" else None
         begin(self)
         soften([linear for block in blocks for linear in block.leaving])
 
@@ -82,9 +90,10 @@ class Transformer(Encoder):
         x = self.positions(x.replace(self.project(x.values).to(x.values.dtype)))
         x = x.replace(self.dropout(self.normalization(x.values)))
         layout, rotations = Layout(x), self._rotations(x)
+        distances = self.distances(int(x.lengths.max())) if self.distances is not None and len(x) else None
         for layer, window in zip(self.layers, self.windows, strict=True):
             yield x
-            x = x.replace(layer(x.values, layout, rotations.get(window > 0)))
+            x = x.replace(layer(x.values, layout, rotations.get(window > 0), distances))
         yield x.replace(self.final(x.values))
 
     def _rotations(self, x: Ragged) -> dict[bool, Rotation]:

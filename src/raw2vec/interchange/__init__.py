@@ -1,4 +1,4 @@
-"""Other people's formats: names for our weights that their libraries know, and the files they need beside ours."""
+"""Other people's formats: their checkpoints as models, names for our weights, and the files they need beside ours."""
 
 from __future__ import annotations
 
@@ -8,16 +8,33 @@ from pathlib import Path
 from torch import Tensor
 
 from raw2vec.errors import BadInput
-from raw2vec.folder import Dialect, Model
+from raw2vec.folder import Dialect, Model, load
 from raw2vec.interchange import sentence_transformers
+from raw2vec.interchange.checkpoints import card_of, checkpoint_at, open_checkpoint
 from raw2vec.interchange.hugging_face import config_of, family, from_hugging_face, to_hugging_face
 from raw2vec.raw import Text
 from raw2vec.recipe import Recipe
 
-__all__ = ["config_of", "dialect_of", "family", "from_hugging_face", "refusal", "to_hugging_face", "write_extras"]
+__all__ = [
+    "card_of",
+    "config_of",
+    "dialect_of",
+    "family",
+    "from_hugging_face",
+    "model_at",
+    "refusal",
+    "to_hugging_face",
+    "write_extras",
+]
 
 _OWN = ("latent.", "embedding.log_weights")  # what they have no name for: zeros, and what other files hold for them
 _STATIC = {"embedding.table.weight": "embedding.weight"}
+
+
+def model_at(source: str | Path) -> Model:
+    """The model of a name or a folder: our own, or a checkpoint of others. BadFolder where it is neither."""
+    found = checkpoint_at(source)
+    return load(Path(source), dialect_of) if found is None else open_checkpoint(found)
 
 
 def refusal(recipe: Recipe) -> str | None:
@@ -62,6 +79,8 @@ def write_extras(folder: Path, parts: Model) -> None:
     raw, settings = parts.raw, parts.recipe.encoder.settings
     if dialect_of(parts.recipe) is None or not isinstance(raw, Text):
         return
+    if settings.get("positions") == "learned-relative" and raw.pad != 1:
+        return  # MPNet takes token 1 for padding whatever its config.json says
     if parts.recipe.encoder.name == "transformer":
         tokens = {"pad_token_id": raw.pad, "bos_token_id": raw.start, "eos_token_id": raw.end}
         tokens |= {"cls_token_id": raw.start, "sep_token_id": raw.end}

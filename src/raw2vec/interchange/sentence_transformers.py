@@ -24,7 +24,9 @@ _HOME = "sentence_transformers.models."
 
 def refusal(recipe: Recipe) -> str | None:
     """Why this recipe cannot be opened by sentence-transformers, or None when it can."""
-    encoder = recipe.encoder.settings
+    encoder, after = recipe.encoder.settings, recipe.latent.settings.get("activation")
+    if after in ("gelu_tanh", "relu_squared"):
+        return f"sentence-transformers has no '{after}' activation"
     if recipe.latent.name not in ("point", "gaussian"):
         return f"sentence-transformers has no {recipe.latent.name} latent"
     if recipe.encoder.name not in ("dense", "transformer"):
@@ -62,12 +64,15 @@ def write(folder: Path, parts: Model) -> None:
     (_dense if parts.recipe.encoder.name == "dense" else _transformer)(folder, parts, add)
     code = _code_of(parts.model.latent)
     if isinstance(code, nn.Linear):
-        add("Dense", _dense_config(code, nn.Identity()), code)
+        after = getattr(parts.model.latent, "activation", nn.Identity())
+        add("Dense", _dense_config(code, after), code)
     if parts.recipe.latent.settings.get("normalize") == "unit":
         add("Normalize", {})
     modules = [{"idx": n, "name": str(n), "path": path, "type": _HOME + kind} for n, (path, kind) in enumerate(kinds)]
     _write_json(folder / "modules.json", modules)
-    prompts: dict[str, Any] = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
+    recipe = parts.recipe
+    prompts: dict[str, Any] = {"prompts": recipe.prompts, "default_prompt_name": recipe.default_prompt}
+    prompts |= {"similarity_fn_name": "cosine"}
     _write_json(folder / "config_sentence_transformers.json", {"model_type": "SentenceTransformer", **prompts})
 
 

@@ -8,6 +8,7 @@ from torch.nn.functional import normalize as to_unit
 
 from raw2vec.errors import BadInput
 from raw2vec.latents.base import Certain, Latent, begin
+from raw2vec.layers import activation as activation_called
 from raw2vec.layers.pooling import Pooling, PoolingName
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
@@ -17,8 +18,8 @@ class Point(Latent):
     """The states of an item, pooled to a point of the latent space: Ragged (N, inputs) to (B, width) float32.
 
     width: numbers in a vector; 0 keeps the states' width and has no map of its own. pooling: see layers.Pooling; "all"
-    needs a width and items of `places` rows each. normalize: "unit" brings vectors to length one. An item of no rows
-    gives what zeros give, never NaN.
+    needs a width and items of `places` rows each. activation: what follows the map, of a width alone. normalize: "unit"
+    brings vectors to length one. An item of no rows gives what zeros give, never NaN.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class Point(Latent):
         pooling: PoolingName = "mean",
         normalize: Literal["none", "unit"] = "none",
         places: int = 0,
+        activation: str = "identity",
     ):
         super().__init__()
         if normalize not in ("none", "unit"):
@@ -41,11 +43,12 @@ class Point(Latent):
         self.project = nn.Linear(self.pool.width, width) if width else nn.Identity()
         if isinstance(self.project, nn.Linear):
             begin(self.project)
+        self.activation = activation_called(activation if width else "identity")
         self.register_state_dict_post_hook(_shorten)
         self.register_load_state_dict_pre_hook(_lengthen)
 
     def forward(self, states: Ragged) -> Tensor:
-        return self.normalized(self.project(self.pool(states)))
+        return self.normalized(self.activation(self.project(self.pool(states))))
 
     def posterior(self, states: Ragged) -> Certain:
         return Certain(self(states))

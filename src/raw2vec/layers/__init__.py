@@ -4,6 +4,7 @@ from raw2vec.layers.activations import ACTIVATIONS, GATES, activation
 from raw2vec.layers.attention import Layout, SelfAttention
 from raw2vec.layers.base import Dropout
 from raw2vec.layers.blocks import (
+    Biases,
     NormOrder,
     PlaneBlockName,
     TransformerBlock,
@@ -14,6 +15,7 @@ from raw2vec.layers.blocks import (
     hidden_features,
     stack_norm,
     transformer_blocks,
+    usual_epsilon,
     widths,
     writer_blocks,
 )
@@ -24,7 +26,7 @@ from raw2vec.layers.feed_forward import FeedForward, GatedFeedForward
 from raw2vec.layers.initialization import begin, soften
 from raw2vec.layers.normalization import NORMALIZATIONS, normalization
 from raw2vec.layers.plane import Canvas, ConvNeXtBlock, PlaneBlock, PlaneConvolution
-from raw2vec.layers.positions import Learned, Rotary, Rotation, Sinusoidal, added_positions
+from raw2vec.layers.positions import Learned, Relative, Rotary, Rotation, Sinusoidal, added_positions
 from raw2vec.layers.recurrent import CELLS, Recurrent
 from raw2vec.layers.scales import Double, Halve, halved, halving, trace
 from raw2vec.layers.spread import Spread
@@ -35,6 +37,7 @@ __all__ = [
     "GATES",
     "NORMALIZATIONS",
     "Attention",
+    "Biases",
     "Canvas",
     "ConvNeXtBlock",
     "ConvolutionBlock",
@@ -53,6 +56,7 @@ __all__ = [
     "PlaneBlockName",
     "PlaneConvolution",
     "Recurrent",
+    "Relative",
     "Rotary",
     "Rotation",
     "ScoreName",
@@ -78,6 +82,7 @@ __all__ = [
     "stack_norm",
     "trace",
     "transformer_blocks",
+    "usual_epsilon",
     "widths",
     "writer_blocks",
 ]

@@ -109,16 +109,25 @@ class SelfAttention(nn.Module):
         self.leave = nn.Linear(width, width, bias=bias)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, layout: Layout, rotate: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """`layout` is that of the batch the rows belong to; `rotate` turns queries and keys, (N, 2, heads, D/heads)."""
+    def forward(
+        self,
+        x: Tensor,
+        layout: Layout,
+        rotate: Callable[[Tensor], Tensor] | None = None,
+        distances: Tensor | None = None,
+    ) -> Tensor:
+        """`layout` is that of the batch the rows belong to; `rotate` turns queries and keys, (N, 2, heads, D/heads).
+
+        distances: what is added to the scores of rows by their places, (heads, T, T) for the longest item or more.
+        """
         enter = self.enter(x).unflatten(1, (3, self.heads, -1))
         if rotate is not None:
             turned, value = enter.split((2, 1), dim=1)
             enter = torch.cat((rotate(turned), value), dim=1)
-        if _has_varlen(enter, self.window or self.causal):
+        if distances is None and _has_varlen(enter, self.window or self.causal):
             mixed = _varlen(enter, layout, self.window, self.causal)
         else:
-            mixed = self._mix(enter, layout)
+            mixed = self._mix(enter, layout, distances)
         left: Tensor = self.dropout(self.leave(mixed.flatten(1)))
         return left
 
@@ -136,20 +145,23 @@ class SelfAttention(nn.Module):
         left: Tensor = self.leave(mixed.flatten(1))
         return left, kept
 
-    def _mix(self, enter: Tensor, layout: Layout) -> Tensor:
+    def _mix(self, enter: Tensor, layout: Layout, distances: Tensor | None) -> Tensor:
         """Queries, keys and values (N, 3, H, W) to (N, H, W), by rectangles."""
         if not len(enter):
             return enter[:, 0]
         rectangles, rows = layout.rectangles, layout.rows
         sizes = [part.items * part.length for part in rectangles]
         laid = enter if rows is None else enter.new_zeros(sum(sizes), *enter.shape[1:]).index_copy(0, rows, enter)
-        mixed = [self._attend(own, part) for own, part in zip(laid.split(sizes), rectangles, strict=True)]
+        mixed = [self._attend(own, part, distances) for own, part in zip(laid.split(sizes), rectangles, strict=True)]
         joined = mixed[0] if len(mixed) == 1 else torch.cat(mixed)
         return joined if rows is None else joined.index_select(0, rows)
 
-    def _attend(self, enter: Tensor, part: Rectangle) -> Tensor:
+    def _attend(self, enter: Tensor, part: Rectangle, distances: Tensor | None) -> Tensor:
         query, key, value = enter.view(part.items, part.length, *enter.shape[1:]).permute(2, 0, 3, 1, 4).unbind(0)
         allowed = part.allowed(self.window, enter.device, self.causal)
+        if distances is not None:
+            added = distances[None, :, : part.length, : part.length].to(enter.dtype)
+            allowed = added if allowed is None else torch.where(allowed, added, float("-inf"))
         return attended(query, key, value, allowed).transpose(1, 2).flatten(0, 1)
 
 

@@ -34,7 +34,7 @@ class Dropout(nn.Dropout):
 def attended(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None) -> Tensor:
     """Queries (B, H, T, W) to what they find among keys and values (B, H, S, W), scaled by 1/√W.
 
-    allowed: which may look at which, bool, broadcast to (B, H, T, S); None: all at all.
+    allowed: which may look at which, bool, or numbers added to the scores, broadcast to (B, H, T, S); None: all at all.
     """
     short = max(query.shape[2], key.shape[2]) <= _EXPLICIT
     if query.device.type == "cpu" and query.itemsize == 2 and short:
@@ -46,7 +46,7 @@ def _explicit(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None)
     """The plain formula. In bfloat16 on a CPU the fused kernel's backward takes 4 to 6 times as long (torch 2.13)."""
     scores = query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)
     if allowed is not None:
-        scores = scores.masked_fill(~allowed, float("-inf"))
+        scores = scores.masked_fill(~allowed, float("-inf")) if allowed.dtype is torch.bool else scores + allowed
     return scores.softmax(-1) @ value
 
 

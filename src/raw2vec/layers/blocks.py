@@ -21,6 +21,7 @@ from raw2vec.ragged import Ragged
 
 NormOrder = Literal["pre", "pre-each", "post", "post-only"]
 PlaneBlockName = Literal["residual", "convnext"]
+Biases = Literal["usual", "norms"]
 
 
 class TransformerBlock(nn.Module):
@@ -43,12 +44,13 @@ class TransformerBlock(nn.Module):
         self.attention_norm, self.feed_forward_norm = before, between
         self.pre = is_pre(norm_order)
 
-    def forward(self, x: Tensor, layout: Layout, rotation: Rotation | None) -> Tensor:
+    def forward(self, x: Tensor, layout: Layout, rotation: Rotation | None, distances: Tensor | None = None) -> Tensor:
+        """`distances` is what distance adds to how much rows look at each other, as SelfAttention takes it."""
         if self.pre:
-            x = x + self.attention(self.attention_norm(x), layout, rotation)
+            x = x + self.attention(self.attention_norm(x), layout, rotation, distances)
             thought: Tensor = x + self.feed_forward(self.feed_forward_norm(x))
             return thought
-        x = self.attention_norm(x + self.attention(x, layout, rotation))
+        x = self.attention_norm(x + self.attention(x, layout, rotation, distances))
         normed: Tensor = self.feed_forward_norm(x + self.feed_forward(x))
         return normed
 
@@ -152,20 +154,25 @@ def transformer_blocks(
     normalization: str,
     norm_order: str,
     dropout: float,
+    epsilon: float = 0.0,
+    biases: Biases = "usual",
 ) -> list[TransformerBlock]:
     """A block for each of `windows` (0: whole items); `feed_forward` 0 is what `hidden_features` tells.
 
-    "pre" and "pre-each" order have no biases. A norm has just given what the first block takes: in "pre" order it takes
-    that as it is, in "pre-each" every block has a norm of its own.
+    "pre" and "pre-each" order have no biases, the others usually everywhere, or in their "norms" alone. A norm has just
+    given what the first block takes: in "pre" order it takes that as it is, in "pre-each" every block has a norm of its
+    own.
     """
-    pre = is_pre(norm_order)
+    if biases not in get_args(Biases):
+        raise BadInput(f"Biases stand where the norm order has them ('usual') or in the 'norms' alone, not '{biases}'.")
+    bias = not is_pre(norm_order) and biases == "usual"
     blocks = []
     for layer, window in enumerate(windows):
-        attention = SelfAttention(width, heads, window, bias=not pre, dropout=dropout)
-        feed = _feed_forward(width, feed_forward, activation, bias=not pre, dropout=dropout)
+        attention = SelfAttention(width, heads, window, bias=bias, dropout=dropout)
+        feed = _feed_forward(width, feed_forward, activation, bias=bias, dropout=dropout)
         taken = norm_order == "pre" and layer == 0
-        before = nn.Identity() if taken else stack_norm(normalization, width, norm_order)
-        between = stack_norm(normalization, width, norm_order)
+        before = nn.Identity() if taken else stack_norm(normalization, width, norm_order, epsilon)
+        between = stack_norm(normalization, width, norm_order, epsilon)
         blocks.append(TransformerBlock(attention, feed, before, between, norm_order))
     return blocks
 
@@ -177,19 +184,27 @@ def is_pre(norm_order: str) -> bool:
     return norm_order.startswith("pre")
 
 
-def stack_norm(name: str, width: int, norm_order: str) -> nn.Module:
-    """The normalisation between transformer blocks: BERT's in "post" order, ModernBERT's (no bias) in "pre" orders."""
-    return normalization_called(name, width, bias=not is_pre(norm_order), eps=1e-12 if norm_order == "post" else 1e-5)
+def stack_norm(name: str, width: int, norm_order: str, epsilon: float = 0.0) -> nn.Module:
+    """The normalisation between transformer blocks: BERT's in "post" order, ModernBERT's (no bias) in "pre" orders.
+
+    epsilon: what it adds to the variance; 0 is theirs.
+    """
+    return normalization_called(name, width, bias=not is_pre(norm_order), eps=epsilon or usual_epsilon(norm_order))
 
 
-def entry_norm(name: str, width: int, norm_order: str) -> nn.Module:
+def usual_epsilon(norm_order: str) -> float:
+    """What a norm adds to the variance where nobody says: BERT's in "post" order, PyTorch's in the others."""
+    return 1e-12 if norm_order == "post" else 1e-5
+
+
+def entry_norm(name: str, width: int, norm_order: str, epsilon: float = 0.0) -> nn.Module:
     """What stands before the first block: a norm, but in "post-only" order."""
-    return nn.Identity() if norm_order == "post-only" else stack_norm(name, width, norm_order)
+    return nn.Identity() if norm_order == "post-only" else stack_norm(name, width, norm_order, epsilon)
 
 
-def final_norm(name: str, width: int, norm_order: str) -> nn.Module:
+def final_norm(name: str, width: int, norm_order: str, epsilon: float = 0.0) -> nn.Module:
     """What stands after the last block: a norm, where the block has not just ended in one."""
-    return stack_norm(name, width, norm_order) if is_pre(norm_order) else nn.Identity()
+    return stack_norm(name, width, norm_order, epsilon) if is_pre(norm_order) else nn.Identity()
 
 
 def hidden_features(width: int, feed_forward: int, activation: str) -> int:

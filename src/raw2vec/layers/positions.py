@@ -6,6 +6,7 @@ the pairs of features (axial, as in Heo et al. 2024), learned ones count rows in
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from raw2vec.errors import BadInput
 from raw2vec.ragged import Ragged
+
+_BUCKETS, _FARTHEST = 32, 128  # of distances, as T5 and MPNet have them
 
 
 @dataclass(frozen=True)
@@ -91,15 +94,37 @@ class Sinusoidal(nn.Module):
         return x.replace(x.values + self.scale * waves)
 
 
+class Relative(nn.Module):
+    """A learned number for each head and distance, added to how much a row looks at another (Raffel et al. 2020).
+
+    Distances share 32 buckets, half for each side: near ones have one each, farther ones one for each share of a
+    logarithm, from 128 rows on the last one. One table serves every layer.
+    """
+
+    def __init__(self, heads: int):
+        super().__init__()
+        self.table = nn.Embedding(_BUCKETS, heads)
+        nn.init.normal_(self.table.weight, std=0.02)
+
+    def forward(self, length: int) -> Tensor:
+        """(heads, length, length): what each row adds to its look at each other one."""
+        places = torch.arange(length, device=self.table.weight.device)
+        ahead = places[None] - places[:, None]
+        side, near = _BUCKETS // 2, _BUCKETS // 4
+        far = (ahead.abs().float().clamp(min=1) / near).log() / math.log(_FARTHEST / near) * (side - near)
+        bucket = torch.where(ahead.abs() < near, ahead.abs(), (near + far.long()).clamp(max=side - 1))
+        return self.table(bucket + side * (ahead > 0)).permute(2, 0, 1)
+
+
 def added_positions(positions: str, limit: int, width: int) -> nn.Module:
-    """Positions that are added to the rows; rotary ones come in at each attention instead."""
-    if positions == "learned":
+    """Positions that are added to the rows; rotary and relative ones come in at each attention instead."""
+    if positions in ("learned", "learned-relative"):
         return Learned(limit, width)
     if positions == "sinusoidal":
         return Sinusoidal(width)
     if positions in ("rotary", "none"):
         return nn.Identity()
-    raise BadInput(f"Positions are rotary, learned, sinusoidal or none, not '{positions}'.")
+    raise BadInput(f"Positions are rotary, learned, learned-relative, sinusoidal or none, not '{positions}'.")
 
 
 def _angles(x: Ragged, pairs: int, base: float) -> Tensor:

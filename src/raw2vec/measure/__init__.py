@@ -160,7 +160,7 @@ def inspected(parts: Model, rows: Rows, columns: Mapping[Role, str], items: int 
         raise BadInput("A translator is inspected as it writes what it is to write: give pairs, and name the target.")
     if parts.recipe.target is not None and "target" not in sides:
         raise BadInput("Two encoders are inspected as they find each other: give pairs, and name the target.")
-    objective = list(parts.objectives.values())[-1]
+    objective = next(reversed(parts.objectives.values()), None)  # type: ignore[call-overload]
     labels = None
     if isinstance(objective, Supervised):
         with torch.no_grad():
@@ -170,6 +170,8 @@ def inspected(parts: Model, rows: Rows, columns: Mapping[Role, str], items: int 
     batch = Batch(torch.arange(len(sides["input"]), device=device), sides, labels)
 
     def loss() -> torch.Tensor:
+        if objective is None:  # a checkpoint, which was trained elsewhere: the numbers of its vectors, added up
+            return parts.model(sides["input"]).sum() / len(sides["input"])
         return next(iter(objective(parts.model, batch, Draws(0)).values()))
 
     apart = parts.recipe.translates or parts.recipe.target is not None

@@ -9,6 +9,7 @@ from typing import Any
 from raw2vec.errors import BadInput, nearest
 from raw2vec.presets import arrays, pairs, texts
 from raw2vec.presets.base import SIZES
+from raw2vec.presets.continued import begun, continued
 from raw2vec.raw import Image, Raw, Series, are_drawings
 from raw2vec.recipe import RETURNING, SIDES, TEXTS, Recipe, Role
 from raw2vec.rows import Rows, Typed, column_kind, content_kind, guess_text_column, located, one_value, text_columns
@@ -24,9 +25,16 @@ MESSAGES = ["source", "target", "context", "file"]
 KINDS = ("text", "pairs", "image", "audio", "series", "table")
 
 
-def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, Any]) -> Recipe:
-    """The recipe that Raw2Vec's constructor `options` ask for: their own recipe, or the default one for these rows."""
+def chosen(
+    rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, Any], start: Recipe | None = None
+) -> Recipe:
+    """The recipe that Raw2Vec's constructor `options` ask for: their own recipe, or the default one for these rows.
+
+    start: that of the checkpoint that it begins from.
+    """
     given = options["recipe"]
+    if start is not None:
+        options = {**options, **begun(start, options)}
     if given is not None:
         made = given if isinstance(given, Recipe) else Recipe.read(given)
         changes: dict[str, Any] = {f"columns.{role}": name for role, name in asked.items() if name is not None}
@@ -51,6 +59,8 @@ def chosen(rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, A
             encoder=dict(encoder) if isinstance(encoder, Mapping) else encoder,
             **{name: options[name] for name in ("objective", "decoder", "latent", "size", "minutes", "steps", "seed")},
         )
+    if start is not None:
+        made = continued(made, start, str(options["checkpoint"]), given is not None, options["latent"])
     objectives = {part.name for stage in made.stages for part in stage.objectives}
     if asked.get("target") is not None and objectives == {"supervised"}:
         raise BadInput(

@@ -18,8 +18,9 @@ from raw2vec.errors import BadInput, Numbered, nearest, numbered
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import text_column
-from raw2vec.sentences import chunks, sentence_ends, word_beginnings
-from raw2vec.subwords import SPECIAL, check_text, learned, merges, opened
+from raw2vec.sentences import chunks, exceeded, sentence_ends, word_beginnings
+from raw2vec.subwords import SPECIAL, check_text, edges, learned, merges, opened
+from raw2vec.unknown import characters_of
 
 _ALIASES = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")  # what other people's tokenizers call the same five
 _SOME = 10_000  # texts of which the usual length is told
@@ -31,7 +32,8 @@ class Text(Raw):
     """Texts ⇄ token ids. `learn` makes the vocabulary, or `load` brings back one that was saved.
 
     tokenizer: wordpiece (greedy, words over 100 characters unknown; Schuster & Nakajima 2012), bpe (of bytes, lossless;
-    Radford et al. 2019) or unigram (Kudo 2018). vocabulary: most tokens to learn, special ones included; every
+    Radford et al. 2019) or unigram (Kudo 2018); or given: a checkpoint's own, which is never learned, and knows best
+    what case and words are to it. vocabulary: most tokens to learn, special ones included; every
     character met gets a token all the same. case: keep or lower. words: plain, or identifiers, which splits camelCase,
     snake_case and digits. boundaries: [CLS] and [SEP] around every window, or none. max_tokens: the longest window,
     boundaries included. long: what happens to a longer text: truncate (and count), error, or chunk into several windows
@@ -61,7 +63,7 @@ class Text(Raw):
 
     def __init__(
         self,
-        tokenizer: Literal["wordpiece", "bpe", "unigram"] = "wordpiece",
+        tokenizer: Literal["wordpiece", "bpe", "unigram", "given"] = "wordpiece",
         vocabulary: int = 16000,
         case: Literal["keep", "lower"] = "keep",
         words: Literal["plain", "identifiers"] = "plain",
@@ -102,13 +104,13 @@ class Text(Raw):
         some: list[str] = []
         met: set[str] = set()
         read = Numbered(_kept(numbered(texts), some)) if self.long == "chunk" else texts
-        read = Numbered(_met(numbered(read), met)) if self.settings["unknown"] == "copy" else read
+        read = Numbered(characters_of(numbered(read), met)) if self.settings["unknown"] == "copy" else read
         self._adopt(learned(read, self.settings))
         self.settings["characters"] = self.settings["characters"] or "".join(sorted(met))
         if some:
             told = [ids for _, ids in self._ids(some)]
             counts = (len(self._sentences(ids, len(ids))) for ids in told if ids)
-            found = {"usual": _exceeded(map(len, told)), "sentences": _exceeded(counts)}
+            found = {"usual": exceeded(map(len, told)), "sentences": exceeded(counts)}
             self.settings |= {name: self.settings[name] or count for name, count in found.items()}
         if targets is not None:
             target = Text(**self.settings | {"vocabularies": "joint"})
@@ -196,6 +198,12 @@ class Text(Raw):
         return tuple(sorted({self.pad, self.unknown, self.start, self.mask} - {self.end}))
 
     @property
+    def masks(self) -> bool:
+        """Whether there is a token for what is masked."""
+        self._learned()
+        return len(SPECIAL) - 1 in self._special
+
+    @property
     def readable(self) -> frozenset[str] | None:
         """The characters that may be read, where words with others are to be copied; None: all."""
         return frozenset(self.settings["characters"]) if self.settings["unknown"] == "copy" else None
@@ -242,6 +250,9 @@ class Text(Raw):
         for place, name in chain(enumerate(_ALIASES), enumerate(SPECIAL)):
             if (known := tokenizer.token_to_id(name)) is not None:
                 self._special[place] = (name, known)
+        before, after = edges(tokenizer)
+        if len(before) == len(after) == 1:  # a checkpoint's own, whatever it calls them
+            self._special |= {place: (str(tokenizer.id_to_token(i)), i) for place, i in ((2, *before), (3, *after))}
         self.pad, self.unknown, self.start, self.end, self.mask = (self._special.get(i, ("", 0))[1] for i in range(5))
         self._tokenizer = tokenizer
         self._ends, self._opens = sentence_ends(tokenizer), word_beginnings(tokenizer)
@@ -314,25 +325,11 @@ class Text(Raw):
         return [(0, room)] if self.long == "truncate" else chunks(self._ends[ids], room)
 
 
-def _exceeded(counts: Iterable[int]) -> int:
-    """What one in a thousand of these exceeds."""
-    ranked = sorted(counts)
-    return ranked[len(ranked) - 1 - len(ranked) // 1000] if ranked else 0
-
-
 def _kept(pairs: Iterable[tuple[int, Any]], some: list[str]) -> Iterator[tuple[int, Any]]:
     """Numbered texts as they come; of the first _SOME all, and of ever fewer after them one, are kept in `some`."""
     for place, (number, text) in enumerate(pairs):
         if isinstance(text, str) and (place < _SOME or place % (place // _SOME) == 0):
             some.append(text)
-        yield number, text
-
-
-def _met(pairs: Iterable[tuple[int, Any]], characters: set[str]) -> Iterator[tuple[int, Any]]:
-    """Numbered texts as they come; their characters are added to `characters`."""
-    for number, text in pairs:
-        if isinstance(text, str):
-            characters.update(text)
         yield number, text
 
 

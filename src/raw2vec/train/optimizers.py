@@ -1,6 +1,6 @@
 """Optimisers by name, each over all weights, with one learning rate to set."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -45,18 +45,28 @@ class Optimizer:
 
 
 def adamw(
-    modules: Iterable[nn.Module],
+    modules: Sequence[nn.Module],
     weight_decay: float = 0.01,
     beta1: float = 0.9,
     beta2: float = 0.98,
     embedding_rate: float = 1.0,
+    head_rate: float = 1.0,
 ) -> Optimizer:
-    """AdamW (Loshchilov & Hutter 2019), fused; matrices decay, vectors do not. embedding_rate: tables' own factor."""
+    """AdamW (Loshchilov & Hutter 2019), fused; matrices decay, vectors do not. embedding_rate: tables' own factor.
+
+    head_rate: that of the objectives' heads, which follow the model in `modules` and, where it knows much already,
+    have all to learn.
+    """
     matrices, tables, vectors = _sorted(modules)
+    heads = {weight for head in modules[1:] for weight in head.parameters()} if head_rate != 1 else set()
+    own, new = ([weight for weight in matrices if (weight in heads) == late] for late in (False, True))
+    plain, late = ([weight for weight in vectors if (weight in heads) == late] for late in (False, True))
     groups = _groups(
-        (matrices, {"weight_decay": weight_decay}),
+        (own, {"weight_decay": weight_decay}),
         (tables, {"weight_decay": weight_decay, "rate": embedding_rate}),
-        (vectors, {"weight_decay": 0.0}),
+        (plain, {"weight_decay": 0.0}),
+        (new, {"weight_decay": weight_decay, "rate": head_rate}),
+        (late, {"weight_decay": 0.0, "rate": head_rate}),
     )
     return Optimizer(torch.optim.AdamW(groups, lr=0.0, betas=(beta1, beta2), fused=True))
 

@@ -55,8 +55,11 @@ class Data:
     unreadable: list[dict[str, Any]] = field(default_factory=list)
 
 
-def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: Listener) -> Data:
-    """Learns statistics and labels and writes the corpus, or takes those of the run that is resumed."""
+def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: Listener, given: Raw | None = None) -> Data:
+    """Learns statistics and labels and writes the corpus, or takes those of the run that is resumed.
+
+    given: what reads the items, where its statistics are a checkpoint's.
+    """
     note = work / PREPARED
     origin = {"recipe": json.loads(recipe.json_text()), "data": rows.fingerprint()}
     if resume and note.exists():
@@ -72,11 +75,12 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     work.mkdir(parents=True, exist_ok=True)
     for kept in (note, work / CHECKPOINT):  # of a run before: no longer true from here on
         kept.unlink(missing_ok=True)
-    raw = build_raw(recipe)
+    raw = given or build_raw(recipe)
     if rows.written and recipe.kind == "table":
         rows = Typed(rows, texts=[recipe.columns[role] for role in ("target", "label") if role in recipe.columns])
-    listener(Phase("Learning the vocabulary" if isinstance(raw, Text) else "Learning the statistics"))
-    _learn(raw, rows, recipe)
+    if given is None:
+        listener(Phase("Learning the vocabulary" if isinstance(raw, Text) else "Learning the statistics"))
+        _learn(raw, rows, recipe)
     labels = _labels(rows, recipe, raw)
     listener(Phase("Tokenizing" if isinstance(raw, Text) else "Reading"))
     data = _write_corpus(rows, recipe, raw, labels, work)

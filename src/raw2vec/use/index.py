@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from raw2vec.disk import room, writing
 from raw2vec.errors import BadInput, spared
+from raw2vec.interchange.checkpoints import checkpoint_at
 from raw2vec.rows import NUMBERS, Rows, Typed
 from raw2vec.unreadable import as_list, sentence
 from raw2vec.use.base import Column, Encode, blocks, empty, texts
@@ -117,6 +118,6 @@ def approximated(done: Indexed, store: VectorStore, seed: int) -> Indexed:
 def model_of(store: str | Path) -> Path:
     """Where the model that filled a store was; BadInput when it is there no longer."""
     place = Path(open_store(store).model)
-    if not (place / "recipe.json").exists():
+    if not (place / "recipe.json").exists() and checkpoint_at(place) is None:
         raise BadInput(f"The model that filled {store} was at {place}, and is not there now; name it with --model.")
     return place

@@ -43,6 +43,8 @@ _KNOWN: dict[str, tuple[Any, ...]] = {
     "normalization": ("layer", "rms"),
     "activation": (*ACTIVATIONS, *(gate for gate, plain in GATES.items() if plain in ACTIVATIONS)),
     "window": (0,),
+    "biases": ("usual",),
+    "epsilon": (0.0,),
 }
 _PLACES = 256  # rows of a table of positions at least: it writes as many tokens where nobody says how many
 

@@ -1,0 +1,86 @@
+"""The files of a checkpoint that others made: read without running anything in them, or refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from raw2vec.errors import BadFolder
+
+CONFIG, MODULES, WEIGHTS = "config.json", "modules.json", "model.safetensors"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_INDEX = "model.safetensors.index.json"  # which of several files holds which tensor
+_KNOWN_CODE = ("nomic_bert",)  # what asks for its authors' code, and is here without it
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; {} where there is no such file."""
+    if not path.exists():
+        return {}
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadFolder(f"{path} cannot be read: {error}.") from None
+    if not isinstance(held, dict):
+        raise BadFolder(f"{path} should hold a JSON object.")
+    return held
+
+
+def config(folder: Path) -> dict[str, Any]:
+    """config.json; BadFolder where there is none, or where it asks for code of its own."""
+    if not (folder / CONFIG).exists():
+        raise BadFolder(f"{folder} has no {CONFIG}, which says what its weights are.")
+    held = read(folder / CONFIG)
+    if held.get("auto_map") and held.get("model_type") not in _KNOWN_CODE:
+        code = next(iter(held["auto_map"].values()), "")
+        raise BadFolder(
+            f"{folder / CONFIG} asks for code that came with the checkpoint ({code}), which is never run here: take a "
+            "checkpoint of an architecture that is known without it."
+        )
+    return held
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of a folder's safetensors, float32. BadFolder for pickles, damaged files and what is not finite."""
+    found: dict[str, Tensor] = {}
+    for path in _files(folder):
+        if not path.exists():
+            raise BadFolder(f"{folder} has no {path.name}: the checkpoint is not whole.")
+        try:
+            found |= load_file(path)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise BadFolder(f"{path} is damaged or cut short ({error}).") from None
+    for name, value in found.items():
+        if value.is_floating_point():
+            found[name] = value.to(torch.float32)
+            if not bool(found[name].isfinite().all()):
+                raise BadFolder(f"The weight '{name}' of {folder} holds numbers that are not finite (NaN or infinite).")
+    return found
+
+
+def refuse_pickle(path: Path) -> None:
+    """BadFolder for a file that runs code when it is opened, with the way to a file that does not."""
+    folder = path.parent
+    raise BadFolder(
+        f"{path} is a pickle, which can run any code when it is opened, so it is never read here. If you trust it, "
+        f'convert it once: python -c "from transformers import AutoModel as M; '
+        f"M.from_pretrained('{folder}').save_pretrained('{folder}')\""
+    )
+
+
+def _files(folder: Path) -> list[Path]:
+    if (folder / WEIGHTS).exists():
+        return [folder / WEIGHTS]
+    if (folder / _INDEX).exists():
+        named = read(folder / _INDEX).get("weight_map", {})
+        return [folder / Path(str(name)).name for name in sorted(set(named.values()))]
+    for path in sorted(folder.glob("*")):
+        if path.suffix in PICKLES and path.name != "training_args.bin":
+            refuse_pickle(path)
+    raise BadFolder(f"{folder} has no {WEIGHTS}: the checkpoint is not whole.")

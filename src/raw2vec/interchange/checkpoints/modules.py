@@ -1,0 +1,137 @@
+"""A sentence-transformers folder, module by module: obeyed to the letter, or refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from raw2vec.errors import BadFolder
+from raw2vec.interchange.checkpoints.base import MODULES, read, weights
+from raw2vec.layers import ACTIVATIONS
+
+_OBEYED = ("Transformer", "StaticEmbedding", "Pooling", "Dense", "Normalize")
+_POOLING = {"mean": "mean", "cls": "first", "lasttoken": "last", "max": "max"}
+# Before version 5.7 each had a switch of its own.
+_SWITCHES = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+_DENSE = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding", "use_residual": False}
+
+
+@dataclass
+class Pipeline:
+    """What a folder does with a text: `first` reads it, in the folder `home`, and the rest makes its states a vector.
+
+    latent: settings of a Point. project: its map's weights. max_tokens: the longest text; None: not said here.
+    """
+
+    home: Path
+    first: str = "Transformer"
+    latent: dict[str, Any] = field(default_factory=lambda: {"pooling": "mean"})
+    project: dict[str, Tensor] = field(default_factory=dict)
+    max_tokens: int | None = None
+    lower: bool = False
+    prompts: dict[str, str] = field(default_factory=dict)
+    default_prompt: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def pipeline(folder: Path) -> Pipeline:
+    """What modules.json says; where there is none, what sentence-transformers makes of a plain folder: the mean."""
+    if not (folder / MODULES).exists():
+        return Pipeline(folder)
+    kinds = _kinds(folder)
+    if not kinds or kinds[0][0] not in ("Transformer", "StaticEmbedding"):
+        raise BadFolder(f"{folder / MODULES} does not begin with a Transformer or a StaticEmbedding.")
+    first, home = kinds[0]
+    made = Pipeline(home, first)
+    rest = [name for name, _ in kinds[1:]]
+    expected = [*(["Pooling"] if first == "Transformer" else []), "Dense", "Normalize"]
+    if rest != [name for name in expected if name in rest] or (first == "Transformer" and "Pooling" not in rest):
+        raise BadFolder(
+            f"{folder / MODULES} lists {', '.join(name for name, _ in kinds)}, an order that is not known here: there "
+            f"is {first}{', Pooling' if first == 'Transformer' else ''}, and perhaps Dense and Normalize, each once."
+        )
+    prompts = read(folder / "config_sentence_transformers.json")
+    _prompts(made, prompts)
+    for name, place in kinds[1:]:
+        _OBEY[name](made, place)
+    bert = read(home / "sentence_bert_config.json")
+    made.max_tokens, made.lower = bert.get("max_seq_length"), bool(bert.get("do_lower_case"))
+    return made
+
+
+def _kinds(folder: Path) -> list[tuple[str, Path]]:
+    """The modules in order, each by its class and its folder."""
+    try:
+        listed = json.loads((folder / MODULES).read_text(encoding="utf-8"))
+        kinds = [(str(module["type"]), folder / str(module["path"])) for module in listed]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BadFolder(
+            f"{folder / MODULES} is damaged: it should be a list of modules with a type and a path."
+        ) from None
+    for kind, _ in kinds:
+        if not kind.startswith("sentence_transformers."):
+            raise BadFolder(f"{folder / MODULES} asks for code of its own ('{kind}'), which is never run here.")
+        if kind.rsplit(".", 1)[-1] not in _OBEYED:
+            raise BadFolder(f"{folder / MODULES} asks for '{kind}': here there is {', '.join(_OBEYED)}.")
+    return [(kind.rsplit(".", 1)[-1], place) for kind, place in kinds]
+
+
+def _pooling(made: Pipeline, place: Path) -> None:
+    held = read(place / "config.json")
+    found = held.get("pooling_mode") or [name for switch, name in _SWITCHES.items() if held.get(switch)]
+    names = [found] if isinstance(found, str) else list(found)
+    if len(names) != 1 or names[0] not in _POOLING:
+        raise BadFolder(
+            f"{place / 'config.json'} asks for pooling {' and '.join(map(str, names)) or 'of no kind'}: here there is "
+            f"{', '.join(_POOLING)}, one of them."
+        )
+    if made.prompts and not held.get("include_prompt", True):
+        raise BadFolder(f"{place / 'config.json'} leaves prompts out of the pooling, which cannot be done here yet.")
+    made.latent["pooling"] = _POOLING[names[0]]
+
+
+def _dense(made: Pipeline, place: Path) -> None:
+    held = read(place / "config.json")
+    if other := next((name for name, usual in _DENSE.items() if (held.get(name) or usual) != usual), None):
+        raise BadFolder(f"{place / 'config.json'} has {other} {held[other]!r}, which a Dense cannot have here.")
+    activation = str(held.get("activation_function", "torch.nn.modules.activation.Tanh")).rsplit(".", 1)[-1]
+    names = {"Identity": "identity", "NoneType": "identity", "LeakyReLU": "leaky_relu"}
+    name = names.get(activation, activation.lower())
+    if name not in ACTIVATIONS:
+        raise BadFolder(f"{place / 'config.json'} has the activation '{activation}', which is not known here.")
+    tensors = weights(place)
+    if "linear.weight" not in tensors:
+        raise BadFolder(f"{place} lacks the weight 'linear.weight'.")
+    matrix = tensors["linear.weight"]
+    made.project = {"weight": matrix, "bias": tensors.get("linear.bias", matrix.new_zeros(len(matrix)))}
+    made.latent |= {"width": len(matrix), "activation": name}
+
+
+def _normalize(made: Pipeline, place: Path) -> None:
+    made.latent["normalize"] = "unit"
+
+
+_OBEY = {"Pooling": _pooling, "Dense": _dense, "Normalize": _normalize}
+
+
+def _prompts(made: Pipeline, held: Mapping[str, Any]) -> None:
+    made.prompts = {str(name): str(text) for name, text in (held.get("prompts") or {}).items() if text}
+    default = held.get("default_prompt_name")
+    made.default_prompt = default if default in made.prompts else None
+    if held.get("similarity_fn_name") not in (None, "cosine"):
+        told = (
+            f"its authors compare vectors by {held['similarity_fn_name']}; search and evaluate compare by cosine here"
+        )
+        made.notes.append(told)

@@ -1,0 +1,215 @@
+"""Our transformers as Hugging Face's and theirs as ours: the same numbers under other names.
+
+Which of theirs a `Transformer` is, its settings tell: a pre-norm encoder with rotary positions and a gated feed-forward
+is a ModernBertModel, a post-norm one with learned positions and a plain feed-forward a BertModel, with distances an
+MPNetModel, with rotary positions, gates and no biases but its norms' a NomicBertModel. RoBERTa and DistilBERT are read
+as the BERTs that they are. Weights are those of a model's `embedding` and `encoder`, by their names in its state dict;
+`settings` are the keyword arguments of `Transformer`, `inputs` aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from raw2vec.encoders.transformer import GLOBAL_BASE, LOCAL_BASE, hidden_features
+from raw2vec.errors import BadInput, nearest
+from raw2vec.interchange.hugging_face import bert, rotary
+from raw2vec.interchange.hugging_face.base import ACTIVATIONS, Family
+from raw2vec.layers import GATES, usual_epsilon
+
+FAMILIES: dict[str, Family] = {**bert.FAMILIES, **rotary.FAMILIES}
+"""Their `model_type`s that we can read."""
+
+_TYPES = "embeddings.token_type_embeddings.weight"
+_PLACES = "encoder.positions.table.weight"
+_PREFIXES = ("bert.", "roberta.", "distilbert.", "mpnet.", "nomic_bert.", "model.")
+# What a checkpoint may hold beside the encoder: heads, and numbers that are not weights.
+_ASIDE = (
+    *("pooler.", "cls.", "head.", "decoder.", "classifier.", "embeddings.position_ids", "lm_head.", "qa_outputs."),
+    *("vocab_transform.", "vocab_layer_norm.", "vocab_projector.", "pre_classifier.", "embeddings.token_type_ids"),
+)
+_GATED = {("pre", "rotary", "usual"): "modernbert", ("post", "rotary", "norms"): "nomic_bert"}
+_PLAIN = {("post", "learned", "usual"): "bert", ("post", "learned-relative", "usual"): "mpnet"}
+
+
+def family(settings: Mapping[str, Any]) -> str:
+    """Which of theirs a Transformer with these settings is. BadInput says why it is none."""
+    order, positions, biases = settings["norm_order"], settings["positions"], settings.get("biases", "usual")
+    gated = settings["activation"] in GATES
+    plain = GATES.get(settings["activation"], settings["activation"])
+    if settings["normalization"] != "layer":
+        raise BadInput(f"Neither BERT nor ModernBERT has '{settings['normalization']}' normalization, only 'layer'.")
+    if plain not in ACTIVATIONS:
+        raise BadInput(f"transformers has no activation like '{plain}'.")
+    found = (_GATED if gated else _PLAIN).get((order, positions, biases))
+    if found and (found == "modernbert" or not settings["window"]):
+        return found
+    raise BadInput(
+        "A transformer with these settings is none of transformers' models: ModernBERT is norm order pre, positions "
+        "rotary and a gated activation; BERT is post, learned and a plain one, without a window."
+    )
+
+
+def to_hugging_face(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights under the names of their model; other parts of `state` are left out.
+
+    A linear map at the encoder's entry, which they have not, is worked into the table of words: the map of a row of it
+    is again a row. Token types, which we have not, are written as zeros, as are places that stand for none.
+    """
+    kind = family(settings)
+    made = FAMILIES[kind]
+    ours = {name: value for name, value in state.items() if name.startswith(("embedding.", "encoder."))}
+    if "encoder.project.weight" in ours:
+        weight, bias = ours.pop("encoder.project.weight"), ours.pop("encoder.project.bias")
+        ours["embedding.table.weight"] = ours["embedding.table.weight"] @ weight.T + bias
+    if before := bert.places_before({"model_type": kind}):
+        ours[_PLACES] = torch.cat([torch.zeros_like(ours[_PLACES][:before]), ours[_PLACES]])
+    theirs = {}
+    for own, names in rows(made, settings["layers"]):
+        if own in ours:
+            parts = ours.pop(own).chunk(len(names))
+            theirs.update({name: part.contiguous().clone() for name, part in zip(names, parts, strict=True)})
+    if ours:
+        raise BadInput(f"The weights do not belong to a transformer with these settings: '{next(iter(ours))}'.")
+    if made.types_in:
+        theirs[_TYPES] = torch.zeros_like(theirs["embeddings.word_embeddings.weight"][:2])
+    return theirs
+
+
+def from_hugging_face(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights of a checkpoint of theirs under our names; its heads are left out.
+
+    The first token type stands at every row, so it goes into the places or words. BadInput for weights without a place.
+    """
+    made = family_of(config, state)
+    theirs = {_plain(name): value for name, value in state.items()}
+    theirs = {name: value for name, value in theirs.items() if not name.startswith(_ASIDE)}
+    types = theirs.pop(_TYPES, None)
+    ours = {}
+    for own, names in rows(made, layers_of(config)):
+        found = [theirs.pop(name) for name in names if name in theirs]
+        if found and len(found) < len(names):
+            raise BadInput(f"The checkpoint holds only some of {', '.join(names)}.")
+        if found:
+            ours[own] = torch.cat(found) if len(found) > 1 else found[0]
+    if theirs:
+        raise BadInput(
+            f"The checkpoint holds a weight that {config['model_type']} as we know it has no place for: "
+            f"'{next(iter(theirs))}'."
+        )
+    if before := bert.places_before(config):
+        ours |= {_PLACES: ours[_PLACES][before:]} if _PLACES in ours else {}
+    if types is not None and made.types_in in ours:
+        ours[made.types_in] = ours[made.types_in] + types[0]
+    return ours
+
+
+def rows(made: Family, layers: int) -> list[tuple[str, list[str]]]:
+    """A family's table written out for every layer, weights and biases: our name, and theirs."""
+    found = []
+    for own, theirs in made.table:
+        for layer in range(layers) if "{}" in own else (0,):
+            for suffix in (".weight", ".bias"):
+                names = [name.format(layer) + suffix for name in theirs.split()]
+                found.append((own.format(layer) + suffix, names))
+    return found
+
+
+def family_of(config: Mapping[str, Any], names: Iterable[str] = ()) -> Family:
+    """What a config.json describes; BadInput, with the nearest that we know, for what is none of ours.
+
+    names: those of the weights, by which NomicBERT's two tables are told apart.
+    """
+    kind = str(config.get("model_type"))
+    if kind not in FAMILIES:
+        raise BadInput(
+            f"A checkpoint of model type '{kind}' cannot be taken over; {', '.join(FAMILIES)} can."
+            f"{nearest(kind, FAMILIES)}"
+        )
+    return rotary.PUBLISHED if any(_plain(name) == "emb_ln.weight" for name in names) else FAMILIES[kind]
+
+
+def layers_of(config: Mapping[str, Any]) -> int:
+    """How many layers a config.json tells of."""
+    return int(next(config[name] for name in ("num_hidden_layers", "n_layers", "n_layer") if name in config))
+
+
+def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the Transformer that a config.json of theirs describes. BadInput when none does."""
+    made = family_of(config)
+    try:
+        return made.settings(config)
+    except KeyError as error:
+        raise BadInput(f"The checkpoint's config.json does not say its {error.args[0]}.") from None
+
+
+def config_of(
+    settings: Mapping[str, Any], vocabulary: int, longest: int, tokens: Mapping[str, int | None] | None = None
+) -> dict[str, Any]:
+    """Their config.json for a Transformer with these settings.
+
+    longest: tokens of the longest item it is meant for. tokens: the numbers of special ones ("pad_token_id": 0, …).
+    """
+    kind, width = family(settings), settings["width"]
+    plain = ACTIVATIONS[GATES.get(settings["activation"], settings["activation"])]
+    epsilon = settings.get("epsilon") or usual_epsilon(settings["norm_order"])
+    shared = {
+        "architectures": [FAMILIES[kind].model],
+        "model_type": kind,
+        "dtype": "float32",
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "intermediate_size": hidden_features(width, settings["feed_forward"], settings["activation"]),
+        "num_hidden_layers": settings["layers"],
+        "num_attention_heads": settings["heads"],
+        **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"), None),
+    }
+    own = _config_of_modernbert if kind == "modernbert" else _config_of_bert
+    return {**shared, **own(settings, plain, epsilon, longest), **(tokens or {})}
+
+
+def _config_of_bert(settings: Mapping[str, Any], plain: str, epsilon: float, longest: int) -> dict[str, Any]:
+    """What BERT's config.json says, and MPNet's and NomicBERT's, that ModernBERT's says otherwise."""
+    kind = family(settings)
+    limit = settings["limit"] + bert.places_before({"model_type": kind})
+    found = {
+        "hidden_act": plain,
+        "max_position_embeddings": max(settings["limit"], longest) if kind == "nomic_bert" else limit,
+        "type_vocab_size": 2,
+        "layer_norm_eps": epsilon,
+        "hidden_dropout_prob": settings["dropout"],
+        "attention_probs_dropout_prob": 0.0,
+    }
+    if kind == "mpnet":
+        return {**found, "pad_token_id": 1}
+    if kind == "nomic_bert":
+        found["rope_parameters"] = {"rope_type": "default", "rope_theta": settings.get("rotary_base") or GLOBAL_BASE}
+    return found
+
+
+def _config_of_modernbert(settings: Mapping[str, Any], plain: str, epsilon: float, longest: int) -> dict[str, Any]:
+    far = settings.get("rotary_base") or GLOBAL_BASE
+    return {
+        "hidden_activation": plain,
+        "max_position_embeddings": longest,
+        **rotary.ATTENTION_OF_MODERNBERT,
+        "norm_eps": epsilon,
+        "layer_types": rotary.layer_types(settings),
+        "local_attention": settings["window"] or 128,
+        "rope_parameters": {
+            "full_attention": {"rope_type": "default", "rope_theta": far},
+            "sliding_attention": {"rope_type": "default", "rope_theta": LOCAL_BASE},
+        },
+        **dict.fromkeys(("embedding_dropout", "mlp_dropout", "attention_dropout"), settings["dropout"]),
+        **dict.fromkeys(("cls_token_id", "sep_token_id"), None),
+    }
+
+
+def _plain(name: str) -> str:
+    """Their name without the task model's prefix, and a LayerNorm's weights as they are called since 2019."""
+    name = next((name.removeprefix(prefix) for prefix in _PREFIXES if name.startswith(prefix)), name)
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
