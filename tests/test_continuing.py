@@ -112,6 +112,35 @@ def test_resumed_it_ends_in_the_same_weights(start: Path, tmp_path: Path) -> Non
     np.testing.assert_array_equal(_vectors(resumed), _vectors(whole))
 
 
+@pytest.mark.parametrize("sides", [("picture", "word"), ("word", "picture")])
+def test_one_side_of_pairs_begins_as_the_checkpoint_and_is_locked(
+    start: Path, tmp_path: Path, sides: tuple[str, str]
+) -> None:
+    """Locked-image tuning the other way about (LiT; Zhai et al. 2022): words stay where they are, pictures come."""
+    draw = np.random.default_rng(0)
+    pairs = {"picture": list(draw.integers(0, 256, (60, 8, 8), np.uint8)), "word": [f"{n} dogs" for n in range(60)]}
+    made = Raw2Vec(steps=4, size="tiny", checkpoint=start, settings=SHORT)
+    made.fit(pairs, input=sides[0], target=sides[1])
+    side = "target" if sides[1] == "word" else "input"
+    before, after = raw2vec.load(start), made.parts_.model.side(side)
+    assert made.parts_.recipe.stages[0].frozen == (side,)
+    for name, value in before.parts_.model.state_dict().items():
+        assert torch.equal(after.state_dict()[name], value), name
+    assert made.parts_.raw.side(side).identity() == before.parts_.raw.identity()
+    words = made.encode(TEXTS, side=side)
+    theirs = _vectors(before)
+    np.testing.assert_allclose(words, theirs / np.linalg.norm(theirs, axis=1, keepdims=True), atol=1e-5)
+    assert made.encode(pairs["picture"]).shape == (60, before.n_features_out_)
+    made.save(tmp_path / "m")
+    np.testing.assert_array_equal(raw2vec.load(tmp_path / "m").encode(TEXTS, side=side), words)
+    assert set(made.predict(pairs["picture"][:9], labels=["a dog", "a cat"])) <= {"a dog", "a cat"}
+    free = Raw2Vec(steps=4, size="tiny", checkpoint=start, settings={**SHORT, "stages.0.frozen": []})
+    free.fit(pairs, input=sides[0], target=sides[1])
+    assert np.abs(free.encode(TEXTS, side=side) - words).max() > 1e-5
+    with pytest.raises(BadInput, match="have its 32 numbers: leave out the latent"):
+        Raw2Vec(steps=1, checkpoint=start, latent=8).fit(pairs, input=sides[0], target=sides[1])
+
+
 def test_what_cannot_begin_from_it_is_refused(start: Path, tmp_path: Path) -> None:
     pictures = np.zeros((20, 8, 8), np.uint8)
     with pytest.raises(BadInput, match="reads one kind of data, text, and these are image"):

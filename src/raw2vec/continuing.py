@@ -11,16 +11,25 @@ from raw2vec.build import build_raw
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
 from raw2vec.models import AnyModel
+from raw2vec.presets import Start, side_begun
 from raw2vec.raw import Raw, Text
 from raw2vec.recipe import Recipe
 
 
+def start_of(model: Model | None) -> Start | None:
+    """What a recipe has to know of the model that a fit begins from, if there is one."""
+    return None if model is None else Start(model.recipe, model.model.latent.width)
+
+
 def raw_of(start: Model, recipe: Recipe) -> Raw:
-    """What reads the items: the start's own, with what it learned, and with what the recipe sets otherwise."""
-    changed = {name: value for name, value in recipe.raw.items() if value != start.recipe.raw.get(name)}
+    """What reads the items, of pairs with two encoders one side's: the start's own, with what it learned, and with what
+    the recipe sets otherwise."""
+    role = side_begun(recipe, start.recipe)
+    settings = recipe.target.raw if role == "target" and recipe.target is not None else recipe.raw
+    changed = {name: value for name, value in settings.items() if value != start.recipe.raw.get(name)}
     with TemporaryDirectory() as place:
         start.raw.save(Path(place))
-        raw: Raw = build_raw(recipe).load(place, start.raw.settings | changed)
+        raw: Raw = build_raw(recipe).side(role or "input").load(place, start.raw.settings | changed)
     masked = any(part.name == "masked" for part in recipe.objectives)
     if masked and isinstance(raw, Text) and not raw.masks:
         raise BadInput("This checkpoint's tokenizer has no token for what is masked: learn contrastive or supervised.")

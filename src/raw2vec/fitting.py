@@ -25,6 +25,7 @@ from raw2vec.errors import BadInput, nearest
 from raw2vec.folder import Model, found, read_json
 from raw2vec.judging import LINE, Judge, lines, most_lines
 from raw2vec.models import AnyModel, DualEncoder
+from raw2vec.presets import side_begun
 from raw2vec.ragged import Ragged
 from raw2vec.recipe import Recipe, Role, Stage
 from raw2vec.resolve import resolve
@@ -37,7 +38,8 @@ from raw2vec.train.budget import Budget
 from raw2vec.train.loop import Trainer
 from raw2vec.train.metrics import Metrics
 from raw2vec.train.optimizers import optimizer
-from raw2vec.train.prepare import CHECKPOINT, PREPARED, SEEN, SHOWN, Data, difference, prepare
+from raw2vec.train.origin import difference
+from raw2vec.train.prepare import CHECKPOINT, PREPARED, SEEN, SHOWN, Data, prepare
 from raw2vec.train.start import begin
 from raw2vec.unreadable import sentence
 
@@ -143,15 +145,17 @@ def _fitted(
     began: float,
     start: Model | None,
 ) -> Fitted:
-    data = prepare(rows, recipe, work, resume, listener, raw_of(start, recipe) if start else None)
+    role = side_begun(recipe, start.recipe) or "input" if start else None
+    data = prepare(rows, recipe, work, resume, listener, {role: raw_of(start, recipe)} if start and role else {})
     _refuse_uniform(recipe, data.corpus)
     model = build_model(recipe, data.raw)
     task, outcomes = (data.labels.task, data.labels.outcomes) if data.labels else (None, 0)
     objectives = build_objectives(recipe, data.raw, model, task, outcomes)
-    if start is not None:
-        take_over(model, start)
-    for embedding, corpus in _token_tables(model, data.corpus) if start is None else ():
-        begin(embedding, corpus, recipe.training.start, recipe.seed)
+    if start is not None and role is not None:
+        take_over(model.side(role), start)
+    for embedding, corpus in _token_tables(model, data.corpus):
+        if role is None or embedding is not model.side(role).embedding:
+            begin(embedding, corpus, recipe.training.start, recipe.seed)
     modules = nn.ModuleDict({"model": model, "objectives": objectives}).to(device)
     precision = working_precision(recipe.training.precision, device)
     metrics = Metrics(work / "metrics.jsonl", resume)

@@ -15,11 +15,12 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
 from raw2vec import folder, presets
+from raw2vec.continuing import start_of
 from raw2vec.decoding import Decoding
 from raw2vec.errors import BadFolder, BadInput, TruncationWarning
 from raw2vec.evaluate import Report
 from raw2vec.fitting import begun, device_called, finished, fit_model, working_precision
-from raw2vec.interchange import card_of, dialect_of, model_at, write_extras
+from raw2vec.interchange import FIRST_WORDS, card_of, dialect_of, model_at, write_extras
 from raw2vec.measure import columns_of, inspected, measure, refuse_unread
 from raw2vec.packaged import packaged
 from raw2vec.recipe import Recipe, Role
@@ -40,7 +41,6 @@ from raw2vec.use.zero_shot import PLAIN, Classes, classes
 
 SEEKING = ("retrieval", "cross-retrieval")  # protocols in which an input asks and a target is found
 TOLERANCE = 1e-4  # how far a golden vector may be off on other hardware
-FIRST_WORDS = ["A text of a few words.", "Ein zweiter Text, auf Deutsch, und 数字."]  # golden inputs of a checkpoint
 __all__ = ["Raw2Vec", "TruncationWarning", "fit", "load", "model_of"]
 
 
@@ -106,7 +106,7 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         rows = open_rows({"input": list(X), "label": list(y)} if y is not None else X, wanted, kind=self.kind)
         asked: dict[Role, str | None] = {"input": input, "target": target, "label": "label" if y is not None else label}
         start = None if self.checkpoint is None else model_at(self.checkpoint)
-        recipe = presets.chosen(rows, asked, self.get_params(), start.recipe if start else None)
+        recipe = presets.chosen(rows, asked, self.get_params(), start_of(start))
         if start is None and recipe.checkpoint is not None:
             start = model_at(recipe.checkpoint)
         rows = presets.opened(rows, recipe)

@@ -16,6 +16,7 @@ from raw2vec.raw import Text
 from raw2vec.recipe import Recipe
 
 __all__ = [
+    "FIRST_WORDS",
     "card_of",
     "config_of",
     "dialect_of",
@@ -27,6 +28,8 @@ __all__ = [
     "write_extras",
 ]
 
+FIRST_WORDS = ["A text of a few words.", "Ein zweiter Text, auf Deutsch, und 数字."]
+"""The golden inputs of a checkpoint."""
 _OWN = ("latent.", "embedding.log_weights")  # what they have no name for: zeros, and what other files hold for them
 _STATIC = {"embedding.table.weight": "embedding.weight"}
 
@@ -39,6 +42,8 @@ def model_at(source: str | Path) -> Model:
 
 def refusal(recipe: Recipe) -> str | None:
     """Why a folder of this recipe does not open in sentence-transformers, or None where it does."""
+    if recipe.target is not None:
+        return "it has an encoder for each side of a pair"
     if recipe.kind not in ("text", "pairs"):
         return f"its data are no texts but of the kind '{recipe.kind}'"
     if recipe.raw.get("vocabularies") == "separate":

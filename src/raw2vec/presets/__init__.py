@@ -9,7 +9,9 @@ from typing import Any
 from raw2vec.errors import BadInput, nearest
 from raw2vec.presets import arrays, pairs, texts
 from raw2vec.presets.base import SIZES
+from raw2vec.presets.continued import Start as Start
 from raw2vec.presets.continued import begun, continued
+from raw2vec.presets.continued import side_begun as side_begun
 from raw2vec.raw import Image, Raw, Series, are_drawings
 from raw2vec.recipe import RETURNING, SIDES, TEXTS, Recipe, Role
 from raw2vec.rows import Rows, Typed, column_kind, content_kind, guess_text_column, located, one_value, text_columns
@@ -26,15 +28,13 @@ KINDS = ("text", "pairs", "image", "audio", "series", "table")
 
 
 def chosen(
-    rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, Any], start: Recipe | None = None
+    rows: Rows, asked: Mapping[Role, str | None], options: Mapping[str, Any], start: Start | None = None
 ) -> Recipe:
     """The recipe that Raw2Vec's constructor `options` ask for: their own recipe, or the default one for these rows.
 
-    start: that of the checkpoint that it begins from.
+    start: the checkpoint that it begins from.
     """
     given = options["recipe"]
-    if start is not None:
-        options = {**options, **begun(start, options)}
     if given is not None:
         made = given if isinstance(given, Recipe) else Recipe.read(given)
         changes: dict[str, Any] = {f"columns.{role}": name for role, name in asked.items() if name is not None}
@@ -43,9 +43,12 @@ def chosen(
             changes |= {f"training.{name}": value for name, value in budget.items()}
         made = made.changed(changes)
     else:
-        kind, encoder = _kind(rows, asked, options), options["encoder"]
+        kind = _kind(rows, asked, options)
         columns = roles(rows, kind, asked)
         sides = _sides(rows, columns, "table" if kind == "table" else options["kind"], options["objective"])
+        if start is not None and sides is None:
+            options = {**options, **begun(start.recipe, options)}
+        encoder = options["encoder"]
         made = recipe(
             kind or ("pairs" if "target" in columns else "text"),
             columns,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from raw2vec.errors import BadInput
 from raw2vec.recipe import RETURNING, TEXTS, Recipe
@@ -14,6 +14,21 @@ _BAG_RATE = 1e-3
 _HEAD = 20.0  # times as large steps for heads, which begin from nothing
 
 
+class Start(NamedTuple):
+    """The recipe of the checkpoint that a fit begins from, and how many numbers its vectors have."""
+
+    recipe: Recipe
+    width: int
+
+
+def side_begun(made: Recipe, start: Recipe) -> Literal["input", "target"] | None:
+    """Which side of pairs with an encoder each begins as the checkpoint, the target where both are of its kind; None:
+    a single encoder does."""
+    if made.target is None:
+        return None
+    return "target" if _kind(made.target.kind) == _kind(start.kind) else "input"
+
+
 def begun(start: Recipe, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that follow from the checkpoint. BadInput for one that has no say beside it."""
     if options["encoder"] is not None:
@@ -22,14 +37,17 @@ def begun(start: Recipe, options: Mapping[str, Any]) -> dict[str, Any]:
     return {"encoder": {"name": start.encoder.name, **start.encoder.settings}, "decoder": options["decoder"] or decoder}
 
 
-def continued(made: Recipe, start: Recipe, name: str, own: bool, latent: int | None = None) -> Recipe:
-    """The recipe with the parts of the checkpoint `name`, which is `start`.
+def continued(made: Recipe, begin: Start, name: str, own: bool, latent: int | None = None) -> Recipe:
+    """The recipe with the parts of the checkpoint `name`, which is where it begins.
 
     own: `made` was written by the user, whose stages and steps stay. latent: numbers in a vector, if others than the
     checkpoint's are wished for. Its prompts are left out: what is learned here is learned without them. BadInput for
-    what cannot begin from it.
+    what cannot begin from it. See `_sided` for pairs with an encoder for each side.
     """
+    start = begin.recipe
     _refuse(made, start, name)
+    if made.target is not None:
+        return _sided(made, begin, name, own, latent)
     tree = made.model_dump(mode="json")
     parts = ("raw", "embedding", "encoder", "latent", *(("decoder", "bridge", "likelihood") if made.decoder else ()))
     tree |= {"checkpoint": name} | {part: start.model_dump(mode="json")[part] for part in parts}
@@ -42,6 +60,25 @@ def continued(made: Recipe, start: Recipe, name: str, own: bool, latent: int | N
         tree["stages"] = [_stage(stage, start.encoder.name) for stage in tree["stages"][-1:]]
         tree["training"] |= _training(start)
     return Recipe.read(tree)
+
+
+def _sided(made: Recipe, begin: Start, name: str, own: bool, latent: int | None) -> Recipe:
+    """One side begins as the checkpoint and stays as it is, the other learns to find it (LiT; Zhai et al. 2022)."""
+    if latent not in (None, begin.width):
+        raise BadInput(f"Vectors of pairs that begin from {name} have its {begin.width} numbers: leave out the latent.")
+    role, tree, start = (
+        side_begun(made, begin.recipe),
+        made.model_dump(mode="json"),
+        begin.recipe.model_dump(mode="json"),
+    )
+    side, other = (tree["target"], tree) if role == "target" else (tree, tree["target"])
+    side |= {part: start[part] for part in ("raw", "embedding", "encoder", "latent")}
+    for each in (side, other):
+        each["latent"]["normalize"] = "unit"
+    other["latent"]["width"] = begin.width
+    if not own:
+        tree["stages"] = [{**stage, "frozen": [role]} for stage in tree["stages"]]
+    return Recipe.read(tree | {"checkpoint": name})
 
 
 def _stage(stage: dict[str, Any], encoder: str) -> dict[str, Any]:
@@ -63,8 +100,8 @@ def _training(start: Recipe) -> dict[str, Any]:
 
 def _refuse(made: Recipe, start: Recipe, name: str) -> None:
     """BadInput where the data, or what is to be learned of them, are nothing for this checkpoint."""
-    kinds = ["text" if recipe.kind in TEXTS else recipe.kind for recipe in (start, made)]
-    if kinds[0] != kinds[1] or made.target is not None or start.target is not None:
+    kinds = [_kind(side.kind) for side in (made, made.target) if side is not None]
+    if _kind(start.kind) not in kinds or start.target is not None:
         told = made.kind if made.target is None else f"{made.kind} and {made.target.kind}"
         raise BadInput(f"The checkpoint {name} reads one kind of data, {start.kind}, and these are {told}.")
     if made.decoder is not None and (start.decoder is None or made.translates != start.translates):
@@ -73,3 +110,7 @@ def _refuse(made: Recipe, start: Recipe, name: str) -> None:
             f"The checkpoint {name} has no way back that '{learned}' could go on from: learn contrastive, supervised "
             "or masked."
         )
+
+
+def _kind(kind: str) -> str:
+    return "text" if kind in TEXTS else kind

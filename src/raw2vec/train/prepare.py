@@ -29,6 +29,7 @@ from raw2vec.recipe import SIDES, Recipe, Role
 from raw2vec.rows import Rows, Typed, text_column
 from raw2vec.seeding import key
 from raw2vec.train.base import Listener, Phase
+from raw2vec.train.origin import difference
 from raw2vec.train.reservoir import Reservoir
 from raw2vec.unreadable import as_list, refuse_most
 
@@ -55,10 +56,12 @@ class Data:
     unreadable: list[dict[str, Any]] = field(default_factory=list)
 
 
-def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: Listener, given: Raw | None = None) -> Data:
+def prepare(
+    rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: Listener, given: Mapping[str, Raw] | None = None
+) -> Data:
     """Learns statistics and labels and writes the corpus, or takes those of the run that is resumed.
 
-    given: what reads the items, where its statistics are a checkpoint's.
+    given: what reads the inputs or the targets, where its statistics are a checkpoint's.
     """
     note = work / PREPARED
     origin = {"recipe": json.loads(recipe.json_text()), "data": rows.fingerprint()}
@@ -75,12 +78,13 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     work.mkdir(parents=True, exist_ok=True)
     for kept in (note, work / CHECKPOINT):  # of a run before: no longer true from here on
         kept.unlink(missing_ok=True)
-    raw = given or build_raw(recipe)
+    given = given or {}
+    raw = _raw(recipe, given)
     if rows.written and recipe.kind == "table":
         rows = Typed(rows, texts=[recipe.columns[role] for role in ("target", "label") if role in recipe.columns])
-    if given is None:
+    if "input" not in given or raw.partner is not None:
         listener(Phase("Learning the vocabulary" if isinstance(raw, Text) else "Learning the statistics"))
-        _learn(raw, rows, recipe)
+        _learn(raw, rows, recipe, given)
     labels = _labels(rows, recipe, raw)
     listener(Phase("Tokenizing" if isinstance(raw, Text) else "Reading"))
     data = _write_corpus(rows, recipe, raw, labels, work)
@@ -91,24 +95,6 @@ def prepare(rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: List
     partial.write_text(json.dumps(made))
     partial.replace(note)
     return data
-
-
-def difference(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """What sets the recipe and the data of one run off from another's, to follow its name."""
-    if old["data"] != new["data"]:
-        return "was begun on other data"
-    before, now = (dict(_flat(origin["recipe"])) for origin in (old, new))
-    changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-    return "has another recipe: " + ", ".join(f"{name} was {before.get(name)}, now {now.get(name)}" for name in changed)
-
-
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict | list):
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        for name, inner in pairs:
-            yield from _flat(inner, f"{path}.{name}" if path else str(name))
-    else:
-        yield path, value
 
 
 def _keep(path: Path, held: dict[Role, list[Any]], raw: Raw) -> dict[str, Any]:
@@ -173,13 +159,22 @@ def _group(item: Any, number: int, raw: Raw) -> Any:
     return blake2b(content).digest() if isinstance(item, str | bytes | Mapping) else content
 
 
-def _learn(raw: Raw, rows: Rows, recipe: Recipe) -> None:
+def _raw(recipe: Recipe, given: Mapping[str, Raw]) -> Raw:
+    """What reads the inputs, and by it the targets."""
+    made = build_raw(recipe)
+    raw = given.get("input", made)
+    raw.partner = given.get("target", made.partner)
+    return raw
+
+
+def _learn(raw: Raw, rows: Rows, recipe: Recipe, given: Mapping[str, Raw]) -> None:
     """From all columns together, or from each side's own where it has a vocabulary or an encoder of its own."""
     columns = columns_of(recipe)
     sides = [[name for name in columns if recipe.side_of(name) == role] for role in ("input", "target")]
     if raw.partner is not None:
-        raw.learn(_training_items(rows, recipe, raw, sides[0]))
-        raw.partner.learn(_training_items(rows, recipe, raw, sides[1]))
+        for role, reader, side in zip(("input", "target"), (raw, raw.partner), sides, strict=True):
+            if role not in given:
+                reader.learn(_training_items(rows, recipe, raw, side))
         return
     sides = sides if recipe.raw.get("vocabularies") == "separate" else [columns]
     raw.learn(*(_training_items(rows, recipe, raw, side) for side in sides))
