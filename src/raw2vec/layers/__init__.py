@@ -23,6 +23,7 @@ from raw2vec.layers.cross_entropy import cross_entropy
 from raw2vec.layers.feed_forward import FeedForward, GatedFeedForward
 from raw2vec.layers.initialization import begin, soften
 from raw2vec.layers.normalization import NORMALIZATIONS, normalization
+from raw2vec.layers.past import Past, changes, closed_up, settled
 from raw2vec.layers.plane import Canvas, ConvNeXtBlock, PlaneBlock, PlaneConvolution
 from raw2vec.layers.positions import Learned, Rotary, Rotation, Sinusoidal, added_positions
 from raw2vec.layers.recurrent import CELLS, Recurrent
@@ -49,6 +50,7 @@ __all__ = [
     "Learned",
     "Memory",
     "NormOrder",
+    "Past",
     "PlaneBlock",
     "PlaneBlockName",
     "PlaneConvolution",
@@ -64,6 +66,8 @@ __all__ = [
     "activation",
     "added_positions",
     "begin",
+    "changes",
+    "closed_up",
     "convolution_blocks",
     "cross_entropy",
     "entry_norm",
@@ -74,6 +78,7 @@ __all__ = [
     "normalization",
     "rectangle",
     "rows_of",
+    "settled",
     "soften",
     "stack_norm",
     "trace",
