@@ -42,7 +42,7 @@ def packed(module: Module) -> Module:
     """
     if not _known() or any(weight.device.type != "cpu" for weight in module.parameters()):
         return module
-    return exchanged(module, lambda part: PackedLinear(part) if _fits(part) else part)
+    return exchanged(module, _packed)
 
 
 def exchanged(module: Module, change: Callable[[nn.Module], nn.Module]) -> Module:
@@ -68,11 +68,9 @@ def exchanged(module: Module, change: Callable[[nn.Module], nn.Module]) -> Modul
 
 def _known() -> bool:
     """Whether this torch has oneDNN and its product of packed weights, which it keeps for its own compiler."""
-    known = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None) and getattr(
-        torch.ops.mkldnn, "_linear_pointwise", None
-    )
-    return torch.backends.mkldnn.is_available() and known is not None
+    names = ("_reorder_linear_weight", "_linear_pointwise")
+    return torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in names)
 
 
-def _fits(part: nn.Module) -> bool:
-    return type(part) is nn.Linear and part.weight.dtype is torch.float32
+def _packed(part: nn.Module) -> nn.Module:
+    return PackedLinear(part) if type(part) is nn.Linear and part.weight.dtype is torch.float32 else part

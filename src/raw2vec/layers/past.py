@@ -1,4 +1,4 @@
-"""What a row-by-row transformer keeps of the rows before: they stay where they were written, whoever goes on from them."""
+"""What a transformer keeps of the rows that it has written: they stay where they are, whoever goes on from them."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from raw2vec.use.protect import Protected, protected
 from raw2vec.use.workers import side_by_side
 from raw2vec.use.write import Draft, Manner, write
 
-BATCH_TOKENS = 4096  # source tokens a batch, over the drafts of each
+BATCH_TOKENS = 8192  # source tokens a batch, over the drafts of each
 _TURNS, _LEAST_TOKENS = 4, 1024  # batches for each worker, and the tokens below which they are cut no smaller
 _MUCH = 2048  # tokens from which on it pays to lay the weights out anew
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import torch
 
-Piece, Made = TypeVar("Piece"), TypeVar("Made")
+Piece = TypeVar("Piece")
+Made = TypeVar("Made")
 
 
 def side_by_side(work: Callable[[Piece], Made], pieces: Sequence[Piece], workers: int) -> Iterator[Made]:

@@ -233,7 +233,7 @@ class _Beam:
 
 
 def _candidates(scores: Tensor, likely: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The best `count` ways to go on for each of B items, best first: their scores, their drafts and tokens, (B, count).
+    """The best `count` ways to go on for each of B items: their scores, best first, drafts and tokens, (B, count).
 
     scores (B, K): of the item's drafts; likely (B · K, V). More than `count` of one draft are never among the best.
     """
