@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
-from raw2vec.layers import Memory
+from raw2vec.layers import Memory, Past, changes, settled
 from raw2vec.ragged import Ragged
 
 Words = Literal["own", "tied"]
@@ -31,16 +31,20 @@ class Decoder(nn.Module, ABC):
 class Kept:
     """What a writer keeps from row to row of B items, of each of which there are K drafts side by side.
 
-    items: tensors (B, …) that never change on the way; drafts: tensors (B · K, …) that do.
+    items: tensors (B, …) that never change on the way; drafts: tensors (B · K, …) that do; past: the rows before, where
+    they are kept. All are its own: what is kept is gone on from, or taken from, once, and used up by it.
     """
 
     items: list[Tensor]
     drafts: list[Tensor]
+    past: Past | None = None
 
     def take(self, drafts: Tensor, items: Tensor | None = None) -> Kept:
         """These drafts (n,), in this order, of these items (None: of all, as many of each)."""
-        among = self.items if items is None else [part.index_select(0, items) for part in self.items]
-        return Kept(among, [part.index_select(0, drafts) for part in self.drafts])
+        changed = None if items is None or not self.items else changes(items, len(self.items[0]))
+        among = self.items if items is None else [settled(part, items, changed) for part in self.items]
+        past = self.past and self.past.take(drafts, items, changed)
+        return Kept(among, [part.index_select(0, drafts) for part in self.drafts], past)
 
 
 class Writer(nn.Module, ABC):

@@ -154,7 +154,7 @@ class ConvolutionalWriter(Writer):
             return Kept([code], rows)
         keys = [look.remember(memory.rows) for look in self._looks() if look is not None]
         covered = [memory.rows.new_zeros(memory.inside.shape) for _ in keys]
-        return Kept([code, *memory, *keys], [*rows, *covered])
+        return Kept([code, *(part.clone() for part in memory), *keys], [*rows, *covered])
 
     def step(self, kept: Kept, before: Tensor, place: int) -> tuple[Tensor, Kept]:
         code, *seen = kept.items

@@ -113,7 +113,8 @@ class RecurrentWriter(Writer):
         if self.attention is None or memory is None:
             return Kept([code], memories)
         keys = self.attention.remember(memory.rows)
-        return Kept([code, *memory, keys], [*memories, memory.rows.new_zeros(memory.inside.shape)])
+        covered = memory.rows.new_zeros(memory.inside.shape)
+        return Kept([code, *(part.clone() for part in memory), keys], [*memories, covered])
 
     def step(self, kept: Kept, before: Tensor, place: int) -> tuple[Tensor, Kept]:
         code, *seen = kept.items

@@ -12,6 +12,7 @@ from raw2vec.layers import (
     Layout,
     Memory,
     NormOrder,
+    Past,
     Rotary,
     Rotation,
     Spread,
@@ -132,16 +133,19 @@ class TransformerWriter(Writer):
 
     def begin(self, codes: Tensor, memory: Memory | None = None) -> Kept:
         memory = self._memory(codes, memory)
-        cross, own = zip(*(block.begin(memory) for block in self._blocks()), strict=True)
-        return Kept([memory.inside, *cross], list(own))
+        cross = [block.cross.keep(memory) for block in self._blocks()]
+        return Kept([memory.inside.clone(), *cross], [], Past.none(cross[0], len(cross)))
 
     def step(self, kept: Kept, before: Tensor, place: int) -> tuple[Tensor, Kept]:
-        entered, rotation = self._entered(Ragged.row(before, place))
-        x, (inside, *cross), left = entered.values, kept.items, []
-        for block, seen, own in zip(self._blocks(), cross, kept.drafts, strict=True):
-            x, after = block.step(x, rotation, seen, own, inside)
-            left.append(after)
-        return self.final(x), Kept(kept.items, left)
+        assert kept.past is not None, "what `begin` gave"
+        (inside, *cross), past = kept.items, kept.past.longer()
+        # All stand at one place: what tells it is worked out once.
+        here = Ragged.row(before.new_zeros(1, self.width), place)
+        shown = self.project(before).to(before.dtype) + self.positions(here).values
+        x, rotation = self.normalization(shown), None if self.rotary is None else self.rotary(here)
+        for number, (block, seen) in enumerate(zip(self._blocks(), cross, strict=True)):
+            x = block.step(x, rotation, past.layer(number), past.own, seen, inside)
+        return self.final(x), Kept(kept.items, [], past)
 
     def _memory(self, codes: Tensor, memory: Memory | None) -> Memory:
         if self.unfold is None:

@@ -25,6 +25,7 @@ from raw2vec.layers.cross_entropy import cross_entropy
 from raw2vec.layers.feed_forward import FeedForward, GatedFeedForward
 from raw2vec.layers.initialization import begin, soften
 from raw2vec.layers.normalization import NORMALIZATIONS, normalization
+from raw2vec.layers.past import Past, changes, closed_up, settled
 from raw2vec.layers.plane import Canvas, ConvNeXtBlock, PlaneBlock, PlaneConvolution
 from raw2vec.layers.positions import Learned, Relative, Rotary, Rotation, Sinusoidal, added_positions
 from raw2vec.layers.recurrent import CELLS, Recurrent
@@ -52,6 +53,7 @@ __all__ = [
     "Learned",
     "Memory",
     "NormOrder",
+    "Past",
     "PlaneBlock",
     "PlaneBlockName",
     "PlaneConvolution",
@@ -68,6 +70,8 @@ __all__ = [
     "activation",
     "added_positions",
     "begin",
+    "changes",
+    "closed_up",
     "convolution_blocks",
     "cross_entropy",
     "entry_norm",
@@ -78,6 +82,7 @@ __all__ = [
     "normalization",
     "rectangle",
     "rows_of",
+    "settled",
     "soften",
     "stack_norm",
     "trace",

@@ -131,19 +131,28 @@ class SelfAttention(nn.Module):
         left: Tensor = self.dropout(self.leave(mixed.flatten(1)))
         return left
 
-    def step(self, x: Tensor, kept: Tensor, rotate: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """One more row of each item (B, D), which looks at itself and at the t rows before it.
+    def step(
+        self,
+        x: Tensor,
+        past: tuple[Tensor, Tensor],
+        own: Tensor | None = None,
+        rotate: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
+        """One more row of each of K drafts of an item, (B · K, D) to (B · K, D), each of which looks at its own rows.
 
-        kept: their keys and values, (B, 2, heads, t, D/heads). Gives the outcome (B, D), and what to keep from now on.
+        past: keys and values (B, heads, t, D/heads) of the item's rows, of which the last K are written here. own
+        (B, K, t): what is added to the scores, see layers.Past; None: K is 1.
         """
         enter = self.enter(x).unflatten(1, (3, self.heads, -1))
         if rotate is not None:
             turned, value = enter.split((2, 1), dim=1)
             enter = torch.cat((rotate(turned), value), dim=1)
-        kept = torch.cat((kept, enter[:, 1:, :, None]), dim=3)
-        mixed = attended(enter[:, 0, :, None], kept[:, 0], kept[:, 1])
-        left: Tensor = self.leave(mixed.flatten(1))
-        return left, kept
+        keys, values = past
+        query, key, value = enter.unflatten(0, (len(keys), -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        keys[:, :, -key.shape[2] :], values[:, :, -key.shape[2] :] = key, value
+        mixed = attended(query, keys, values) if own is None else _among(query, keys, values, own[:, None])
+        left: Tensor = self.leave(mixed.transpose(1, 2).reshape(len(x), -1))
+        return left
 
     def _mix(self, enter: Tensor, layout: Layout, distances: Tensor | None) -> Tensor:
         """Queries, keys and values (N, 3, H, W) to (N, H, W), by rectangles."""
@@ -163,6 +172,15 @@ class SelfAttention(nn.Module):
             added = distances[None, :, : part.length, : part.length].to(enter.dtype)
             allowed = added if allowed is None else torch.where(allowed, added, float("-inf"))
         return attended(query, key, value, allowed).transpose(1, 2).flatten(0, 1)
+
+
+def _among(query: Tensor, keys: Tensor, values: Tensor, own: Tensor) -> Tensor:
+    """Queries (B, H, K, W) to what they find among keys and values (B, H, t, W), with `own` added to their scores.
+
+    The plain formula: of a few queries each it takes four fifths of the fused kernel's time (torch 2.13).
+    """
+    scores = query * query.shape[-1] ** -0.5 @ keys.transpose(-1, -2)
+    return scores.add_(own).softmax(-1) @ values
 
 
 @cache

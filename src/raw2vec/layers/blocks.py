@@ -90,25 +90,22 @@ class WriterBlock(nn.Module):
         values = self._added(x.values, self.attention_norm, lambda seen: self.attention(seen, layout, rotation))
         return self.cross.looks(x.replace(self.cross_norm(values) if self.pre else values), memory)
 
-    def begin(self, memory: Memory) -> tuple[Tensor, Tensor]:
-        """What is kept for `step`: keys and values of the memory, and of the rows so far, of which there are none."""
-        kept = self.cross.keep(memory)
-        return kept, kept[:, :, :, :0]
-
     def step(
-        self, x: Tensor, rotation: Rotation | None, cross: Tensor, kept: Tensor, inside: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """One more row of each item, (B, D) to (B, D), and what is kept of the rows from now on."""
-        after = kept
+        self,
+        x: Tensor,
+        rotation: Rotation | None,
+        past: tuple[Tensor, Tensor],
+        own: Tensor | None,
+        cross: Tensor,
+        inside: Tensor,
+    ) -> Tensor:
+        """One more row of each of K drafts of an item, (B · K, D) to (B · K, D).
 
-        def look(seen: Tensor) -> Tensor:
-            nonlocal after
-            left, after = self.attention.step(seen, kept, rotation)
-            return left
-
-        x = self._added(x, self.attention_norm, look)
+        past, own: as SelfAttention.step has them; cross: what the cross-attention's `keep` gave.
+        """
+        x = self._added(x, self.attention_norm, lambda seen: self.attention.step(seen, past, own, rotation))
         x = self._added(x, self.cross_norm, lambda seen: self.cross.step(seen, cross, inside))
-        return self._added(x, self.feed_forward_norm, self.feed_forward), after
+        return self._added(x, self.feed_forward_norm, self.feed_forward)
 
     def _added(self, x: Tensor, norm: nn.Module, layer: Callable[[Tensor], Tensor]) -> Tensor:
         added: Tensor = x + layer(norm(x)) if self.pre else norm(x + layer(x))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -32,10 +32,10 @@ class Sources:
 class _Together(Kept):
     """What each model keeps of the same drafts."""
 
-    each: list[Kept]
+    each: list[Kept] = field(default_factory=list)
 
     def take(self, drafts: Tensor, items: Tensor | None = None) -> _Together:
-        return _Together([], [], [kept.take(drafts, items) for kept in self.each])
+        return _Together([], [], each=[kept.take(drafts, items) for kept in self.each])
 
 
 class Ensemble:
@@ -60,7 +60,7 @@ class Ensemble:
     def begin(self, source: Sources) -> Kept:
         """What each keeps before the first token of each item."""
         every = zip(self.models, source.each, strict=True)
-        return _Together([], [], [model.begin(own) for model, own in every])
+        return _Together([], [], each=[model.begin(own) for model, own in every])
 
     def likely(self, kept: Kept, last: Tensor, place: int) -> tuple[Tensor, Kept]:
         """The logarithm of the mean probability of each id after n drafts: (n, V) nats."""
@@ -68,7 +68,7 @@ class Ensemble:
         every = zip(self.models, kept.each, strict=True)
         told, left = zip(*(model.likely(own, last, place) for model, own in every), strict=True)
         mean = torch.stack(told).logsumexp(0) - math.log(len(told))
-        return mean, _Together([], [], list(left))
+        return mean, _Together([], [], each=list(left))
 
     def looks(self, source: Sources, items: Ragged) -> Tensor:
         """The mean of what the models looked at."""

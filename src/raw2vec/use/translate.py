@@ -13,6 +13,7 @@ from raw2vec.errors import BadInput, numbered
 from raw2vec.folder import Model
 from raw2vec.interchange.ctranslate2 import Exported
 from raw2vec.layers.int8 import in_int8
+from raw2vec.layers.packed import packed
 from raw2vec.models import SequenceToSequence
 from raw2vec.placeholders import with_marks
 from raw2vec.ragged import Ragged
@@ -23,9 +24,12 @@ from raw2vec.use.encode import batches, evaluation
 from raw2vec.use.ensemble import Ensemble, refuse_strangers
 from raw2vec.use.exported import drafted
 from raw2vec.use.protect import Protected, protected
+from raw2vec.use.workers import side_by_side
 from raw2vec.use.write import Draft, Manner, write
 
-BATCH_TOKENS = 2048  # source tokens a batch, over the drafts of each
+BATCH_TOKENS = 8192  # source tokens a batch, over the drafts of each
+_TURNS, _LEAST_TOKENS = 4, 1024  # batches for each worker, and the tokens below which they are cut no smaller
+_MUCH = 2048  # tokens from which on it pays to lay the weights out anew
 
 
 @dataclass(frozen=True)
@@ -145,17 +149,30 @@ def _drafts(
     """Each window's."""
     drafts: list[list[Draft]] = [[] for _ in range(len(windows.ragged))]
     models = author.models if isinstance(author, Ensemble) else [author]
+    work = int(windows.ragged.lengths.sum()) * manner.beam
+    workers = torch.get_num_threads() if author.device.type == "cpu" else 1
+    # Several batches for each worker, so that none is long alone at work.
+    budget = min(BATCH_TOKENS, max(work // (_TURNS * workers), _LEAST_TOKENS)) if workers > 1 else BATCH_TOKENS
+    places = list(batches(windows.ragged.lengths, max(budget // manner.beam, 1)))
     with ExitStack() as stack:
         for model in models:
             stack.enter_context(evaluation(model))
-        for part in batches(windows.ragged.lengths, max(BATCH_TOKENS // manner.beam, 1)):
-            source = author.read(windows.ragged.take(part).to(author.device))
+        writer = _packed(author) if work >= _MUCH else author
+
+        def written(part: Tensor) -> list[list[Draft]]:
+            source = writer.read(windows.ragged.take(part).to(writer.device))
             begun = None if starts is None else [starts[place] for place in part.tolist()]
-            made = write(author, source, limits[part], manner, begun, windows.owners[part])
+            return write(writer, source, limits[part], manner, begun, windows.owners[part])
+
+        for part, made in zip(places, side_by_side(written, places, workers), strict=True):
             for place, found in zip(part.tolist(), made, strict=True):
                 drafts[place] = found
             progress(len(part))
     return drafts
+
+
+def _packed(author: SequenceToSequence | Ensemble) -> SequenceToSequence | Ensemble:
+    return Ensemble([packed(model) for model in author.models]) if isinstance(author, Ensemble) else packed(author)
 
 
 def translator(parts: Model) -> SequenceToSequence:

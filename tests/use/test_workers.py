@@ -1,0 +1,54 @@
+"""Work side by side: everything in its order, one thread each, and torch as it was afterwards."""
+
+import threading
+
+import pytest
+import torch
+
+from raw2vec.use.workers import side_by_side
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> object:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 9])
+def test_what_is_made_comes_in_order_and_without_gradients(workers: int) -> None:
+    weight = torch.ones(1, requires_grad=True)
+
+    def work(piece: int) -> tuple[int, bool]:
+        return piece * piece, (weight * piece).requires_grad
+
+    assert list(side_by_side(work, range(7), workers)) == [(piece * piece, False) for piece in range(7)]
+    assert list(side_by_side(work, [], workers)) == []
+
+
+def test_every_worker_has_one_thread_and_others_have_theirs_afterwards() -> None:
+    torch.set_num_threads(2)
+    together = threading.Barrier(2)
+
+    def work(piece: int) -> tuple[int, str]:
+        together.wait(timeout=60)
+        return torch.get_num_threads(), threading.current_thread().name
+
+    made = list(side_by_side(work, range(4), 2))
+    assert {threads for threads, _ in made} == {1}
+    assert len({name for _, name in made}) == 2
+    assert torch.get_num_threads() == 2
+    found: list[int] = []
+    later = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    later.start()
+    later.join()
+    assert found == [2]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_goes_wrong_is_heard(workers: int) -> None:
+    def work(piece: int) -> float:
+        return 1 / (piece - 2)
+
+    with pytest.raises(ZeroDivisionError):
+        list(side_by_side(work, range(50), workers))
