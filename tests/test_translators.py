@@ -1,15 +1,19 @@
 """Translators as users have them: learned by heart, they translate; a line in, a line out; vectors to sentences."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import raw2vec
 from raw2vec.errors import BadInput
 from raw2vec.system import Raw2Vec
+from raw2vec.use import translate
 from raw2vec.use.explain import explain
+from raw2vec.use.write import write
 
 COLOURS = {"red": "rouges", "green": "vertes", "black": "noires", "white": "blanches", "blue": "bleues"}
 THINGS = {"cars": "voitures", "doors": "portes", "houses": "maisons", "flowers": "fleurs", "chairs": "chaises"}
@@ -109,6 +113,33 @@ def test_in_int8_it_writes_nearly_the_same(looking: Raw2Vec, through_a_vector: R
     assert drafts[0] != drafts[1] == pytest.approx(drafts[0], abs=0.1)
     with pytest.raises(BadInput, match="float32 or int8"):
         looking.translate(SOURCES[0], precision="int4")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_threads_side_by_side_write_the_same(
+    looking: Raw2Vec, through_a_vector: Raw2Vec, beam: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With packed weights, too, and other batches."""
+    threads, lines = torch.get_num_threads(), [f"{first} {second}" for first in SOURCES[:5] for second in SOURCES]
+    models = [({}, looking), ({}, through_a_vector), ({"beside": [through_a_vector]}, looking)]
+    alone = [made.translate(lines, beam, **given) for given, made in models]
+    monkeypatch.setattr(translate, "_LEAST_TOKENS", 64)
+    monkeypatch.setattr(translate, "_MUCH", 0)
+    seen: set[str] = set()
+
+    def watched(*given: Any) -> Any:
+        seen.add(threading.current_thread().name)
+        return write(*given)
+
+    monkeypatch.setattr(translate, "write", watched)
+    try:
+        torch.set_num_threads(3)
+        together = [made.translate(lines, beam, **given) for given, made in models]
+    finally:
+        torch.set_num_threads(threads)
+    assert together == alone
+    assert len(seen) > 1
+    assert threading.current_thread().name not in seen
 
 
 def test_several_translators_write_together(looking: Raw2Vec, through_a_vector: Raw2Vec) -> None:

@@ -38,10 +38,10 @@ class Int8Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, self.in_features).float()
         scales = _scales(rows)
-        found = torch._int_mm((rows / scales).round().to(torch.int8), self.weight.t())
-        found = found * scales * self.scales
+        whole = torch._int_mm((rows / scales).round_().to(torch.int8), self.weight.t())
+        found = whole.float().mul_(scales).mul_(self.scales)
         if self.bias is not None:
-            found = found + self.bias
+            found.add_(self.bias)
         return found.view(*x.shape[:-1], self.out_features).to(x.dtype)
 
 

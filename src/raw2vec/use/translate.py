@@ -27,9 +27,10 @@ from raw2vec.use.protect import Protected, protected
 from raw2vec.use.workers import side_by_side
 from raw2vec.use.write import Draft, Manner, write
 
-BATCH_TOKENS = 8192  # source tokens a batch, over the drafts of each
+# Source tokens a batch: so many at most, and so many over the drafts of each; over those where CTranslate2 writes.
+BATCH_TOKENS, BATCH_DRAFTS, BATCH_EXPORTED = 4096, 8192, 2048
 _TURNS, _LEAST_TOKENS = 4, 1024  # batches for each worker, and the tokens below which they are cut no smaller
-_MUCH = 2048  # tokens from which on it pays to lay the weights out anew
+_MUCH = 2048  # tokens over the drafts from which on it pays to lay the weights out anew
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _translated(
     limits = _limits(windows.ragged, raw)
     if author is None:
         assert isinstance(parts, Exported), "else somebody writes here"
-        drafts = drafted(parts, windows.ragged, limits, manner, starts, max(BATCH_TOKENS // manner.beam, 1))
+        drafts = drafted(parts, windows.ragged, limits, manner, starts, max(BATCH_EXPORTED // manner.beam, 1))
         progress(len(drafts))
     else:
         drafts = _drafts(author, windows, limits, manner, starts, progress)
@@ -149,15 +150,16 @@ def _drafts(
     """Each window's."""
     drafts: list[list[Draft]] = [[] for _ in range(len(windows.ragged))]
     models = author.models if isinstance(author, Ensemble) else [author]
-    work = int(windows.ragged.lengths.sum()) * manner.beam
+    tokens = int(windows.ragged.lengths.sum())
     workers = torch.get_num_threads() if author.device.type == "cpu" else 1
-    # Several batches for each worker, so that none is long alone at work.
-    budget = min(BATCH_TOKENS, max(work // (_TURNS * workers), _LEAST_TOKENS)) if workers > 1 else BATCH_TOKENS
-    places = list(batches(windows.ragged.lengths, max(budget // manner.beam, 1)))
+    budget = min(BATCH_TOKENS, BATCH_DRAFTS // manner.beam)
+    if workers > 1:  # several batches for each, so that none is long alone at work
+        budget = min(budget, max(tokens // (_TURNS * workers), _LEAST_TOKENS // manner.beam))
+    places = list(batches(windows.ragged.lengths, max(budget, 1)))
     with ExitStack() as stack:
         for model in models:
             stack.enter_context(evaluation(model))
-        writer = _packed(author) if work >= _MUCH else author
+        writer = _packed(author) if tokens * manner.beam >= _MUCH else author
 
         def written(part: Tensor) -> list[list[Draft]]:
             source = writer.read(windows.ragged.take(part).to(writer.device))

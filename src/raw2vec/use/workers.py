@@ -44,4 +44,5 @@ def side_by_side(work: Callable[[Piece], Made], pieces: Sequence[Piece], workers
         for each in made:
             yield each.result()
     finally:
+        ready.abort()  # should not all have started, nobody waits for the rest
         pool.shutdown(cancel_futures=True)
