@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
 from typing import TypeVar
 
 import torch
@@ -33,7 +34,8 @@ def side_by_side(work: Callable[[Piece], Made], pieces: Sequence[Piece], workers
     def alone() -> None:
         torch.get_num_threads()  # else torch takes the common number at this thread's first sum, after it has been set
         torch.set_num_threads(1)
-        ready.wait()
+        with suppress(BrokenBarrierError):  # a pool whose thread fails to begin loses the sign to end, and never does
+            ready.wait()
 
     pool = ThreadPoolExecutor(workers, initializer=alone)
     try:
