@@ -52,3 +52,19 @@ def test_what_goes_wrong_is_heard(workers: int) -> None:
 
     with pytest.raises(ZeroDivisionError):
         list(side_by_side(work, range(50), workers))
+
+
+def test_when_no_more_threads_can_be_had_nobody_waits_forever(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, begun = threading.Thread.start, []
+
+    def few(thread: threading.Thread) -> None:
+        if begun:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", few)
+    with pytest.raises(RuntimeError, match="new thread"):
+        list(side_by_side(lambda piece: piece, range(5), 3))
+    begun[0].join(timeout=60)
+    assert not begun[0].is_alive()

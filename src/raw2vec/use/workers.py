@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeVar
 
@@ -37,12 +37,22 @@ def side_by_side(work: Callable[[Piece], Made], pieces: Sequence[Piece], workers
 
     pool = ThreadPoolExecutor(workers, initializer=alone)
     try:
-        made = [pool.submit(quietly, piece) for piece in pieces]
-        ready.wait()
+        made = _begun(pool, quietly, pieces, ready)
         # The number is each thread's own, but threads to come begin with the one that was set last.
         torch.set_num_threads(threads)
         for each in made:
             yield each.result()
     finally:
-        ready.abort()  # should not all have started, nobody waits for the rest
         pool.shutdown(cancel_futures=True)
+
+
+def _begun(
+    pool: ThreadPoolExecutor, work: Callable[[Piece], Made], pieces: Sequence[Piece], ready: Barrier
+) -> list[Future[Made]]:
+    try:
+        made = [pool.submit(work, piece) for piece in pieces]
+        ready.wait()
+    except BaseException:
+        ready.abort()  # no thread more can be had: those that wait for it are let go
+        raise
+    return made
