@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Barrier
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from threading import Thread
 from typing import TypeVar
 
 import torch
@@ -28,31 +30,22 @@ def side_by_side(work: Callable[[Piece], Made], pieces: Sequence[Piece], workers
     if workers < 2:
         yield from map(quietly, pieces)
         return
-    threads, ready = torch.get_num_threads(), Barrier(workers + 1)
-
-    def alone() -> None:
-        torch.get_num_threads()  # else torch takes the common number at this thread's first sum, after it has been set
-        torch.set_num_threads(1)
-        ready.wait()
-
-    pool = ThreadPoolExecutor(workers, initializer=alone)
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(workers, initializer=partial(_alone, threads))
     try:
-        made = _begun(pool, quietly, pieces, ready)
-        # The number is each thread's own, but threads to come begin with the one that was set last.
-        torch.set_num_threads(threads)
-        for each in made:
+        for each in [pool.submit(quietly, piece) for piece in pieces]:
             yield each.result()
     finally:
         pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
 
 
-def _begun(
-    pool: ThreadPoolExecutor, work: Callable[[Piece], Made], pieces: Sequence[Piece], ready: Barrier
-) -> list[Future[Made]]:
-    try:
-        made = [pool.submit(work, piece) for piece in pieces]
-        ready.wait()
-    except BaseException:
-        ready.abort()  # no thread more can be had: those that wait for it are let go
-        raise
-    return made
+def _alone(threads: int) -> None:
+    """Keeps torch to one thread within this one. It never waits for others and never fails, so that a pool can end."""
+    torch.get_num_threads()  # else torch takes the common number at this thread's first sum, after it has been set
+    torch.set_num_threads(1)
+    # The number is each thread's own, but threads to come begin with the one that was set last, by whichever thread.
+    with suppress(RuntimeError):  # no further thread can be had: it is set at the end
+        last = Thread(target=torch.set_num_threads, args=(threads,))
+        last.start()
+        last.join()
