@@ -52,3 +52,27 @@ def test_what_goes_wrong_is_heard(workers: int) -> None:
 
     with pytest.raises(ZeroDivisionError):
         list(side_by_side(work, range(50), workers))
+
+
+def test_when_no_more_threads_can_be_had_nobody_waits_forever(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, refused = threading.Thread.start, threading.Event()
+    begun: list[threading.Thread] = []
+
+    def few(thread: threading.Thread) -> None:
+        if begun and threading.current_thread() is threading.main_thread():
+            refused.set()
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", few)
+    with pytest.raises(RuntimeError, match="new thread"):
+        list(side_by_side(lambda piece: refused.wait(timeout=60), range(5), 3))
+    begun[0].join(timeout=60)
+    assert not begun[0].is_alive()
+
+
+def test_a_pool_ends_however_quick_the_work_is() -> None:
+    """A worker that fails to begin takes away the sign by which the others end (Python 3.11): none may fail."""
+    for _ in range(100):
+        assert list(side_by_side(lambda piece: piece, range(4), 4)) == [0, 1, 2, 3]

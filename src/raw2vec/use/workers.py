@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Barrier, BrokenBarrierError
+from functools import partial
+from threading import Thread
 from typing import TypeVar
 
 import torch
@@ -29,22 +30,22 @@ def side_by_side(work: Callable[[Piece], Made], pieces: Sequence[Piece], workers
     if workers < 2:
         yield from map(quietly, pieces)
         return
-    threads, ready = torch.get_num_threads(), Barrier(workers + 1)
-
-    def alone() -> None:
-        torch.get_num_threads()  # else torch takes the common number at this thread's first sum, after it has been set
-        torch.set_num_threads(1)
-        with suppress(BrokenBarrierError):  # a pool whose thread fails to begin loses the sign to end, and never does
-            ready.wait()
-
-    pool = ThreadPoolExecutor(workers, initializer=alone)
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(workers, initializer=partial(_alone, threads))
     try:
-        made = [pool.submit(quietly, piece) for piece in pieces]
-        ready.wait()
-        # The number is each thread's own, but threads to come begin with the one that was set last.
-        torch.set_num_threads(threads)
-        for each in made:
+        for each in [pool.submit(quietly, piece) for piece in pieces]:
             yield each.result()
     finally:
-        ready.abort()  # should not all have started, nobody waits for the rest
         pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+
+
+def _alone(threads: int) -> None:
+    """Keeps torch to one thread within this one. It never waits for others and never fails, so that a pool can end."""
+    torch.get_num_threads()  # else torch takes the common number at this thread's first sum, after it has been set
+    torch.set_num_threads(1)
+    # The number is each thread's own, but threads to come begin with the one that was set last, by whichever thread.
+    with suppress(RuntimeError):  # no further thread can be had: it is set at the end
+        last = Thread(target=torch.set_num_threads, args=(threads,))
+        last.start()
+        last.join()
