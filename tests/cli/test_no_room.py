@@ -212,7 +212,7 @@ def test_a_refused_indexing_leaves_the_disk_as_it_was(place, tmp_path, there):
     bad.write_text("text,_kind\na ship,harbour\n")
     for model, data, reason in (
         ("PLACE/classes", "PLACE/pictures.npy", "column"),
-        ("PLACE/pictures", "PLACE/rows.csv", "Picture 0"),
+        ("PLACE/pictures", "PLACE/rows.csv", "rows.csv line 2: the path"),
         ("PLACE/classes", str(bad), "cannot keep a column named '_kind'"),
     ):
         told = run(place, "index", model, data, "--store", str(store), code=2)["error"]
