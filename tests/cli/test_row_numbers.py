@@ -38,7 +38,10 @@ def place(tmp_path_factory):
     (place / "paths.csv").write_text("\n".join(["image", *names]) + "\n")
     words = ["fit", str(place / "good.parquet"), "--kind", "image", "--input", "image", "--size", "tiny"]
     words += ["--steps", "2"]
-    for out, more in (("model", ["--objective", "reconstruction"]), ("classes", ["--label", "kind", "--encoder", "dense"])):
+    for out, more in (
+        ("model", ["--objective", "reconstruction"]),
+        ("classes", ["--label", "kind", "--encoder", "dense"]),
+    ):
         result = CliRunner().invoke(app, [*words, *more, "--out", str(place / out), "--json"])
         assert result.exit_code == 0, result.output
     return place
