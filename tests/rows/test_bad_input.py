@@ -50,7 +50,7 @@ FILES: list[tuple[str, bytes, list[str], str]] = [
     ("x.parquet", b"PAR1 and no more", [], "x.parquet cannot be read as Parquet ("),
     ("x.arrow", b"ARROW1 and no more", [], "x.arrow cannot be read as Arrow ("),
     ("x.feather", b"nothing", [], "x.feather cannot be read as Arrow ("),
-    ("x.txt.gz", gzip.compress(b"one\ntwo\n")[:-9], [], "x.txt.gz is a damaged gzip file ("),
+    ("x.txt.gz", gzip.compress(b"one\ntwo\n", mtime=0)[:-9], [], "x.txt.gz is a damaged gzip file ("),
     ("x.xlsx", b"PK", [], "a file with the suffix '.xlsx' cannot be read. These can: .csv, .tsv, .jsonl"),
     ("x", b"text", [], "a file without a suffix cannot be read."),
 ]  # fmt: skip

@@ -30,8 +30,8 @@ def read(rows: Rows, size: int = 1024) -> list[tuple[str, ...]]:
         (b"Hi\r\nBye\r\n", b"Salut\nAu revoir\n"),
         (b"\xef\xbb\xbfHi\nBye\n", b"\xef\xbb\xbfSalut\nAu revoir\n"),
         (b"Hi\nBye", b"Salut\nAu revoir\n"),
-        (gzip.compress(b"Hi\nBye\n"), gzip.compress(b"Salut\nAu revoir")),
-        (b"Hi\nBye\n", gzip.compress(b"Salut\nAu revoir\n")),
+        (gzip.compress(b"Hi\nBye\n", mtime=0), gzip.compress(b"Salut\nAu revoir", mtime=0)),
+        (b"Hi\nBye\n", gzip.compress(b"Salut\nAu revoir\n", mtime=0)),
     ],
     ids=["plain", "windows", "byte order mark", "no end", "gzip", "one gzip"],
 )
@@ -80,7 +80,7 @@ BAD = [
     ({"en": b"a\nb\n", "fr": b"\n\n"}, "train.fr is empty: it holds no rows."),
     ({"en": b"a\nb\n", "fr": b"a\n\0\n"}, "train.fr is a binary file, not text (line 2, byte 2 is NUL)."),
     ({"en": b"a" * 70000 + b"\nb\0\n", "fr": b"a\nb\n"}, "train.en line 2 holds a NUL, which no text does"),
-    ({"en": b"a\n", "fr": gzip.compress(b"a\n" * 9)[:-9]}, "train.fr is a damaged gzip file ("),
+    ({"en": b"a\n", "fr": gzip.compress(b"a\n" * 9, mtime=0)[:-9]}, "train.fr is a damaged gzip file ("),
 ]
 
 
