@@ -87,7 +87,40 @@ def fit_model(
     began, recipe = monotonic(), resolve(recipe)
     if recipe.translates:
         rows = Filtered(rows, recipe.columns["input"], recipe.columns["target"], **recipe.filters)
-    return _fitted(rows, recipe, work, resume, listener, device, began, start)
+    role = side_begun(recipe, start.recipe) or "input" if start else None
+    data = prepare(rows, recipe, work, resume, listener, {role: raw_of(start, recipe)} if start and role else {})
+    _refuse_uniform(recipe, data.corpus)
+    model, objectives = _built(recipe, data, start, role)
+    modules = nn.ModuleDict({"model": model, "objectives": objectives}).to(device)
+    precision = working_precision(recipe.training.precision, device)
+    metrics = Metrics(work / "metrics.jsonl", resume)
+
+    def heard(event: Progress) -> None:
+        metrics.add(event)
+        listener(event)
+
+    trainer = Trainer(
+        modules,
+        [_work(place, recipe, data, model, objectives, precision) for place in range(len(recipe.stages))],
+        recipe.training,
+        Budget(recipe.training, monotonic() - began, _reserve(recipe, data)),
+        recipe.seed,
+        checkpoints=_Checkpoints(work / CHECKPOINT),
+        listener=heard,
+        precision=precision,
+    )
+    state = trainer.run()
+    for embedding, _ in _token_tables(model, data.corpus):
+        embedding.settle()
+    parts = Model(recipe, data.raw, model, objectives, data.labels, metrics=metrics.close())
+    counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
+    left_out = [f"left out: {sentence}" for sentence in (*rows.skipped, *_halves(recipe, data.corpus))]
+    if data.unreadable:
+        left_out.append(f"left out: {sentence(data.unreadable, data.raw.reads_files)}; report.json lists all")
+    seen, learnt = _seen(data, recipe.returns, recipe.seed)
+    steps, seconds = state.step, trainer.budget.seconds
+    told = (counts, left_out, learnt, data.unreadable, start)
+    return Fitted(parts, data.held, seen, state.history, steps, seconds, *told)
 
 
 @contextmanager
@@ -135,19 +168,8 @@ def finished(out: Path, recipe: Recipe, data: str) -> bool:
     return True
 
 
-def _fitted(
-    rows: Rows,
-    recipe: Recipe,
-    work: Path,
-    resume: bool,
-    listener: Listener,
-    device: torch.device,
-    began: float,
-    start: Model | None,
-) -> Fitted:
-    role = side_begun(recipe, start.recipe) or "input" if start else None
-    data = prepare(rows, recipe, work, resume, listener, {role: raw_of(start, recipe)} if start and role else {})
-    _refuse_uniform(recipe, data.corpus)
+def _built(recipe: Recipe, data: Data, start: Model | None, role: str | None) -> tuple[AnyModel, nn.ModuleDict]:
+    """The model and its objectives, their weights as training begins; `role`: the side that is `start`'s."""
     model = build_model(recipe, data.raw)
     task, outcomes = (data.labels.task, data.labels.outcomes) if data.labels else (None, 0)
     objectives = build_objectives(recipe, data.raw, model, task, outcomes)
@@ -156,36 +178,7 @@ def _fitted(
     for embedding, corpus in _token_tables(model, data.corpus):
         if role is None or embedding is not model.side(role).embedding:
             begin(embedding, corpus, recipe.training.start, recipe.seed)
-    modules = nn.ModuleDict({"model": model, "objectives": objectives}).to(device)
-    precision = working_precision(recipe.training.precision, device)
-    metrics = Metrics(work / "metrics.jsonl", resume)
-
-    def heard(event: Progress) -> None:
-        metrics.add(event)
-        listener(event)
-
-    trainer = Trainer(
-        modules,
-        [_work(place, recipe, data, model, objectives, precision) for place in range(len(recipe.stages))],
-        recipe.training,
-        Budget(recipe.training, monotonic() - began, _reserve(recipe, data)),
-        recipe.seed,
-        checkpoints=_Checkpoints(work / CHECKPOINT),
-        listener=heard,
-        precision=precision,
-    )
-    state = trainer.run()
-    for embedding, _ in _token_tables(model, data.corpus):
-        embedding.settle()
-    parts = Model(recipe, data.raw, model, objectives, data.labels, metrics=metrics.close())
-    counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
-    left_out = [f"left out: {sentence}" for sentence in (*rows.skipped, *_halves(recipe, data.corpus))]
-    if data.unreadable:
-        left_out.append(f"left out: {sentence(data.unreadable, data.raw.reads_files)}; report.json lists all")
-    seen, learnt = _seen(data, recipe.returns, recipe.seed)
-    steps, seconds = state.step, trainer.budget.seconds
-    told = (counts, left_out, learnt, data.unreadable, start)
-    return Fitted(parts, data.held, seen, state.history, steps, seconds, *told)
+    return model, objectives
 
 
 def _refuse_uniform(recipe: Recipe, corpus: Corpus) -> None:

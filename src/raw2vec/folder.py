@@ -190,6 +190,27 @@ def _weights(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.contiguous() for name, value in module.state_dict().items()}
 
 
+def card_lines(title: str, *about: str) -> list[str]:
+    """How the card of every model begins: what it is, and how to use it."""
+    return [
+        "---",
+        "library_name: raw2vec",
+        "tags: [raw2vec, sentence-similarity, feature-extraction]",
+        "---",
+        "",
+        f"# {title}",
+        "",
+        *about,
+        "",
+        "```python",
+        "import raw2vec",
+        "",
+        'model = raw2vec.load("this/folder")',
+        'vectors = model.encode(["a text", "another"])',
+        "```",
+    ]
+
+
 def bind(folder: Path, about: dict[str, Any], files: Sequence[str]) -> None:
     """Writes raw.json: what `about` says, and a digest of each of these files that is there."""
     bound = {name: _digest(folder / name) for name in files if (folder / name).exists()}

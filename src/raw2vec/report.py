@@ -12,7 +12,7 @@ import torch
 from raw2vec.errors import BadInput
 from raw2vec.evaluate import CROSS_RETRIEVAL, RETRIEVAL, Encode, Report, health
 from raw2vec.fitting import Fitted
-from raw2vec.folder import Model
+from raw2vec.folder import Model, card_lines
 from raw2vec.interchange import refusal
 from raw2vec.labels import MOST_CLASSES
 from raw2vec.measure import masked_patches
@@ -220,25 +220,12 @@ def card(fitted: Fitted, made: dict[str, Any]) -> str:
     """The model card: what the folder is, how it was made, what it scores, and how to use it."""
     recipe = fitted.model.recipe
     parameters = sum(weight.numel() for weight in fitted.model.model.parameters())
-    lines = [
-        "---",
-        "library_name: raw2vec",
-        "tags: [raw2vec, sentence-similarity, feature-extraction]",
-        "---",
-        "",
-        f"# {_title(recipe)}",
-        "",
+    lines = card_lines(
+        _title(recipe),
         f"{parameters:,} parameters; vectors of {fitted.model.model.latent.width} numbers.",
         f"Trained on {made['items']:,} rows ({made['held_out']:,} held out) for {made['seconds']:.0f} s, "
         f"{made['steps']:,} steps, seed {made['seed']}, on {made['hardware']}.",
-        "",
-        "```python",
-        "import raw2vec",
-        "",
-        'model = raw2vec.load("this/folder")',
-        'vectors = model.encode(["a text", "another"])',
-        "```",
-    ]
+    )
     if made["metrics"]:
         names = list(made["metrics"])
         chose = ", which also chose the best weights on the way" if fitted.history else ""

@@ -91,7 +91,7 @@ def fit(
     raw2vec fit notes.txt --minutes 1 --set encoder.layers=2 --out notes
     raw2vec fit pairs.jsonl --from tickets --input query --target code --out finer
     """
-    there(*data, *([recipe] if recipe else []), *([checkpoint] if checkpoint else []))
+    there(*data, *filter(None, (recipe, checkpoint)))
     chosen = {"kind": kind, "objective": objective, "encoder": encoder, "decoder": decoder, "latent": latent}
     options, changes = _asked({**chosen, "size": size}, {"minutes": minutes, "steps": steps, "seed": seed}, recipe)
     options |= {"checkpoint": checkpoint} if checkpoint else {}
@@ -101,10 +101,14 @@ def fit(
     with Training() as listener:
         rows = data[0] if len(data) == 1 else _together(data, [name for name in (input, target, label) if name])
         made.fit(rows, input=input, target=target, label=label, out=out, resume=resume, listener=listener)
-    words = made.report.get("kind", "text") in ("text", "pairs")
+    return _answer(made.report, listener, out, older, _reading(made.report, out, data[0], input, target))
+
+
+def _reading(report: dict[str, Any], out: str, data: str, input: str | None, target: str | None) -> list[str]:
+    """The model, the data and their column, as further commands take them; none where the data are gone."""
+    words = report.get("kind", "text") in ("text", "pairs")
     column = (words and target) or input  # of pairs the targets are indexed, but words look for what is none
-    reading = [out, data[0], *(["--input", column] if column else [])]
-    return _answer(made.report, listener, out, older, reading if data[0] != "-" else [])
+    return [out, data, *(["--input", column] if column else [])] if data != "-" else []
 
 
 def _asked(chosen: dict[str, Any], budget: dict[str, Any], recipe: str | None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -68,8 +68,7 @@ def translate(
 
     As many lines come out as go in, in their order; an empty line stays
     empty. Lines longer than what was learned from are translated sentence by
-    sentence. Where MODEL was exported, CTranslate2
-    runs it.
+    sentence. Where MODEL was exported, CTranslate2 runs it.
 
     raw2vec translate mt news.en --out news.fr
     echo "a red car" | raw2vec translate mt
@@ -90,9 +89,23 @@ def translate(
     manner = heavy("use.write").Manner(
         beam, length_penalty, best, temperature, seed or 0, coverage_penalty=coverage_penalty
     )
+    return _translated([model, *beside], data, out, manner, begin, engine, precision, as_json)
+
+
+def _translated(
+    models: list[str],
+    data: str,
+    out: str | None,
+    manner: Any,
+    begin: str | None,
+    engine: str,
+    precision: str,
+    as_json: bool,
+) -> Answer:
+    """Every line of `data`, written by the first of these models and those beside it."""
     rounded = heavy("use.translate").rounded if precision == "int8" else lambda parts: parts
-    others = [rounded(heavy().load(each).parts_) for each in beside]
-    with _opened(model, engine, precision) as (parts, engine):
+    others = [rounded(heavy().load(each).parts_) for each in models[1:]]
+    with _opened(models[0], engine, precision) as (parts, engine):
         work = _Work(parts, others, manner, begin, kept=as_json and out is None)
         began = time.perf_counter()
         with replacing(Path(out)) if out else nullcontext() as partial, Counter() as progress:
@@ -185,7 +198,7 @@ def _told(work: _Work, out: str | None) -> list[RenderableType]:
         return []
     told: list[RenderableType] = [Text(f"{out}: {counted(work.lines, 'line')}")]
     if work.parts:
-        told.append(Text(f"{counted(work.parts, 'line', 'were')} longer than any learned from: by sentences"))
+        told.append(Text(f"{counted(work.parts, 'line', 'were')} longer than what was learned from: by sentences"))
     if work.truncated:
         told.append(Text(f"{counted(work.truncated, 'line', 'were')} longer than the model takes, and cut"))
     if work.lost:

@@ -162,36 +162,38 @@ def _to_be_seen_anew(
     Rows are put side by side, not averaged, where convolutions leave few: on MNIST in 150 steps nearest neighbours then
     tell 0.94 of the digits and not 0.91 (docs/log.md).
     """
-    convolutional = made["encoder"]["name"] == "convolutional"
-    if convolutional:
-        made["encoder"] = {"name": "convolutional", **_PICTURES[size], **asked}
+    made["training"] |= {"learning_rate": 2e-3, "warmup": 0.1, "checks": 10}
+    _by_convolutions(made, asked, size, {"learning_rate": 1e-2, "optimizer": "muon"})
     made["raw"] = {"size": [64, 64]} if resized else {}
     made["embedding"] = {"patch": 4 if resized else 2}
-    pooling = "all" if convolutional else "mean"
+    pooling = "all" if made["encoder"]["name"] == "convolutional" else "mean"
     made["latent"] = {"name": "point", "width": latent or 128, "pooling": pooling}
     part = made["stages"][0]["objectives"][0]
     made["stages"][0] |= {
         "objectives": [{**part, "head": 256, "views": _DRAWINGS if drawn else {}}],
         "batch_items": 256,
     }
-    made["training"] |= {"learning_rate": 2e-3, "warmup": 0.1, "checks": 10}
-    if convolutional:  # kernels moved by Muon learn in a fifth of the steps (docs/log.md)
-        made["training"] |= {"learning_rate": 1e-2, "optimizer": "muon"}
 
 
 def _to_be_told(
     made: dict[str, Any], asked: Mapping[str, Any], latent: int | None, size: str, drawn: bool, resized: bool
 ) -> None:
     """Classes or numbers of pictures, seen a little differently each time, so as not to be learned by heart."""
-    if made["encoder"]["name"] != "convolutional":
-        return
-    made["encoder"] = {"name": "convolutional", **_PICTURES[size], **asked}
-    made["raw"] = {"size": [64, 64]} if resized else {}
-    made["embedding"] = {"patch": 4 if resized else 2}
-    made["latent"] = {"name": "point", "width": latent or 128, "pooling": "mean"}
     views = _TOLD_DRAWINGS if drawn else _TOLD_PHOTOGRAPHS
     made["stages"][0] |= {"objectives": [{"name": "supervised", "views": views}]}
-    made["training"] |= {"learning_rate": 8e-3, "optimizer": "muon", "warmup": 0.05, "checks": 10}
+    if made["encoder"]["name"] == "convolutional":
+        made["training"] |= {"warmup": 0.05, "checks": 10}
+        _by_convolutions(made, asked, size, {"learning_rate": 8e-3, "optimizer": "muon"})
+        made["raw"] = {"size": [64, 64]} if resized else {}
+        made["embedding"] = {"patch": 4 if resized else 2}
+        made["latent"] = {"name": "point", "width": latent or 128, "pooling": "mean"}
+
+
+def _by_convolutions(made: dict[str, Any], asked: Mapping[str, Any], size: str, training: Mapping[str, Any]) -> None:
+    """Convolutions, whose kernels Muon moves: a fifth of AdamW's steps (docs/log.md). Others stay as they are."""
+    if made["encoder"]["name"] == "convolutional":
+        made["encoder"] = {"name": "convolutional", **_PICTURES[size], **asked}
+        made["training"] |= training
 
 
 def _mirror(encoder: Mapping[str, Any]) -> dict[str, Any]:

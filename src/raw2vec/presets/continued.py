@@ -66,11 +66,8 @@ def _sided(made: Recipe, begin: Start, name: str, own: bool, latent: int | None)
     """One side begins as the checkpoint and stays as it is, the other learns to find it (LiT; Zhai et al. 2022)."""
     if latent not in (None, begin.width):
         raise BadInput(f"Vectors of pairs that begin from {name} have its {begin.width} numbers: leave out the latent.")
-    role, tree, start = (
-        side_begun(made, begin.recipe),
-        made.model_dump(mode="json"),
-        begin.recipe.model_dump(mode="json"),
-    )
+    role = side_begun(made, begin.recipe)
+    tree, start = (each.model_dump(mode="json") for each in (made, begin.recipe))
     side, other = (tree["target"], tree) if role == "target" else (tree, tree["target"])
     side |= {part: start[part] for part in ("raw", "embedding", "encoder", "latent")}
     for each in (side, other):

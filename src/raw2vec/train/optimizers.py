@@ -1,6 +1,6 @@
 """Optimisers by name, each over all weights, with one learning rate to set."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -57,7 +57,8 @@ def adamw(
     head_rate: that of the objectives' heads, which follow the model in `modules` and, where it knows much already,
     have all to learn.
     """
-    matrices, tables, vectors = _sorted(modules)
+    matrices, kernels, tables, vectors = _sorted(modules)
+    vectors += kernels
     heads = {weight for head in modules[1:] for weight in head.parameters()} if head_rate != 1 else set()
     own, new = ([weight for weight in matrices if (weight in heads) == late] for late in (False, True))
     plain, late = ([weight for weight in vectors if (weight in heads) == late] for late in (False, True))
@@ -83,10 +84,7 @@ def muon(
     A convolution's kernels are a matrix, a row for each feature that they give; those of one input each are none.
     iterations: of Newton and Schulz's, by which an update is made orthogonal; three learn less (docs/log.md).
     """
-    modules = list(modules)
-    kernels = list(dict.fromkeys(kernel for module in modules for kernel in _kernels(module)))
-    matrices, tables, others = _sorted(modules)
-    vectors = [parameter for parameter in others if not any(parameter is kernel for kernel in kernels)]
+    matrices, kernels, tables, vectors = _sorted(modules)
     rest = _groups((tables, {"weight_decay": weight_decay, "rate": embedding_rate}), (vectors, {"weight_decay": 0.0}))
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=0.0, betas=(0.9, 0.98), fused=True)]
     options: dict[str, Any] = {"lr": 0.0, "weight_decay": weight_decay, "momentum": momentum, "ns_steps": iterations}
@@ -130,30 +128,31 @@ def optimizer(name: str, settings: dict[str, Any], modules: list[nn.Module]) -> 
     return made
 
 
-def _sorted(modules: Iterable[nn.Module]) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
-    """Weights that ask for gradients: matrices of linear maps, tables of embeddings (tied ones too), and all others."""
-    matrices, tables, vectors = [], [], []
+def _sorted(modules: Iterable[nn.Module]) -> tuple[list[nn.Parameter], ...]:
+    """Weights that ask for gradients: matrices of linear maps, kernels of convolutions, tables of embeddings (tied ones
+    too), and all others, to which depthwise kernels belong."""
+    found: tuple[list[nn.Parameter], ...] = ([], [], [], [])
+    matrices, kernels, tables, vectors = found
     seen: set[nn.Parameter] = set()
     for module in (inner for outer in modules for inner in outer.modules()):
         for parameter in module.parameters(recurse=False):
-            if parameter.requires_grad and parameter not in seen:
-                seen.add(parameter)
-                if isinstance(module, nn.Embedding):
-                    tables.append(parameter)
-                elif parameter.dim() == 2:
-                    matrices.append(parameter)
-                else:
-                    vectors.append(parameter)
-    return matrices, tables, vectors
+            if not parameter.requires_grad or parameter in seen:
+                continue
+            seen.add(parameter)
+            if isinstance(module, nn.Embedding):
+                tables.append(parameter)
+            elif parameter.dim() == 2:
+                matrices.append(parameter)
+            elif parameter.dim() > 2 and _mixes(module):
+                kernels.append(parameter)
+            else:
+                vectors.append(parameter)
+    return found
 
 
-def _kernels(outer: nn.Module) -> Iterator[nn.Parameter]:
-    """Kernels that ask for gradients, of convolutions in which every input counts for every output."""
-    for module in outer.modules():
-        if isinstance(module, nn.Conv1d | nn.Conv2d) and module.groups == 1 < module.in_channels:
-            yield from (
-                kernel for name, kernel in module.named_parameters() if name == "weight" and kernel.requires_grad
-            )
+def _mixes(module: nn.Module) -> bool:
+    """Whether it is a convolution of several inputs that all count for every output."""
+    return isinstance(module, nn.Conv1d | nn.Conv2d) and module.groups == 1 < module.in_channels
 
 
 def _groups(*groups: tuple[list[nn.Parameter], dict[str, Any]]) -> list[dict[str, Any]]:

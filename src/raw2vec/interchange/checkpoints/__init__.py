@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from raw2vec.build import build_model
 from raw2vec.errors import BadFolder, BadInput
-from raw2vec.folder import Model
+from raw2vec.folder import Model, card_lines
 from raw2vec.interchange.checkpoints.base import CONFIG, MODULES, PICKLES, WEIGHTS, config, read, refuse_pickle, weights
 from raw2vec.interchange.checkpoints.modules import Pipeline, pipeline
 from raw2vec.interchange.checkpoints.vocabulary import ENDLESS, longest, text_of, tokenizer, without
@@ -150,23 +150,6 @@ def card_of(parts: Model) -> str:
     """The model card of a checkpoint that was taken over: what it is, and how to use it."""
     model, recipe = parts.model, parts.recipe
     parameters = sum(weight.numel() for weight in model.parameters())
-    lines = [
-        "---",
-        "library_name: raw2vec",
-        "tags: [raw2vec, sentence-similarity, feature-extraction]",
-        "---",
-        "",
-        f"# {parts.report.get('checkpoint', 'A checkpoint')}: a {recipe.encoder.name} encoder of text",
-        "",
-        f"{parameters:,} parameters; vectors of {model.latent.width} numbers. Nothing was trained here.",
-        "",
-        "```python",
-        "import raw2vec",
-        "",
-        'model = raw2vec.load("this/folder")',
-        'vectors = model.encode(["a text", "another"])',
-        "```",
-        "",
-        *(f"- {note}" for note in parts.report.get("notes", [])),
-    ]
-    return "\n".join(lines) + "\n"
+    title = f"{parts.report.get('checkpoint', 'A checkpoint')}: a {recipe.encoder.name} encoder of text"
+    about = f"{parameters:,} parameters; vectors of {model.latent.width} numbers. Nothing was trained here."
+    return "\n".join([*card_lines(title, about), "", *(f"- {note}" for note in parts.report.get("notes", []))]) + "\n"
