@@ -23,6 +23,7 @@ FLOORS = [
     ["train", "use"],
     ["evaluate"],
     ["continuing", "judging"],
+    ["reserve"],
     ["fitting", "measure"],
     ["report"],
     ["decoding", "searching", "surveying"],

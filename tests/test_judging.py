@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from raw2vec.errors import BadInput
-from raw2vec.fitting import JUDGING, _reserve
 from raw2vec.judging import LINE, LINES, Lines, most_lines
 from raw2vec.recipe import Recipe
+from raw2vec.reserve import JUDGING, reserve
 from raw2vec.resolve import resolve
 from raw2vec.rows import open_rows
 from raw2vec.system import Raw2Vec
@@ -115,7 +115,7 @@ def test_a_score_without_lines_to_translate_is_refused() -> None:
 def test_the_last_check_has_its_time_kept(tmp_path: Path) -> None:
     def kept(judged_by: str) -> float:
         made = resolve(recipe(steps=None, minutes=0.5, judged_by=judged_by))
-        return _reserve(made, prepare(open_rows(PAIRS, []), made, tmp_path, False, lambda event: None))
+        return reserve(made, prepare(open_rows(PAIRS, []), made, tmp_path, False, lambda event: None))
 
     held = (kept("loss") - JUDGING) / LINE
     assert 20 < held < 50

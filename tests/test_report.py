@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,14 @@ import pytest
 import torch
 
 from raw2vec.errors import BadInput
-from raw2vec.fitting import Fitted, _reserve, fit_model
+from raw2vec.fitting import Fitted, fit_model
 from raw2vec.report import FEWEST, complete, cut_in_two, judge
+from raw2vec.reserve import pace, reserve
 from raw2vec.resolve import resolve
 from raw2vec.rows import open_rows
 from raw2vec.seeding import key
 from raw2vec.system import Raw2Vec
+from raw2vec.train.batches import Feed
 from raw2vec.train.prepare import prepare
 from raw2vec.use.encode import encode
 from small import recipe, rows
@@ -114,12 +117,33 @@ def test_time_to_judge_is_kept_back_of_a_budget_in_minutes(tmp_path: Path) -> No
     def kept(count: int, minutes: float, objective: str = "supervised") -> float:
         made = resolve(recipe(objective).changed({"training.minutes": minutes}))
         data = prepare(open_rows(rows(count), []), made, tmp_path, False, lambda event: None)
-        return _reserve(made, data)
+        return reserve(made, data)
 
     assert kept(120, 5) == kept(3000, 5, "contrastive") == 9
     assert 1 < kept(120, 0.1) < kept(3000, 0.1) < 3, "more rows, more to learn from"
     assert kept(3000, 0.02) == pytest.approx(0.6), "half of a budget that is too small"
     assert kept(3000, 0.1, "contrastive") == 0.5
+
+
+def test_what_reads_slowly_has_more_time_kept_back(tmp_path: Path) -> None:
+    made = resolve(recipe("contrastive").changed({"training.minutes": 1.0}))
+    data = prepare(open_rows(rows(300), []), made, tmp_path, False, lambda event: None)
+    held = int(data.corpus.held.sum())
+    assert reserve(made, data, 0.2) == pytest.approx(held * 0.2)
+    assert reserve(made, data, 0.2, models=2) == pytest.approx(2 * held * 0.2)
+    assert reserve(made, data, 60.0) == 30, "half of it at most"
+
+
+def test_the_pace_is_that_of_reading(fitted: Fit, tmp_path: Path) -> None:
+    model, asked = fitted().parts_.model, []
+    made = resolve(recipe("contrastive"))
+    data = prepare(open_rows(rows(60), []), made, tmp_path, False, lambda event: None)
+    feed = Feed(data.corpus, made.views(made.stages[0]), "pair", False, 0, batch_items=8)
+    assert 0 < pace(model, feed, 0) < 1
+    slow = model.register_forward_pre_hook(lambda module, given: asked.append(len(given[0])) or sleep(0.05))
+    assert pace(model, feed, 0) >= len(feed.views[0]) * 0.05 / 8
+    slow.remove()
+    assert sorted(asked) == sorted(len(feed.views[0]) * [1, 8])
 
 
 def test_too_little_held_out_claims_nothing() -> None:

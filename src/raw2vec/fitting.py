@@ -23,11 +23,12 @@ from raw2vec.disk import room, writing
 from raw2vec.embedding import TokenEmbedding
 from raw2vec.errors import BadInput, nearest
 from raw2vec.folder import Model, found, read_json
-from raw2vec.judging import LINE, Judge, lines, most_lines
+from raw2vec.judging import Judge, lines
 from raw2vec.models import AnyModel, DualEncoder
 from raw2vec.presets import side_begun
 from raw2vec.ragged import Ragged
 from raw2vec.recipe import Recipe, Role, Stage
+from raw2vec.reserve import pace, reserve
 from raw2vec.resolve import resolve
 from raw2vec.rows import Filtered, Rows
 from raw2vec.seeding import permutation
@@ -39,13 +40,12 @@ from raw2vec.train.loop import Trainer
 from raw2vec.train.metrics import Metrics
 from raw2vec.train.optimizers import optimizer
 from raw2vec.train.origin import difference
-from raw2vec.train.prepare import CHECKPOINT, PREPARED, SEEN, SHOWN, Data, prepare
+from raw2vec.train.prepare import CHECKPOINT, PREPARED, SEEN, Data, prepare
 from raw2vec.train.start import begin
 from raw2vec.unreadable import sentence
 
 SEEN_NUMBERS = 1 << 26  # and at most so many numbers of them, half a gigabyte as baselines take them
 JUDGED = 512  # held-out items that a check's loss is of
-JUDGING, JUDGING_ROW, JUDGING_OUTCOME = 1.0, 3e-4, 2e-5  # seconds in all, a row learnt from, and a class of each
 
 
 @dataclass
@@ -94,6 +94,10 @@ def fit_model(
     modules = nn.ModuleDict({"model": model, "objectives": objectives}).to(device)
     precision = working_precision(recipe.training.precision, device)
     metrics = Metrics(work / "metrics.jsonl", resume)
+    kept = 0.0
+    if recipe.training.minutes is not None:
+        reading = pace(model, _feed(recipe.stages[-1], recipe, data.corpus, held=False), recipe.seed)
+        kept = reserve(recipe, data, reading, models=1 if start is None else 2)
 
     def heard(event: Progress) -> None:
         metrics.add(event)
@@ -103,7 +107,7 @@ def fit_model(
         modules,
         [_work(place, recipe, data, model, objectives, precision) for place in range(len(recipe.stages))],
         recipe.training,
-        Budget(recipe.training, monotonic() - began, _reserve(recipe, data)),
+        Budget(recipe.training, monotonic() - began, kept),
         recipe.seed,
         checkpoints=_Checkpoints(work / CHECKPOINT),
         listener=heard,
@@ -261,26 +265,6 @@ class _Checkpoints:
 
     def read(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
         return checkpoint.read(self.path)
-
-
-def _reserve(recipe: Recipe, data: Data) -> float:
-    """Seconds kept back for judging and saving, so that a budget in minutes is the whole run's.
-
-    Beside labels, baselines take a time of their own to learn; of a budget too small for it they get half. A
-    translator's held-out lines have to be written, for which there is a quarter at most; some of them once more, where
-    they choose the weights: the last check comes after the last step.
-    """
-    budget = (recipe.training.minutes or 0) * 60
-    usual = min(max(0.03 * budget, 0.5), 10.0)
-    if recipe.translates:
-        held = int(data.corpus.held.sum())
-        written = min(SHOWN, held) + min(most_lines(recipe.stages[-1], recipe), held)
-        return max(usual, min(JUDGING + written * LINE, budget / 4))
-    if data.labels is None or recipe.returns:
-        return usual
-    rows = min(SEEN, len(data.corpus) - int(data.corpus.held.sum()))
-    outcomes = data.labels.outcomes * (2 if data.labels.task == "labels" else 1)  # several at once: a fit for each
-    return max(usual, min(JUDGING + rows * (JUDGING_ROW + JUDGING_OUTCOME * outcomes), budget / 2))
 
 
 def _work(

@@ -183,7 +183,7 @@ def _to_be_told(
     made["stages"][0] |= {"objectives": [{"name": "supervised", "views": views}]}
     if made["encoder"]["name"] == "convolutional":
         made["training"] |= {"warmup": 0.05, "checks": 10}
-        _by_convolutions(made, asked, size, {"learning_rate": 8e-3, "optimizer": "muon"})
+        _by_convolutions(made, asked, size, {"learning_rate": 4e-3 if drawn else 8e-3, "optimizer": "muon"})
         made["raw"] = {"size": [64, 64]} if resized else {}
         made["embedding"] = {"patch": 4 if resized else 2}
         made["latent"] = {"name": "point", "width": latent or 128, "pooling": "mean"}
