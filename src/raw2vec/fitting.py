@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,15 +28,17 @@ from raw2vec.judging import Judge, lines
 from raw2vec.models import AnyModel, DualEncoder
 from raw2vec.presets import side_begun
 from raw2vec.ragged import Ragged
+from raw2vec.raw import Raw
 from raw2vec.recipe import Recipe, Role, Stage
 from raw2vec.reserve import pace, reserve
 from raw2vec.resolve import resolve
 from raw2vec.rows import Filtered, Rows
 from raw2vec.seeding import permutation
 from raw2vec.train import checkpoint
-from raw2vec.train.base import Listener, Progress, Work
+from raw2vec.train.base import Listener, Progress, Work, silent
 from raw2vec.train.batches import Feed
 from raw2vec.train.budget import Budget
+from raw2vec.train.distributed import Group, open_group, own_gpu
 from raw2vec.train.loop import Trainer
 from raw2vec.train.metrics import Metrics
 from raw2vec.train.optimizers import optimizer
@@ -54,7 +57,7 @@ class Fitted:
 
     seen: items trained on, as tensors, of arrays and where there is a way back. learnt: labelled rows trained on, by
     role; of arrays the labels of `seen`. unreadable: files that were left out (see unreadable.as_list). start: the
-    model that it began from.
+    model that it began from. leads: whether it is this process that saves it, of those that trained together.
     """
 
     model: Model
@@ -68,6 +71,7 @@ class Fitted:
     learnt: dict[Role, list[Any]] = field(default_factory=dict)
     unreadable: list[dict[str, Any]] = field(default_factory=list)
     start: Model | None = None
+    leads: bool = True
 
 
 def fit_model(
@@ -88,16 +92,21 @@ def fit_model(
     if recipe.translates:
         rows = Filtered(rows, recipe.columns["input"], recipe.columns["target"], **recipe.filters)
     role = side_begun(recipe, start.recipe) or "input" if start else None
-    data = prepare(rows, recipe, work, resume, listener, {role: raw_of(start, recipe)} if start and role else {})
+    group = Group()
+    listener = listener if group.leads else silent
+    data = _prepared(
+        group, rows, recipe, work, resume, listener, {role: raw_of(start, recipe)} if start and role else {}
+    )
     _refuse_uniform(recipe, data.corpus)
     model, objectives = _built(recipe, data, start, role)
     modules = nn.ModuleDict({"model": model, "objectives": objectives}).to(device)
     precision = working_precision(recipe.training.precision, device)
-    metrics = Metrics(work / "metrics.jsonl", resume)
+    metrics = Metrics(work / "metrics.jsonl" if group.leads else Path(os.devnull), resume)
     kept = 0.0
     if recipe.training.minutes is not None:
         reading = pace(model, _feed(recipe.stages[-1], recipe, data.corpus, held=False), recipe.seed)
         kept = reserve(recipe, data, reading, models=1 if start is None else 2)
+    spent, kept = group.agreed(monotonic() - began, kept)
 
     def heard(event: Progress) -> None:
         metrics.add(event)
@@ -107,11 +116,12 @@ def fit_model(
         modules,
         [_work(place, recipe, data, model, objectives, precision) for place in range(len(recipe.stages))],
         recipe.training,
-        Budget(recipe.training, monotonic() - began, kept),
+        Budget(recipe.training, spent, kept, group.clock),
         recipe.seed,
-        checkpoints=_Checkpoints(work / CHECKPOINT),
+        checkpoints=_Checkpoints(work / CHECKPOINT, group.leads),
         listener=heard,
         precision=precision,
+        group=group,
     )
     state = trainer.run()
     for embedding, _ in _token_tables(model, data.corpus):
@@ -123,7 +133,7 @@ def fit_model(
         left_out.append(f"left out: {sentence(data.unreadable, data.raw.reads_files)}; report.json lists all")
     seen, learnt = _seen(data, recipe.returns, recipe.seed)
     steps, seconds = state.step, trainer.budget.seconds
-    told = (counts, left_out, learnt, data.unreadable, start)
+    told = (counts, left_out, learnt, data.unreadable, start, group.leads)
     return Fitted(parts, data.held, seen, state.history, steps, seconds, *told)
 
 
@@ -132,8 +142,14 @@ def begun(out: Path | None, resume: bool) -> Iterator[Path]:
     """The folder that a fit works in: `OUT.training`, or one in passing. It goes when the block ends well.
 
     Where the block fails, it stays if there is something in it to resume: a checkpoint, what was there already, or,
-    of a run that was stopped, the data made ready. Unwritable, with what is kept, for a disk that is full.
+    of a run that was stopped, the data made ready. Unwritable, with what is kept, for a disk that is full. Of several
+    processes the first makes it and lets it go, when all are done.
     """
+    open_group()
+    group = Group()
+    if not group.leads:
+        yield Path(group.path(""))
+        return group.wait()
     with ExitStack() as stack:
         place = Path(stack.enter_context(TemporaryDirectory())) / "model" if out is None else out
         work = place.with_name(place.name + ".training")
@@ -147,7 +163,8 @@ def begun(out: Path | None, resume: bool) -> Iterator[Path]:
         stack.enter_context(writing(place, kept))
         stack.enter_context(room(work))
         try:
-            yield work
+            yield Path(group.path(str(work)))
+            group.wait()
         except BaseException as error:
             stopped = not isinstance(error, Exception) and (work / PREPARED).exists()
             if not (older or stopped or (work / CHECKPOINT).exists()):
@@ -170,6 +187,19 @@ def finished(out: Path, recipe: Recipe, data: str) -> bool:
         told = difference(held, asked)
         raise BadInput(f"The model in {out} {told}; run without --resume to replace it, or give another --out.")
     return True
+
+
+def _prepared(
+    group: Group, rows: Rows, recipe: Recipe, work: Path, resume: bool, listener: Listener, given: Mapping[Any, Raw]
+) -> Data:
+    """The data, made ready by the leader for all processes."""
+    group.refuse(recipe.training.accumulate)
+    if group.size > 1 and recipe.latent.name == "quantised":
+        raise BadInput("The codes of a quantised latent are counted in each batch by itself: fit it in one process.")
+    if group.leads:
+        data = prepare(rows, recipe, work, resume, listener, given)
+    group.wait()
+    return data if group.leads else prepare(rows, recipe, work, True, listener, given)
 
 
 def _built(recipe: Recipe, data: Data, start: Model | None, role: str | None) -> tuple[AnyModel, nn.ModuleDict]:
@@ -232,7 +262,7 @@ def _seen(data: Data, returns: bool, seed: int) -> tuple[Ragged | None, dict[Rol
 def device_called(name: str | None) -> torch.device:
     """The device of this name; none: a GPU where there is one, else the CPU. BadInput for one that is not there."""
     if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(own_gpu() if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(name)
     except RuntimeError:
@@ -255,13 +285,14 @@ def working_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 class _Checkpoints:
-    """One file, written and read as `train/checkpoint.py` does."""
+    """One file, written by one process and read by all, as `train/checkpoint.py` does."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, writes: bool):
+        self.path, self.writes = path, writes
 
     def write(self, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
-        checkpoint.write(self.path, tensors, state)
+        if self.writes:
+            checkpoint.write(self.path, tensors, state)
 
     def read(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
         return checkpoint.read(self.path)

@@ -118,7 +118,7 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
             fitted = fit_model(rows, recipe, work, start=start, **options)
             self._adopt(fitted.model)
             self._card = judged(fitted, self._encode, rows.fingerprint())
-            if out is not None:
+            if out is not None and fitted.leads:
                 self.save(out)
                 self.source_ = str(out)
         return self

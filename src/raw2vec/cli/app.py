@@ -18,7 +18,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from raw2vec.braces import gathered
-from raw2vec.cli.base import QUOTED, Answer, console, one_line
+from raw2vec.cli.base import QUOTED, Answer, console, one_line, speaks
 from raw2vec.errors import BadInput, MissingExtra, Raw2VecError, nearest, plainly
 
 DONE, FAILED, UNUSABLE, STOPPED = 0, 1, 2, 130  # the exit codes; 130 is what a shell gives Ctrl-C
@@ -57,7 +57,7 @@ def _run(work: Callable[[], Any], words: list[str]) -> int:
             given = work()
         if given == STOPPED:
             raise KeyboardInterrupt
-        if isinstance(given, Answer):
+        if isinstance(given, Answer) and speaks():
             _print(given, out)
         sys.stdout.flush()
     except BrokenPipeError:

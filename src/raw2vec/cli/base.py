@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -229,13 +230,18 @@ def console(stderr: bool = False, markup: bool = False) -> Console:
     return Console(stderr=stderr, markup=markup, emoji=False, highlight=False, width=width)
 
 
+def speaks() -> bool:
+    """Whether it is this process that tells of the work: of those that torchrun has started together the first."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 class Reporter:
     """Shows how work goes on standard error: one line drawn over itself on a terminal, else a line at times."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self.clock, self.began = clock, clock()
         self.console = console(stderr=True)
-        self.live = sys.stderr.isatty() and not self.console.is_dumb_terminal
+        self.live = speaks() and sys.stderr.isatty() and not self.console.is_dumb_terminal
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(24))
         status = TextColumn("{task.fields[status]}", markup=False)
         self.bar = Progress(

@@ -15,6 +15,8 @@ _PLANES: dict[str, dict[str, int]] = {
     "base": {"width": 128, "layers": 4, "halvings": 1},
 }
 """Convolutions over pictures: each row costs the square of the width nine times."""
+_MUON = {"learning_rate": 1e-2, "optimizer": "muon"}  # moves kernels as AdamW cannot: docs/log.md
+_ADAMW = {"learning_rate": 2e-3}
 _PATCH, _LARGEST, _RESIZED = 4, 64, [64, 64]  # pixels: of a patch; of pictures that stay as they are; of all others
 
 
@@ -42,11 +44,12 @@ def tree(
         input["raw"] = {"leave_out": [columns[role] for role in ("target", "label") if role in columns]}
     if "label" in columns:
         objectives.append({"name": "supervised"})
+    kernels = "convolutional" in (input["encoder"]["name"], target["encoder"]["name"])
     return {
         **input,
         "target": target,
         "stages": [{"objectives": objectives, "batch_items": 256}],
-        "training": {"learning_rate": 2e-3, "warmup": 0.05, "decay": "cosine", "checks": 20, "start": "lsa"},
+        "training": {**(_MUON if kernels else _ADAMW), "warmup": 0.05, "decay": "cosine", "checks": 20, "start": "lsa"},
     }
 
 

@@ -114,3 +114,7 @@ FINISHED = Phase("Finished already")
 """What a listener hears, and nothing else, of a run to be resumed that has nothing left to do."""
 
 Listener = Callable[[Phase | Progress], None]
+
+
+def silent(event: Phase | Progress) -> None:
+    """A listener that tells nobody: of several processes all but the first."""

@@ -16,6 +16,7 @@ from raw2vec.seeding import Draws, key
 from raw2vec.train import blame
 from raw2vec.train.base import Checkpoints, Optimizer, Progress, State, Work
 from raw2vec.train.budget import Budget, rate
+from raw2vec.train.distributed import Group
 from raw2vec.train.interrupt import Interrupt
 from raw2vec.train.weights import Average
 
@@ -38,7 +39,10 @@ class Trainer:
         checkpoints: Checkpoints | None = None,
         listener: Callable[[Progress], None] = lambda progress: None,
         precision: torch.dtype = torch.float32,
+        group: Group | None = None,
     ):
+        self.group = group or Group()
+        self.group.refuse(training.accumulate)
         self.modules, self.work, self.training, self.budget, self.seed = modules, work, training, budget, seed
         self.checkpoints, self.listener, self.precision = checkpoints, listener, precision
         self.weights = list(modules.parameters())
@@ -47,11 +51,12 @@ class Trainer:
         self.best: dict[str, Tensor] = {}
         self.optimizer: Optimizer | None = None
         self._saved = budget.seconds
-        self.interrupt = Interrupt()
+        self.interrupt, self.stop = Interrupt(), False
 
     def run(self) -> State:
         """Trains to the end of the budget, from the last checkpoint if there is one. Ctrl-C leaves one behind."""
         held = self._resume()
+        self.group.alike(self.modules)
         devices = [self.device.index or 0] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), self.interrupt:
             while self.state.stage < len(self.work):
@@ -80,9 +85,9 @@ class Trainer:
                 self.state.place += 1
             self._step(work, optimizer, chosen)
             self._check(work)
-            if self.interrupt.asked or self.budget.seconds - self._saved > self.training.save_every:
+            if self.stop or self.budget.seconds - self._saved > self.training.save_every:
                 self._save()
-            if self.interrupt.asked:
+            if self.stop:
                 raise KeyboardInterrupt
         self._next_stage(work)
 
@@ -93,26 +98,34 @@ class Trainer:
 
     def _step(self, work: Work, optimizer: Optimizer, chosen: list[NDArray[np.int64]]) -> None:
         began, state = self.budget.seconds, self.state
-        self._seed(key(self.seed, "dropout", state.step))
-        losses: dict[str, float] = {}
-        items = tokens = 0
-        for samples in chosen:
-            batch = work.feed.batch(samples).to(self.device)
-            for name, value in self._backward(work, batch, len(chosen)).items():
-                losses[name] = losses.get(name, 0.0) + value / len(chosen)
-            items += len(batch)
-            tokens += sum(len(side.values) for side in batch.sides.values())
+        losses, items, tokens = self._gradients(work, chosen)
         self._clip(work)
         within = max(self._within(), 0.0)
         learning_rate = work.learning_rate * rate(self.training, within) * self._softness(within)
         optimizer.step(learning_rate)
         self.average.follow()
         state.step += 1
+        self.stop = self.group.tick(self.interrupt.asked)
         seconds = self.budget.seconds - began
         self.budget.stepped(seconds)
         self.listener(
             Progress(work.name, state.step, state.epoch, self._share(), losses, items, tokens, seconds, learning_rate)
         )
+
+    def _gradients(self, work: Work, chosen: list[NDArray[np.int64]]) -> tuple[dict[str, float], int, int]:
+        """Those of the batches' mean, worked out by all processes; its losses, and the items and tokens in it."""
+        losses: dict[str, float] = {}
+        items = tokens = 0.0
+        for place in self.group.own(len(chosen)):
+            self._seed(key(self.seed, "dropout", self.state.step * len(chosen) + place))
+            batch = work.feed.batch(chosen[place]).to(self.device)
+            for name, value in self._backward(work, batch, len(chosen)).items():
+                losses[name] = losses.get(name, 0.0) + value / len(chosen)
+            items += len(batch)
+            tokens += sum(len(side.values) for side in batch.sides.values())
+        self.group.add(self.weights)
+        items, tokens, *values = self.group.totals([items, tokens, *losses.values()])
+        return dict(zip(losses, values, strict=True)), int(items), int(tokens)
 
     def _seed(self, number: int) -> None:
         """As torch.manual_seed, which takes longer than a small step: it notes down who called for devices to come."""
