@@ -24,9 +24,11 @@ _BUCKET = 1 << 24  # numbers that are sent at a time
 def open_group() -> None:
     """Joins the processes that torchrun has started with this one, if any and if not done yet."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and dist.is_available() and not dist.is_initialized():
-        store, rank, size = next(dist.rendezvous("env://"))
+        from torch.distributed.rendezvous import rendezvous  # builds without processes lack it
+
+        store, rank, size = next(rendezvous("env://"))
         # Workers that were started again would find the addresses of those before them there.
-        store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)  # type: ignore[attr-defined]
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, store=store, rank=rank, world_size=size)
         atexit.register(dist.destroy_process_group)
