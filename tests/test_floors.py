@@ -22,17 +22,19 @@ FLOORS = [
     ["interchange", "sides"],
     ["train", "use"],
     ["evaluate"],
-    ["continuing", "judging"],
+    ["continuing", "judging", "students"],
     ["fitting", "measure"],
     ["report"],
     ["decoding", "searching", "surveying"],
     ["system"],
+    ["distilling"],
     ["demos"],
     ["cli", "service"],
 ]
 # Files that gather their own folder, as its __init__ does, or put its other files to use.
 GATHERERS = {"layers.blocks", "train.loop", "train.prepare"} | {
-    f"use.{name}" for name in ("detect", "explain", "exported", "generate", "index", "speak", "translate", "zero_shot")
+    f"use.{name}"
+    for name in ("detect", "explain", "exported", "generate", "index", "speak", "teach", "translate", "zero_shot")
 }
 
 

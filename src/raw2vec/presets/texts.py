@@ -119,6 +119,9 @@ def _stages(objective: str, bag: bool, views: Sequence[Mapping[str, Any]]) -> li
         return [masked]
     if objective == "supervised":
         return [{"objectives": [{"name": "supervised", "drop": 0.2 if bag else 0.0}], "batch_tokens": 4096}]
+    if objective == "distillation":
+        size = {"batch_items": 1024} if bag else {"batch_tokens": 2048}
+        return [{"objectives": [{"name": objective}], **size}]
     if objective != "contrastive":  # where texts have none of this name, build.py says so
         return [{"objectives": [{"name": objective}], "batch_tokens": 4096}]
     if bag:
@@ -131,6 +134,8 @@ def _training(bag: bool, objective: str) -> dict[str, Any]:
     if not bag:
         return {"learning_rate": 1e-3}
     optimizer = {"name": "adamw", "weight_decay": 0.0}
+    if objective == "distillation":  # there is a whole vector to learn from each text
+        return {"learning_rate": 5e-3, "optimizer": optimizer, "precision": "float32"}
     # A bag knows labelled texts by heart within seconds: what is dropped, and steps that are smaller where there are
     # more of them, hold it back (docs/log.md).
     rates = {"learning_rate": 3e-3, "warmup": 0.15, "full_steps": 300 if objective == "supervised" else 100}
