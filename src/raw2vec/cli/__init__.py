@@ -7,6 +7,7 @@ import typer
 
 from raw2vec.cli.app import Commands
 from raw2vec.cli.demo import demo
+from raw2vec.cli.distill import distill
 from raw2vec.cli.evaluate import evaluate
 from raw2vec.cli.export import export
 from raw2vec.cli.fit import fit
@@ -36,6 +37,7 @@ COMMANDS = (
     score,
     evaluate,
     inspect,
+    distill,
     export,
     demo,
 )
