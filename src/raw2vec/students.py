@@ -61,7 +61,7 @@ class Tokens(NamedTuple):
 
 
 def begun(teacher: Model, recipe: Recipe, lift: Tensor, tokens: Tokens | None) -> Model:
-    """The student of a recipe: a table of `tokens` where they are given, else what the teacher's weights are good for."""
+    """The student of a recipe: a table of `tokens` where they are given, else whatever it can take over."""
     recipe = recipe.model_copy(update=reads(recipe))
     raw = reader_of(teacher, recipe)
     model = build_model(recipe, raw)

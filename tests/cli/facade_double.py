@@ -147,6 +147,14 @@ class Grouped:
         calls.append(("write", out))
 
 
+def distill(teacher: str, data: Any, *, listener: Any, **options: Any) -> Raw2Vec:
+    """As `raw2vec.distilling` has it."""
+    calls.append(("distill", {"teacher": teacher, "data": data, **options}))
+    made = Raw2Vec()
+    made.report = {**REPORT, "taught": REPORT["items"]}
+    return made
+
+
 def load(source: str) -> Raw2Vec:
     calls.append(("load", source))
     return Raw2Vec()

@@ -56,9 +56,9 @@ def test_an_empty_item_costs_one_and_is_finite() -> None:
 
 
 def test_what_is_no_teacher_is_refused() -> None:
-    with pytest.raises(BadInput, match="have 4 numbers.* latent of 1 to 4, not 5"):
+    with pytest.raises(BadInput, match=r"have 4 numbers.* latent of 1 to 4, not 5"):
         Distillation(5, 4)
-    with pytest.raises(BadInput, match="these labels are classes.*supervised"):
+    with pytest.raises(BadInput, match=r"these labels are classes.*supervised"):
         Distillation(5, 4, "classes")
-    with pytest.raises(BadInput, match="labels are vectors.*--objective distillation"):
+    with pytest.raises(BadInput, match=r"labels are vectors.*--objective distillation"):
         Supervised(5, 4, "vectors")
