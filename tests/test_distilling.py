@@ -55,6 +55,21 @@ def test_a_taught_table_comes_nearer_than_the_tokens_alone(teacher: Path, tmp_pa
     assert not (tmp_path / "m.training").exists()
 
 
+def test_vectors_that_embed_wrote_are_taken(teacher: Path, tmp_path: Path) -> None:
+    """The very same student as of the same texts asked for anew would be, but for their order."""
+    raw2vec.load(teacher).embed({"body": texts(300)}, tmp_path / "t.parquet")
+    given = {"vectors": "vector", "latent": 8, "steps": 20}
+    made = raw2vec.distill(teacher, tmp_path / "t.parquet", out=tmp_path / "m", **given)
+    assert made.report["taught"] == len(set(texts(300)))
+    assert made.report["metrics"] is not None
+    assert made.parts_.recipe.columns == {"input": "body", "label": "vector"}
+    raw2vec.distill(teacher, out=tmp_path / "other", latent=8).embed({"body": texts(9)}, tmp_path / "o.parquet")
+    rows = {"body": texts(9), "vector": np.random.default_rng(0).normal(size=(9, 32)).tolist()}
+    for data, said in ((rows, "is not what this model says"), (tmp_path / "o.parquet", "no vectors of 32 numbers")):
+        with pytest.raises(BadInput, match=said):
+            raw2vec.distill(teacher, data, input="body", out=tmp_path / "n", **given)
+
+
 def test_the_folder_opens_in_sentence_transformers(teacher: Path, tmp_path: Path) -> None:
     sentence_transformers = pytest.importorskip("sentence_transformers", reason="needs the extra 'peers'")
     made = raw2vec.distill(teacher, texts(200), out=tmp_path / "m", latent=8, steps=5)

@@ -18,6 +18,7 @@ from raw2vec.fitting import begun as work_in
 from raw2vec.fitting import device_called, fit_model, working_precision
 from raw2vec.folder import Model
 from raw2vec.interchange import FIRST_WORDS, card_of, dialect_of, write_extras
+from raw2vec.labels import cells
 from raw2vec.measure import columns_of
 from raw2vec.presets import Start, student
 from raw2vec.raw import Text
@@ -29,21 +30,24 @@ from raw2vec.students import begun, lift_of, reader_of, refuse_no_teacher, stati
 from raw2vec.system import Raw2Vec
 from raw2vec.train.base import Listener, Phase
 from raw2vec.use.encode import encode
+from raw2vec.use.prompt import prompt_for, prompted
 from raw2vec.use.teach import Taught, lone_tokens, teach
 
 TEACHING = 0.4  # of a budget in minutes goes to the teacher at most: what is learned from more texts is learned better
+SOME, SAME = 32, 0.98  # vectors that are compared with the teacher's own, and the least cosine of such
 TAUGHT = "teacher.parquet"  # in a run's folder: the texts and what the teacher says of them
 VECTOR = "teacher"  # the column of it
+FIRST = 20_000  # of its vectors tell the directions that a shorter vector keeps
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """Texts to learn from: their column's name, how many rows they came from, and the data's fingerprint."""
+    """Texts to learn from, and their column's name. given: their rows, where these hold the teacher's vectors."""
 
     texts: list[str]
     column: str
-    rows: int
     fingerprint: str
+    given: Rows | None = None
 
 
 def distill(
@@ -52,6 +56,7 @@ def distill(
     *,
     out: str | Path,
     input: str | None = None,
+    vectors: str | None = None,
     encoder: str = "dense",
     latent: int | None = None,
     minutes: float | None = None,
@@ -64,9 +69,11 @@ def distill(
     """A student of the teacher, saved to the folder `out`.
 
     Without data it is a static encoder, a table of what the teacher says of every token (Model2Vec). With texts it
-    learns the teacher's vectors of them: `minutes` (five) or `steps`. encoder: dense, the table; the teacher's own,
-    with fewer layers; or any other. latent: numbers in a vector; none: 256 of a table, else the teacher's. settings:
-    changes of the recipe by dotted key. BadInput where there is nothing to learn from, or the teacher reads no texts.
+    learns the teacher's vectors of them: `minutes` (five) or `steps`. vectors: the column of these, where `embed` has
+    written them before; none: the teacher is asked, for two fifths of the minutes at most. encoder: dense, the table;
+    the teacher's own, with fewer layers; or any other. latent: numbers in a vector; none: 256 of a table, else the
+    teacher's. settings: changes of the recipe by dotted key. BadInput where there is nothing to learn from, or the
+    teacher reads no texts.
     """
     began = monotonic()
     name = str(getattr(teacher, "source_", "the model") if isinstance(teacher, Raw2Vec) else teacher)
@@ -82,9 +89,9 @@ def distill(
         recipe = student(start, {}, latent=latent).changed({**(settings or {}), "seed": seed})
         made, card = _untaught(parts, recipe, name, listener, began)
     else:
-        lesson = _lesson(parts, data, input, seed)
+        lesson = _lesson(parts, data, input, vectors, seed)
         budget = {"minutes": 5.0 if minutes is None and steps is None else minutes, "steps": steps}
-        columns = {"input": lesson.column, "label": VECTOR if lesson.column != VECTOR else f"{VECTOR}'s"}
+        columns = {"input": lesson.column, "label": vectors or (VECTOR if lesson.column != VECTOR else f"{VECTOR}'s")}
         recipe = student(start, columns, encoder, latent, **budget).changed({**(settings or {}), "seed": seed})
         with work_in(Path(out), False) as work:
             made, card = _taught(parts, recipe, lesson, work, name, listener, began)
@@ -99,19 +106,43 @@ def _refuse_taken(out: Path) -> None:
         raise BadInput(f"{out} holds a model already: give another --out, or remove it.")
 
 
-def _lesson(parts: Model, data: Any, input: str | None, seed: int) -> Lesson:
-    """The texts of the data, each once, in an order drawn by the seed; BadInput where there are none."""
+def _lesson(parts: Model, data: Any, input: str | None, vectors: str | None, seed: int) -> Lesson:
+    """The texts of the data, each once, in an order drawn by the seed; BadInput where there are none.
+
+    vectors: the column of what the teacher says of them.
+    """
     rows, columns = columns_of(parts, data, input=input)
-    found: dict[str, None] = {}
-    count = 0
-    for batch in rows.batches(columns=[columns["input"]]):
-        count += len(batch)
-        found |= dict.fromkeys(text for text in parts.raw.column(batch, columns["input"]) if text and text.strip())
+    name = columns["input"]
+    if vectors is not None:
+        vectors = rows.column(vectors)
+        _refuse_another_s(parts, rows, name, vectors)
+    batches = rows.batches(columns=[name])
+    found = dict.fromkeys(text for batch in batches for text in parts.raw.column(batch, name) if text and text.strip())
     if not found:
-        raise BadInput(f"{rows.name} has no text to learn from in '{columns['input']}'.")
+        raise BadInput(f"{rows.name} has no text to learn from in '{name}'.")
     texts = list(found)
     order = permutation(len(texts), seed, "taught")
-    return Lesson([texts[place] for place in order], columns["input"], count, rows.fingerprint())
+    return Lesson([texts[place] for place in order], name, rows.fingerprint(), rows if vectors else None)
+
+
+def _refuse_another_s(parts: Model, rows: Rows, column: str, vectors: str) -> None:
+    """BadInput for vectors that are not this teacher's, by the first of them."""
+    batch = next(rows.batches(SOME, [column, vectors]))
+    said = cells(batch.column(batch.schema.get_field_index(vectors)))
+    if not all(isinstance(each, np.ndarray) and len(each) == parts.model.latent.width for each in said):
+        raise BadInput(
+            f"{rows.name} has no vectors of {parts.model.latent.width} numbers in '{vectors}', as raw2vec embed writes "
+            "them for this model."
+        )
+    own = encode(parts.model, parts.raw, prompted(parts.raw.read(batch, column), prompt_for(parts.recipe))).vectors
+    lengths = np.linalg.norm(said, axis=1) * np.linalg.norm(own, axis=1)
+    cosines = (own * np.stack(said)).sum(axis=1)[lengths > 0] / lengths[lengths > 0]
+    if len(cosines) and cosines.min() < SAME:
+        row = int(np.flatnonzero(lengths > 0)[cosines.argmin()])
+        raise BadInput(
+            f"The vector in '{vectors}' of {rows.where(row)} is not what this model says of its text (cosine "
+            f"{cosines.min():.2f}): embed the texts with the teacher itself."
+        )
 
 
 def _untaught(parts: Model, recipe: Recipe, name: str, listener: Listener, began: float) -> tuple[Model, str]:
@@ -162,11 +193,16 @@ def _teach(
     """The teacher's vectors of as many texts as the budget has time for, and the rows that hold them."""
     minutes = recipe.training.minutes
     columns = (recipe.columns["input"], recipe.columns["label"])
+    if lesson.given is not None:
+        batch = next(lesson.given.batches(FIRST, list(columns)))
+        first = np.stack(cells(batch.column(batch.schema.get_field_index(columns[1])))).astype(np.float32)
+        return Taught(len(lesson.texts), 0, first), lesson.given
     taught = teach(
         parts,
         lesson.texts,
         file,
         columns,
+        keep=FIRST,
         until=None if minutes is None else began + 60 * minutes * TEACHING,
         precision=working_precision("auto", next(parts.model.parameters()).device),
         progress=_heard(listener, "Asking the teacher", len(lesson.texts)),

@@ -13,7 +13,7 @@ from raw2vec.cli import app
 from raw2vec.cli.base import Answer
 
 COMMANDS = ("fit", "embed", "index", "search", "predict", "reconstruct", "sample", "interpolate", "score")
-COMMANDS += ("evaluate", "inspect", "translate", "map", "group", "distill", "demo")
+COMMANDS += ("evaluate", "inspect", "translate", "map", "group", "distill", "bench", "demo")
 
 
 def examples(name: str) -> list[list[str]]:
@@ -68,7 +68,9 @@ def test_every_example_runs(run, words, monkeypatch):
     exported.Exported = lambda place: None
     distilling = ModuleType("raw2vec.distilling")
     distilling.distill = facade_double.distill
-    for stand_in in (translate, explained, exported, distilling):
+    benching = ModuleType("raw2vec.benching")
+    benching.bench = facade_double.bench
+    for stand_in in (translate, explained, exported, distilling, benching):
         monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
     result = run(*words)
     assert result.exit_code == 0, result.output

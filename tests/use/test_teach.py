@@ -36,7 +36,7 @@ def test_texts_and_their_vectors(teacher: raw2vec.Raw2Vec, tmp_path: Path) -> No
 
 
 def test_time_is_kept_and_one_block_is_done_in_any_case(teacher: raw2vec.Raw2Vec, tmp_path: Path) -> None:
-    found = teach(teacher.parts_, texts(3000), tmp_path / "t.parquet", ("text", "said"), until=monotonic() - 1)
+    found = teach(teacher.parts_, texts(3000), tmp_path / "t.parquet", ("text", "said"), keep=9, until=monotonic() - 1)
     assert found.items == 1024
     assert pq.read_metadata(tmp_path / "t.parquet").num_rows == 1024
 

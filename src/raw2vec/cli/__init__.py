@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from raw2vec.cli.app import Commands
+from raw2vec.cli.bench import bench
 from raw2vec.cli.demo import demo
 from raw2vec.cli.distill import distill
 from raw2vec.cli.evaluate import evaluate
@@ -37,6 +38,7 @@ COMMANDS = (
     score,
     evaluate,
     inspect,
+    bench,
     distill,
     export,
     demo,

@@ -39,6 +39,9 @@ def distill(
         str | None, typer.Argument(metavar="DATA", show_default=False, help="Texts to learn from: a file, or -.")
     ] = None,
     input: Input = None,
+    vectors: Annotated[
+        str | None, typer.Option("--vectors", metavar="COL", help="MODEL's vectors of DATA, where embed wrote them.")
+    ] = None,
     encoder: Annotated[
         str,
         typer.Option("--encoder", metavar="NAME", callback=one_of(*ENCODERS), help="What learns; dense is a table."),
@@ -73,8 +76,9 @@ def distill(
     there(model, *([data] if data else []), out=out)
     if minutes and steps:
         raise BadInput("A budget is --minutes or --steps, not both.")
-    options: dict[str, Any] = {"input": input, "encoder": encoder, "latent": latent, "minutes": minutes, "steps": steps}
+    options: dict[str, Any] = {"input": input, "vectors": vectors, "encoder": encoder, "latent": latent}
     options |= {"settings": worded(settings or []), "seed": seed or 0, "device": device}
+    options |= {"minutes": minutes, "steps": steps}
     with Training() as listener:
         report = heavy("distilling").distill(model, data, out=out, listener=listener, **options).report
     return _answer(report, model, out, data, input)

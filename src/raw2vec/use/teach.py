@@ -40,7 +40,7 @@ def teach(
     columns: tuple[str, str],
     *,
     until: float | None = None,
-    keep: int = 20_000,
+    keep: int,
     precision: torch.dtype = torch.float32,
     progress: Callable[[int], None] = lambda items: None,
 ) -> Taught:
