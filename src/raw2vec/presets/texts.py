@@ -9,6 +9,7 @@ from raw2vec.presets.base import sized
 from raw2vec.recipe import RETURNING
 
 _CODE = 256  # numbers in the vector of a text that is to be had back, where nobody says
+_TAUGHT = {"distillation": 256}  # and of one that is learned from a teacher's, which is rarely shorter
 _WORDS = {"tiny": 2000, "small": 4000, "base": 8000}  # subwords of both languages of a translator
 _DEEP = {"tiny": 2, "small": 3, "base": 6}  # layers to either side of a translator that is a transformer
 _CELL = {"recurrent": {"cell": "gru"}}  # an LSTM learns half as fast here (docs/log.md)
@@ -43,7 +44,7 @@ def tree(
         "embedding": {"weights": "learned", **drop} if bag else {},
         "encoder": {**drop, **part},
         # A head on vectors of length one is never sure of anything (docs/log.md).
-        "latent": {"name": "point", "width": latent or 0, "normalize": "none" if objective == "supervised" else "unit"},
+        "latent": {"name": "point", "width": latent or _TAUGHT.get(objective, 0), "normalize": "none" if objective == "supervised" else "unit"},
         "stages": _stages(objective, bag, views),
         "training": _training(bag, objective),
     }
