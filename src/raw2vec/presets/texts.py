@@ -44,7 +44,11 @@ def tree(
         "embedding": {"weights": "learned", **drop} if bag else {},
         "encoder": {**drop, **part},
         # A head on vectors of length one is never sure of anything (docs/log.md).
-        "latent": {"name": "point", "width": latent or _TAUGHT.get(objective, 0), "normalize": "none" if objective == "supervised" else "unit"},
+        "latent": {
+            "name": "point",
+            "width": latent or _TAUGHT.get(objective, 0),
+            "normalize": "none" if objective == "supervised" else "unit",
+        },
         "stages": _stages(objective, bag, views),
         "training": _training(bag, objective),
     }
