@@ -1,37 +1,13 @@
-"""What this machine is and how fast it multiplies: the yardstick of every other figure."""
+"""What this machine is, and the pace of steps; how fast it multiplies is raw2vec's own yardstick."""
 
-import statistics
 import time
-from collections.abc import Callable
 
 import torch
 
 from raw2vec.report import hardware
+from raw2vec.yardstick import gemm_rate, interleaved, timed
 
-
-def gemm_rate(dtype: torch.dtype, size: int = 1024) -> float:
-    """Floating-point operations a second of a square matrix product on random data; the median of 9."""
-    a, b = (torch.randn(size, size).to(dtype) for _ in range(2))
-    seconds = [timed(lambda: a @ b) for _ in range(10)][1:]
-    return 2 * size**3 / statistics.median(seconds)
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Seconds of one call."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def interleaved(contestants: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
-    """Median seconds of each, run in turn A B A B … after one warm-up, so that a drifting machine favours nobody."""
-    found: dict[str, list[float]] = {name: [] for name in contestants}
-    for turn in range(rounds + 1):
-        for name, work in contestants.items():
-            seconds = timed(work)
-            if turn:
-                found[name].append(seconds)
-    return {name: statistics.median(seconds) for name, seconds in found.items()}
+__all__ = ["Clock", "gemm_rate", "heading", "interleaved", "timed"]
 
 
 class Clock:

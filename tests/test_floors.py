@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "raw2vec"
 # From the ground up. A name is a file or a folder; within a folder files may use its base.py, and its __init__ gathers.
 FLOORS = [
     ["braces", "errors"],
-    ["disk", "packaged", "placeholders", "sentences", "unknown", "unreadable"],
+    ["disk", "packaged", "placeholders", "sentences", "unknown", "unreadable", "words", "yardstick"],
     ["neighbours", "pixels", "recipe", "seeding", "ragged", "rows", "samples", "settings", "subwords", "tabular"],
     ["batch", "corpus", "labels", "raw", "layers", "patches", "likelihood", "augmentation"],
     ["embedding", "encoders", "latents", "decoders", "readout"],
@@ -22,18 +22,20 @@ FLOORS = [
     ["interchange", "sides"],
     ["train", "use"],
     ["evaluate"],
-    ["continuing", "judging"],
+    ["continuing", "judging", "students"],
     ["reserve"],
     ["fitting", "measure"],
     ["report"],
     ["decoding", "searching", "surveying"],
     ["system"],
+    ["benching", "distilling"],
     ["demos"],
     ["cli", "service"],
 ]
 # Files that gather their own folder, as its __init__ does, or put its other files to use.
 GATHERERS = {"layers.blocks", "train.loop", "train.prepare"} | {
-    f"use.{name}" for name in ("detect", "explain", "exported", "generate", "index", "speak", "translate", "zero_shot")
+    f"use.{name}"
+    for name in ("detect", "explain", "exported", "generate", "index", "speak", "teach", "translate", "zero_shot")
 }
 
 

@@ -33,6 +33,7 @@ PAGES = {
         "map",
     },
     "docs/checkpoints.md": {"embed", "index", "search", "evaluate", "inspect", "fit"},
+    "docs/distillation.md": {"distill", "embed", "index", "search", "fit", "evaluate", "bench"},
     "docs/pairs.md": {"fit", "index", "search", "predict", "evaluate", "embed"},
     "docs/translation.md": {"fit", "translate", "evaluate"},
     "docs/vision.md": {"fit", "evaluate"},
@@ -164,11 +165,11 @@ def test_the_commands_run_in_their_order(
     found = commands(page)
     assert {command[0] for command in found} >= PAGES[page]
     for command in found:
-        if command[0] == "fit":
-            if "--minutes" in command:
-                at = command.index("--minutes")
-                del command[at : at + 2]
-            command += ["--steps", "3"]
+        for budget in ("--minutes", "--steps") if command[0] in ("fit", "distill") else ():
+            if budget in command:
+                at = command.index(budget)
+                command[at : at + 2] = ["--steps", "3"]
+        command += ["--steps", "3"] if command[0] == "fit" and "--steps" not in command else []
         monkeypatch.setattr(sys, "argv", ["raw2vec", *command, "--json"])
         with pytest.raises(SystemExit) as stopped:
             main()

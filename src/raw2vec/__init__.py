@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from raw2vec.errors import BadFolder, BadInput, MissingExtra, NonFinite, Raw2VecError, WrongSpace
 
 if TYPE_CHECKING:
+    from raw2vec.distilling import distill
     from raw2vec.recipe import Recipe
     from raw2vec.system import Raw2Vec, TruncationWarning, fit, load
 
@@ -21,13 +22,17 @@ __all__ = [
     "Recipe",
     "TruncationWarning",
     "WrongSpace",
+    "distill",
     "fit",
     "load",
 ]
 
 
+_HOMES = {"Recipe": "recipe", "distill": "distilling"}
+
+
 def __getattr__(name: str) -> Any:
     """The facade comes with torch, which takes seconds to import: only when it is asked for (PEP 562)."""
     if name in __all__:
-        return getattr(import_module("raw2vec.recipe" if name == "Recipe" else "raw2vec.system"), name)
+        return getattr(import_module(f"raw2vec.{_HOMES.get(name, 'system')}"), name)
     raise AttributeError(f"module 'raw2vec' has no attribute '{name}'")

@@ -44,7 +44,7 @@ from raw2vec.train.metrics import Metrics
 from raw2vec.train.optimizers import optimizer
 from raw2vec.train.origin import difference
 from raw2vec.train.prepare import CHECKPOINT, PREPARED, SEEN, Data, prepare
-from raw2vec.train.start import begin
+from raw2vec.train.start import begin, begin_lifts
 from raw2vec.unreadable import sentence
 
 SEEN_NUMBERS = 1 << 26  # and at most so many numbers of them, half a gigabyte as baselines take them
@@ -83,12 +83,13 @@ def fit_model(
     listener: Listener,
     device: torch.device,
     start: Model | None = None,
+    began: float | None = None,
 ) -> Fitted:
     """Trains the recipe on the rows. `work` is a folder of its own that a killed run is resumed from.
 
-    start: the model that it begins from.
+    start: the model that it begins from. began: when the run did, by `monotonic`, if not now: a budget is all of it.
     """
-    began, recipe = monotonic(), resolve(recipe)
+    began, recipe = monotonic() if began is None else began, resolve(recipe)
     if recipe.translates:
         rows = Filtered(rows, recipe.columns["input"], recipe.columns["target"], **recipe.filters)
     role = side_begun(recipe, start.recipe) or "input" if start else None
@@ -209,6 +210,7 @@ def _built(recipe: Recipe, data: Data, start: Model | None, role: str | None) ->
     objectives = build_objectives(recipe, data.raw, model, task, outcomes)
     if start is not None and role is not None:
         take_over(model.side(role), start)
+    begin_lifts(objectives, data.corpus, None if start is None else start.objectives)
     for embedding, corpus in _token_tables(model, data.corpus):
         if role is None or embedding is not model.side(role).embedding:
             begin(embedding, corpus, recipe.training.start, recipe.seed)

@@ -1,4 +1,4 @@
-"""Labels as users have them, and as numbers: classes, several labels at once, or real numbers."""
+"""Labels as users have them, and as numbers: classes, several labels at once, real numbers, or vectors."""
 
 from __future__ import annotations
 
@@ -7,29 +7,33 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from raw2vec.errors import BadInput
 
-Task = Literal["classes", "labels", "numbers"]
+Task = Literal["classes", "labels", "numbers", "vectors"]
 
 MOST_CLASSES = 20  # more different numbers than so are a quantity, where they are written with a decimal point
 
 
 class Labels:
-    """What the labels of a fit are: a task, and the names (classes or labels) or the scale (numbers) it needs.
+    """What the labels of a fit are: a task, and its names (classes or labels), scale (numbers) or width (vectors).
 
     Labels are `numbers` when all are floats (or digits with a decimal point) with more than 20 values, `labels` when
-    they are lists or strings with '|' between the names, and `classes` otherwise. A word among numbers is refused.
+    they are lists or strings with '|' between the names, `vectors` when all are arrays (see `cells`), and `classes`
+    otherwise. A word among numbers is refused.
     """
 
-    def __init__(self, task: Task, names: Sequence[Any] = (), mean: float = 0.0, scale: float = 1.0):
+    def __init__(self, task: Task, names: Sequence[Any] = (), mean: float = 0.0, scale: float = 1.0, width: int = 0):
         self.task: Task = task
-        self.names, self.mean, self.scale = list(names), mean, scale
+        self.names, self.mean, self.scale, self.width = list(names), mean, scale, width
 
     @classmethod
     def learn(cls, values: Sequence[Any], column: str = "label") -> Labels:
         """From all labels; BadInput names the row of one that is missing or of no use, or says that all are one."""
+        if any(isinstance(value, np.ndarray) for value in values):
+            return cls("vectors", width=_vectors(values, column).shape[1])
         for row, value in enumerate(values):
             _check(value, row, column)
         if any(_is_several(value) for value in values):
@@ -72,12 +76,16 @@ class Labels:
 
     @property
     def outcomes(self) -> int:
-        """Classes or labels; 1 for numbers."""
+        """Classes or labels; 1 for numbers, and of vectors how many numbers each has."""
+        if self.task == "vectors":
+            return self.width
         return 1 if self.task == "numbers" else len(self.names)
 
     def numbers(self, values: Iterable[Any]) -> NDArray[Any]:
-        """Class numbers (B,) int64, label sets (B, C) float32, or standardised numbers (B, 1) float32."""
+        """Class numbers (B,) int64, label sets (B, C) or vectors float32, or standardised numbers (B, 1) float32."""
         values = list(values)
+        if self.task == "vectors":
+            return _vectors(values, "label", self.width)
         if self.task == "numbers":
             numbers = np.array([[_number(value, row)] for row, value in enumerate(values)])
             return ((numbers - self.mean) / self.scale).astype(np.float32)
@@ -93,13 +101,15 @@ class Labels:
         """Back from what a head says is likeliest to labels as users have them."""
         if self.task == "numbers":
             return [float(value) * self.scale + self.mean for value in modes.reshape(-1)]
+        if self.task == "vectors":
+            return [row.tolist() for row in modes]
         if self.task == "labels":
             return [[name for name, on in zip(self.names, row, strict=True) if on] for row in modes]
         return [self.names[int(place)] for place in modes]
 
     def as_dict(self) -> dict[str, Any]:
         """What a model folder keeps; the arguments of the constructor."""
-        return {"task": self.task, "names": self.names, "mean": self.mean, "scale": self.scale}
+        return {"task": self.task, "names": self.names, "mean": self.mean, "scale": self.scale, "width": self.width}
 
     def _place(self, places: dict[Any, int], name: Any, row: int) -> int:
         place = places.get(name, places.get(str(name)))
@@ -107,6 +117,26 @@ class Labels:
             shown = ", ".join(map(repr, self.names[:8]))
             raise BadInput(f"Row {row}: the label {name!r} was not among those learned ({shown}…).")
         return place
+
+
+def cells(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """A column of labels as Labels takes them: lists of fractions as arrays, all else as Python has it."""
+    kind = column.type
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not lists or not pa.types.is_floating(kind.value_type):
+        return list(column.to_pylist())
+    return [None if cell.values is None else cell.values.to_numpy(zero_copy_only=False) for cell in column]
+
+
+def _vectors(values: Sequence[Any], column: str, width: int = 0) -> NDArray[np.float32]:
+    """Vectors (B, width) float32; BadInput names the row of one that is missing, of another width or not finite."""
+    rows = [np.asarray([] if value is None else value, np.float32) for value in values]
+    width = width or next((len(row) for row in rows if row.ndim == 1), 0)
+    for place, row in enumerate(rows):
+        if row.shape != (width,) or not width or not np.isfinite(row).all():
+            found = f"{len(row)} numbers" if row.shape != (width,) else "a number that is not finite"
+            raise BadInput(f"Row {place} has {found} in its '{column}', where a vector of {width or 'some'} is needed.")
+    return np.stack(rows)
 
 
 def _check(value: Any, row: int, column: str) -> None:

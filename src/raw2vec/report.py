@@ -16,6 +16,7 @@ from raw2vec.folder import Model, card_lines
 from raw2vec.interchange import refusal
 from raw2vec.labels import MOST_CLASSES
 from raw2vec.measure import masked_patches
+from raw2vec.measure.agreement import agreement
 from raw2vec.measure.decoding import reconstruction
 from raw2vec.measure.labelled import classification
 from raw2vec.measure.space import beside
@@ -74,7 +75,7 @@ def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
 
     Labels are told by the model's own head, or without one by a probe on the vectors; pairs find each other; a text
     without a partner is cut in two, and its first half has to find its second among all others'. Where patches were
-    hidden in training, they are told again.
+    hidden in training, they are told again. A student is set beside its teacher.
     """
     held = complete(fitted.held)
     learnt = {str(role): column for role, column in fitted.learnt.items()}
@@ -89,6 +90,8 @@ def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
         return replace(found, notes=[told, *found.notes])
     if "label" in held:
         labelled = {"input": held["input"], "label": held["label"]}
+        if fitted.model.labels is not None and fitted.model.labels.task == "vectors":
+            return agreement(fitted.model, encode, labelled, seed, learnt, fitted.start)
         if len(set(map(str, held["label"]))) < 2:
             return None
         return classification(fitted.model, encode, labelled, seed, learnt, fitted.seen)

@@ -1,7 +1,8 @@
 """A part's settings, checked against its constructor: the signature is the only place that lists them."""
 
 import inspect
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, ValidationError, create_model
@@ -50,3 +51,17 @@ def known(table: Mapping[str, Any], name: str, what: str) -> Any:
     if name not in table:
         raise BadInput(f"There is no {what} '{name}'.{nearest(name, table)} There are: {', '.join(table)}.")
     return table[name]
+
+
+def worded(words: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE words of a command line as settings by key; a value is JSON where it can be, else the words it is."""
+    found: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not key or not equals:
+            raise BadInput(f"--set takes KEY=VALUE, such as encoder.layers=2, not '{word}'.")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found

@@ -118,6 +118,10 @@ class Raw2Vec:
         calls.append(("map", {"data": data, "out": out, **options}))
         return Mapped()
 
+    @staticmethod
+    def load(source: str, device: str | None = None) -> Raw2Vec:
+        return load(source)
+
     def inspect(self, data: Any = None, **options: Any) -> Inspection:
         calls.append(("inspect", {"data": data, **options}))
         return Inspection(["the gradient of layer 1 vanishes"])
@@ -145,6 +149,31 @@ class Grouped:
 
     def write(self, out: str) -> None:
         calls.append(("write", out))
+
+
+class Benched:
+    """As `raw2vec.benching` has it."""
+
+    def as_dict(self) -> dict[str, Any]:
+        speed = {"lengths": "mixed", "precision": "float32", "items": 617, "tokens": 4938, "seconds": 0.5}
+        speed |= {"items_per_s": 1234.0, "tokens_per_s": 9876.0, "slowest": 1100.0, "fastest": 1300.0}
+        speed |= {"share_of_gemm": 0.51}
+        rates, metrics = {"float32": 120.2}, {"items_per_s": 1234.0, "share_of_gemm": 0.51}
+        notes = ["the texts are drawn"]
+        return {"metrics": metrics, "speeds": [speed], "gemm_gflops": rates, "machine": "a machine", "notes": notes}
+
+
+def bench(model: Any, data: Any, *, progress: Any, **options: Any) -> Benched:
+    calls.append(("bench", {"data": data, **options}))
+    return Benched()
+
+
+def distill(teacher: str, data: Any, *, listener: Any, **options: Any) -> Raw2Vec:
+    """As `raw2vec.distilling` has it."""
+    calls.append(("distill", {"teacher": teacher, "data": data, **options}))
+    made = Raw2Vec()
+    made.report = {**REPORT, "taught": REPORT["items"]}
+    return made
 
 
 def load(source: str) -> Raw2Vec:

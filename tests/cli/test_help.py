@@ -13,7 +13,7 @@ from raw2vec.cli import app
 from raw2vec.cli.base import Answer
 
 COMMANDS = ("fit", "embed", "index", "search", "predict", "reconstruct", "sample", "interpolate", "score")
-COMMANDS += ("evaluate", "inspect", "translate", "map", "group", "demo")
+COMMANDS += ("evaluate", "inspect", "translate", "map", "group", "distill", "bench", "demo")
 
 
 def examples(name: str) -> list[list[str]]:
@@ -66,7 +66,11 @@ def test_every_example_runs(run, words, monkeypatch):
     exported = ModuleType("raw2vec.interchange.ctranslate2")
     exported.is_export, exported.export = lambda place: False, lambda parts, place, quantization: None
     exported.Exported = lambda place: None
-    for stand_in in (translate, explained, exported):
+    distilling = ModuleType("raw2vec.distilling")
+    distilling.distill = facade_double.distill
+    benching = ModuleType("raw2vec.benching")
+    benching.bench = facade_double.bench
+    for stand_in in (translate, explained, exported, distilling, benching):
         monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
     result = run(*words)
     assert result.exit_code == 0, result.output

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from real import KINDS
+from real import KINDS, taught
 
 from raw2vec.build import ENCODERS, OBJECTIVES, WRITERS, objective_called
 from raw2vec.errors import BadInput
@@ -43,7 +43,7 @@ class Cell:
 
     @property
     def data(self) -> Any:
-        return KINDS[self.kind].rows()
+        return taught(self.kind) if self.objective == "distillation" else KINDS[self.kind].rows()
 
     def recipe(self, **training: object) -> Recipe:
         """A small recipe of this cell; dropout is on, so that training draws."""
@@ -54,6 +54,8 @@ class Cell:
         columns = dict(kind.columns)
         if self.partner:
             columns["target"] = columns.pop("label")
+        elif self.objective == "distillation":
+            columns["label"] = "teacher"
         elif self.objective != "supervised" and self.kind != "table":
             del columns["label"]  # a table's is left out of its rows all the same
         encoder = {"name": self.encoder, **SMALL.get(self.encoder, {}), "dropout": 0.1}
@@ -75,6 +77,8 @@ class Cell:
         columns = {"input": "query", "target": "code"}
         if self.objective == "supervised" or self.decodes:
             columns = dict(KINDS["text"].columns)
+        if self.objective == "distillation":
+            columns = {"input": "code", "label": "teacher"}
         whole = self.decodes or self.encoder != "dense" or self.objective == "translation"
         tree: dict[str, Any] = {
             "kind": "pairs" if "target" in columns else "text",

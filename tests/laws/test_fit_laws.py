@@ -89,6 +89,10 @@ def _baseline(cell: Cell) -> float:
         return min(check["held_out"] for check in untrained.report["history"])
     if cell.objective == "contrastive":
         return 1 - sum(1 / rank for rank in range(1, 11)) / 10  # missed by chance among ten; batches hold more
+    if cell.objective == "distillation":  # the one direction that is nearest to all of the teacher's vectors
+        told = np.array([row["teacher"] for row in rows] if isinstance(rows, list) else rows["teacher"])
+        told /= np.linalg.norm(told, axis=1, keepdims=True)
+        return float(1 - np.linalg.norm(told.mean(axis=0)))
     if cell.objective == "supervised":
         label = KINDS[cell.kind].columns["label"]
         return _entropy([row[label] for row in rows] if isinstance(rows, list) else rows[label])

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from raw2vec.cli.app import Commands
+from raw2vec.cli.bench import bench
 from raw2vec.cli.demo import demo
+from raw2vec.cli.distill import distill
 from raw2vec.cli.evaluate import evaluate
 from raw2vec.cli.export import export
 from raw2vec.cli.fit import fit
@@ -36,6 +38,8 @@ COMMANDS = (
     score,
     evaluate,
     inspect,
+    bench,
+    distill,
     export,
     demo,
 )

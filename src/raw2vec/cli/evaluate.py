@@ -33,7 +33,7 @@ def evaluate(
             "--protocol",
             metavar="NAME",
             help="retrieval, cross-retrieval, zero-shot, sts, classification, knn, linear-probe, masked, space, "
-            "reconstruction, rate-distortion, likelihood, anomaly, translation.",
+            "reconstruction, rate-distortion, likelihood, anomaly, translation, agreement.",
         ),
     ] = None,
     input: Input = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,9 +31,11 @@ from raw2vec.cli.base import (
     there,
 )
 from raw2vec.errors import BadInput
+from raw2vec.settings import worded
 
 KINDS = ("text", "pairs", "image", "audio", "series", "table")
-OBJECTIVES = ("contrastive", "vicreg", "masked", "supervised", "reconstruction", "variational", "translation")
+_WITHOUT_A_WAY_BACK = ("contrastive", "vicreg", "masked", "supervised", "distillation")
+OBJECTIVES = (*_WITHOUT_A_WAY_BACK, "reconstruction", "variational", "translation")
 ENCODERS = ("dense", "recurrent", "convolutional", "transformer")
 SIZES = ("tiny", "small", "base")
 
@@ -95,7 +96,7 @@ def fit(
     chosen = {"kind": kind, "objective": objective, "encoder": encoder, "decoder": decoder, "latent": latent}
     options, changes = _asked({**chosen, "size": size}, {"minutes": minutes, "steps": steps, "seed": seed}, recipe)
     options |= {"checkpoint": checkpoint} if checkpoint else {}
-    changes |= changed(settings or [])
+    changes |= worded(settings or [])
     older = (Path(out) / "recipe.json").exists()
     made = heavy().Raw2Vec(**options, settings=changes or None, device=device)
     with Training() as listener:
@@ -130,20 +131,6 @@ def _together(data: list[str], columns: list[str]) -> Any:
         if name := gathered(data):
             raise BadInput(f"{error} {QUOTED.format(name)}") from None
         raise
-
-
-def changed(settings: list[str]) -> dict[str, Any]:
-    """key=value words as a mapping; a value is JSON where it can be, else the words themselves."""
-    found: dict[str, Any] = {}
-    for word in settings:
-        key, equals, value = word.partition("=")
-        if not key or not equals:
-            raise BadInput(f"--set takes KEY=VALUE, such as encoder.layers=2, not '{word}'.")
-        try:
-            found[key] = json.loads(value)
-        except ValueError:
-            found[key] = value
-    return found
 
 
 def _beside_recipe(options: dict[str, Any], budget: dict[str, Any]) -> dict[str, Any]:

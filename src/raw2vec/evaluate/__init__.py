@@ -3,6 +3,7 @@
 from functools import partial
 
 from raw2vec.errors import BadInput, nearest
+from raw2vec.evaluate.agreement import Agreement
 from raw2vec.evaluate.anomaly import Anomaly
 from raw2vec.evaluate.array_baselines import (
     bernoulli,
@@ -52,6 +53,7 @@ KNN, ARRAY_KNN = (Classification(each, compare, NEAREST, "knn", 1) for each in (
 LINEAR_PROBE, ARRAY_LINEAR_PROBE = (
     Classification(each, compare, LINEAR, "linear-probe", 1) for each in (OF_TEXTS, OF_ARRAYS)
 )
+AGREEMENT, ARRAY_AGREEMENT = Agreement({"TF-IDF+SVD": tfidf_svd}, compare), Agreement({}, compare)
 MASKED = Masked({}, compare)
 MASKED_PATCHES = MaskedPatches({}, compare)
 SPACE = Space({}, compare)
@@ -87,6 +89,7 @@ PROTOCOLS: dict[str, Protocol] = {
         LIKELIHOOD,
         ANOMALY,
         TRANSLATION,
+        AGREEMENT,
     )
 }
 
@@ -100,7 +103,9 @@ def protocol(name: str) -> Protocol:
 
 
 __all__ = [
+    "AGREEMENT",
     "ANOMALY",
+    "ARRAY_AGREEMENT",
     "ARRAY_CLASSIFICATION",
     "ARRAY_KNN",
     "ARRAY_LINEAR_PROBE",

@@ -13,6 +13,7 @@ from raw2vec.batch import Batch
 from raw2vec.errors import BadInput, Numbered, Unreadable
 from raw2vec.evaluate import MASKED_PATCHES, Encode, Guesses, Patches, Protocol, Report, protocol
 from raw2vec.folder import Model
+from raw2vec.measure.agreement import agreement
 from raw2vec.measure.decoding import DECODED, SAMPLES, likelihood
 from raw2vec.measure.labelled import PROBED, classification, probed
 from raw2vec.measure.pairs import zero_shot
@@ -129,6 +130,8 @@ def _by(
         return chosen.run(lambda texts: Guesses(*fill(parts, texts, seed)), held, seed)
     if chosen.name == "space":
         return space(parts, encode, held, seed)
+    if chosen.name == "agreement":
+        return agreement(parts, encode, held, seed)
     if chosen.name == "classification":
         return classification(parts, encode, held, seed)
     return chosen.run(encode, held, seed)
@@ -233,6 +236,8 @@ def _fitting(parts: Model, columns: Mapping[Role, str]) -> str:
         return "reconstruction"
     if parts.recipe.translates and "target" in columns and "label" not in columns:
         return "translation"
+    if "label" in columns and parts.labels is not None and parts.labels.task == "vectors":
+        return "agreement"
     if "label" in columns:
         return "sts" if "target" in columns else "classification"
     if "target" in columns:

@@ -8,6 +8,7 @@ from raw2vec.objectives.contrastive import (
     ContrastiveViews,
     InfoNCE,
 )
+from raw2vec.objectives.distillation import Distillation
 from raw2vec.objectives.masked import Masked
 from raw2vec.objectives.masked_patches import MaskedPatches
 from raw2vec.objectives.reconstruction import Reconstruction
@@ -22,6 +23,7 @@ __all__ = [
     "ContrastivePictures",
     "ContrastiveSides",
     "ContrastiveViews",
+    "Distillation",
     "InfoNCE",
     "Masked",
     "MaskedPatches",

@@ -35,12 +35,14 @@ class Supervised(Objective):
         self,
         latent: int,
         outcomes: int,
-        task: Literal["classes", "labels", "numbers"] = "classes",
+        task: Literal["classes", "labels", "numbers", "vectors"] = "classes",
         ordinary: range = range(0),
         drop: float = 0.0,
         smoothing: float = 0.0,
     ):
         super().__init__()
+        if task not in HEADS:
+            raise BadInput("The labels are vectors, as a teacher gives them: learn them with --objective distillation.")
         for name, share in {"drop": drop, "smoothing": smoothing}.items():
             if not 0 <= share < 1:
                 raise BadInput(f"The objective's {name} is at least 0 and below 1, not {share:g}.")
@@ -70,7 +72,7 @@ class SupervisedPictures(Supervised):
         self,
         latent: int,
         outcomes: int,
-        task: Literal["classes", "labels", "numbers"] = "classes",
+        task: Literal["classes", "labels", "numbers", "vectors"] = "classes",
         views: PictureViews = AS_THEY_ARE,
         smoothing: float = 0.0,
     ):

@@ -9,15 +9,16 @@ from typing import Any
 from raw2vec.errors import BadInput, nearest
 from raw2vec.presets import arrays, pairs, texts
 from raw2vec.presets.base import SIZES
-from raw2vec.presets.continued import Start as Start
+from raw2vec.presets.base import Start as Start
 from raw2vec.presets.continued import begun, continued
 from raw2vec.presets.continued import side_begun as side_begun
+from raw2vec.presets.distilled import student as student
 from raw2vec.raw import Image, Raw, Series, are_drawings
 from raw2vec.recipe import RETURNING, SIDES, TEXTS, Recipe, Role
 from raw2vec.rows import Rows, Typed, column_kind, content_kind, guess_text_column, located, one_value, text_columns
 from raw2vec.settings import known
 
-OBJECTIVES = ("contrastive", "vicreg", "masked", "supervised", "reconstruction", "variational", "translation")
+OBJECTIVES = ("contrastive", "vicreg", "masked", "supervised", "distillation", *RETURNING, "translation")
 WHOLE_ROW = "*"
 """The column of a table that stands for all of them but the label."""
 PAIRS = (("query", "code"), ("source", "target"), ("0", "1"))

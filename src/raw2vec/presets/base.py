@@ -1,8 +1,18 @@
-"""What all presets share: how large each encoder is at each size."""
+"""What all presets share: how large each encoder is at each size, and what is known of a model that is begun from."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
+
+from raw2vec.recipe import Recipe
+
+
+class Start(NamedTuple):
+    """The recipe of the checkpoint that a fit begins from, and how many numbers its vectors have."""
+
+    recipe: Recipe
+    width: int
+
 
 SIZES: dict[str, dict[str, dict[str, int]]] = {
     "tiny": {

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from raw2vec.errors import BadInput
+from raw2vec.presets.base import Start
 from raw2vec.recipe import RETURNING, TEXTS, Recipe
 
 # Steps that do not undo in a minute what took days: of BERT's size what its authors advise, of smaller ones more.
 _RATES = ((768, 3e-5), (384, 1e-4), (0, 2e-4))
 _BAG_RATE = 1e-3
 _HEAD = 20.0  # times as large steps for heads, which begin from nothing
-
-
-class Start(NamedTuple):
-    """The recipe of the checkpoint that a fit begins from, and how many numbers its vectors have."""
-
-    recipe: Recipe
-    width: int
 
 
 def side_begun(made: Recipe, start: Recipe) -> Literal["input", "target"] | None:

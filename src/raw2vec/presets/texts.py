@@ -9,6 +9,7 @@ from raw2vec.presets.base import sized
 from raw2vec.recipe import RETURNING
 
 _CODE = 256  # numbers in the vector of a text that is to be had back, where nobody says
+_TAUGHT = {"distillation": 256}  # and of one that is learned from a teacher's, which is rarely shorter
 _WORDS = {"tiny": 2000, "small": 4000, "base": 8000}  # subwords of both languages of a translator
 _DEEP = {"tiny": 2, "small": 3, "base": 6}  # layers to either side of a translator that is a transformer
 _CELL = {"recurrent": {"cell": "gru"}}  # an LSTM learns half as fast here (docs/log.md)
@@ -43,7 +44,11 @@ def tree(
         "embedding": {"weights": "learned", **drop} if bag else {},
         "encoder": {**drop, **part},
         # A head on vectors of length one is never sure of anything (docs/log.md).
-        "latent": {"name": "point", "width": latent or 0, "normalize": "none" if objective == "supervised" else "unit"},
+        "latent": {
+            "name": "point",
+            "width": latent or _TAUGHT.get(objective, 0),
+            "normalize": "none" if objective == "supervised" else "unit",
+        },
         "stages": _stages(objective, bag, views),
         "training": _training(bag, objective),
     }
@@ -119,6 +124,9 @@ def _stages(objective: str, bag: bool, views: Sequence[Mapping[str, Any]]) -> li
         return [masked]
     if objective == "supervised":
         return [{"objectives": [{"name": "supervised", "drop": 0.2 if bag else 0.0}], "batch_tokens": 4096}]
+    if objective == "distillation":
+        size = {"batch_items": 1024} if bag else {"batch_tokens": 2048}
+        return [{"objectives": [{"name": objective}], **size}]
     if objective != "contrastive":  # where texts have none of this name, build.py says so
         return [{"objectives": [{"name": objective}], "batch_tokens": 4096}]
     if bag:
@@ -131,6 +139,8 @@ def _training(bag: bool, objective: str) -> dict[str, Any]:
     if not bag:
         return {"learning_rate": 1e-3}
     optimizer = {"name": "adamw", "weight_decay": 0.0}
+    if objective == "distillation":  # there is a whole vector to learn from each text
+        return {"learning_rate": 5e-3, "optimizer": optimizer, "precision": "float32"}
     # A bag knows labelled texts by heart within seconds: what is dropped, and steps that are smaller where there are
     # more of them, hold it back (docs/log.md).
     rates = {"learning_rate": 3e-3, "warmup": 0.15, "full_steps": 300 if objective == "supervised" else 100}

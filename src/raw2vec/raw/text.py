@@ -21,6 +21,7 @@ from raw2vec.rows import text_column
 from raw2vec.sentences import chunks, exceeded, sentence_ends, word_beginnings
 from raw2vec.subwords import SPECIAL, check_text, edges, learned, merges, opened
 from raw2vec.unknown import characters_of
+from raw2vec.words import reader
 
 _ALIASES = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")  # what other people's tokenizers call the same five
 _SOME = 10_000  # texts of which the usual length is told
@@ -254,7 +255,7 @@ class Text(Raw):
         if len(before) == len(after) == 1:  # a checkpoint's own, whatever it calls them
             self._special |= {place: (str(tokenizer.id_to_token(i)), i) for place, i in ((2, *before), (3, *after))}
         self.pad, self.unknown, self.start, self.end, self.mask = (self._special.get(i, ("", 0))[1] for i in range(5))
-        self._tokenizer = tokenizer
+        self._tokenizer, self._read = tokenizer, reader(tokenizer)
         self._ends, self._opens = sentence_ends(tokenizer), word_beginnings(tokenizer)
         # The ids that stand for text: what a masked token may be replaced by.
         size = int(tokenizer.get_vocab_size(with_added_tokens=True))
@@ -292,13 +293,14 @@ class Text(Raw):
         return self._tokenizer
 
     def _ids(self, texts: Iterable[str | None]) -> Iterator[tuple[int, list[int]]]:
-        tokenizer, stream = self._learned(), iter(numbered(texts))
+        self._learned()
+        stream = iter(numbered(texts))
         while block := list(islice(stream, _BLOCK)):
             for number, text in block:
                 check_text(number, text)
-            found = tokenizer.encode_batch_fast([text for _, text in block], add_special_tokens=False)
-            for (number, _), encoding in zip(block, found, strict=True):
-                yield number, encoding.ids
+            found = self._read([text for _, text in block])
+            for (number, _), ids in zip(block, found, strict=True):
+                yield number, ids
 
     def _sentences(self, ids: list[int], room: int) -> list[tuple[int, int]]:
         """The sentences of a text, those that are too long for a window in several parts."""

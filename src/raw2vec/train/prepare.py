@@ -21,7 +21,7 @@ from raw2vec.build import build_raw
 from raw2vec.corpus import Corpus, Writer
 from raw2vec.errors import BadInput, Numbered, Unreadable
 from raw2vec.folder import load_raw, save_raw
-from raw2vec.labels import Labels
+from raw2vec.labels import Labels, cells
 from raw2vec.placeholders import marked_pair
 from raw2vec.ragged import Ragged
 from raw2vec.raw import FILES_AT_ONCE, Raw, Text
@@ -229,7 +229,7 @@ def _labels(rows: Rows, recipe: Recipe, raw: Raw) -> Labels | None:
     column = recipe.columns.get("label")
     if column is None:
         return None
-    values = [value for batch in rows.batches() for value in batch.column(column).to_pylist()]
+    values = [value for batch in rows.batches() for value in cells(batch.column(column))]
     labels = Labels.learn(values, column)
     if labels.task == "numbers":
         held = np.concatenate([block.held for block in _blocks(rows, recipe, raw)])
@@ -259,7 +259,7 @@ def _write_corpus(rows: Rows, recipe: Recipe, raw: Raw, labels: Labels | None, w
                 None if number in unreadable else item for number, item in zip(numbers, items[name], strict=True)
             ]
         label = recipe.columns.get("label")
-        targets = labels.numbers(batch.column(label).to_pylist()) if labels and label else None
+        targets = labels.numbers(cells(batch.column(label))) if labels and label else None
         for role, writer in writers.items():
             writer.add(sides[role], held, targets)
         for row in held.nonzero()[0].tolist():
@@ -287,6 +287,8 @@ def _written(recipe: Recipe, labels: Labels | None) -> list[Role]:
     """The roles of texts that baselines learn from as they were written."""
     if recipe.translates:
         return ["input", "target"]
+    if labels is not None and labels.task == "vectors":
+        return ["input"]
     return ["input", "label"] if labels and not recipe.returns else []
 
 

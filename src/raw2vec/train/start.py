@@ -9,13 +9,15 @@ import scipy.sparse as sparse
 import torch
 from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
-from torch import Tensor
+from torch import Tensor, nn
 
 from raw2vec.corpus import Corpus
 from raw2vec.embedding import TokenEmbedding
+from raw2vec.objectives import Distillation
 from raw2vec.seeding import generator, key
 
 LARGEST = 200_000  # texts that are looked at
+TAUGHT = 20_000  # and vectors of a teacher's, whose directions are soon told
 
 
 def begin(embedding: TokenEmbedding, corpus: Corpus, start: str, seed: int) -> None:
@@ -36,6 +38,21 @@ def begin(embedding: TokenEmbedding, corpus: Corpus, start: str, seed: int) -> N
         rank = min(embedding.width // 2, min(counts.shape) - 1)
         if start == "lsa" and rank > 0:
             embedding.table.weight.copy_(_table(counts, rarity, rank, embedding.width, seed))
+
+
+def begin_lifts(objectives: nn.ModuleDict, corpus: Corpus, given: nn.ModuleDict | None) -> None:
+    """Puts what leads into a teacher's space into the objectives that follow one: of those `given`, whose shape it is,
+    or what the teacher's vectors of the training rows tell."""
+    for name, objective in objectives.items():
+        if not isinstance(objective, Distillation) or corpus.labels is None:
+            continue
+        known = given[name].lift if given is not None and name in given else None
+        if isinstance(known, Tensor) and known.shape == objective.lift.shape:
+            objective.lift.copy_(known)
+            continue
+        rows = np.flatnonzero(~corpus.held)
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), TAUGHT)).astype(np.int64)]
+        objective.follow(torch.from_numpy(np.asarray(corpus.labels[rows])))
 
 
 def _counts(corpus: Corpus, vocabulary: int) -> sparse.csr_matrix:

@@ -1,0 +1,71 @@
+"""What a teacher says: of texts, in a file, as far as there is time; and of lone tokens."""
+
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import raw2vec
+from raw2vec.errors import NonFinite
+from raw2vec.students import lift_of, rarity, tokens_of
+from raw2vec.use.teach import lone_tokens, teach
+from small import texts
+from tiny_checkpoints import written
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> raw2vec.Raw2Vec:
+    folder = tmp_path_factory.mktemp("teach") / "teacher"
+    written("bert", folder)
+    return raw2vec.load(folder)
+
+
+def test_texts_and_their_vectors(teacher: raw2vec.Raw2Vec, tmp_path: Path) -> None:
+    items = texts(1500)
+    heard: list[int] = []
+    found = teach(teacher.parts_, items, tmp_path / "t.parquet", ("body", "said"), keep=1000, progress=heard.append)
+    held = pq.read_table(tmp_path / "t.parquet")
+    assert (found.items, found.truncated, heard) == (1500, 0, [1024, 1500])
+    assert held.column_names == ["body", "said"]
+    assert held["body"].to_pylist() == items
+    vectors = np.array(held["said"].to_pylist(), np.float32)
+    np.testing.assert_allclose(vectors, teacher.encode(items), atol=1e-5)
+    np.testing.assert_array_equal(found.first, vectors[:1024])
+
+
+def test_time_is_kept_and_one_block_is_done_in_any_case(teacher: raw2vec.Raw2Vec, tmp_path: Path) -> None:
+    found = teach(teacher.parts_, texts(3000), tmp_path / "t.parquet", ("text", "said"), keep=9, until=monotonic() - 1)
+    assert found.items == 1024
+    assert pq.read_metadata(tmp_path / "t.parquet").num_rows == 1024
+
+
+def test_a_lone_token_is_a_text_of_its_own(teacher: raw2vec.Raw2Vec) -> None:
+    lone = lone_tokens(teacher.parts_).numpy()
+    pieces = teacher.parts_.raw.pieces
+    whole = [place for place, piece in enumerate(pieces) if len(piece) > 1 and piece.isalpha()]
+    assert len(whole) > 20
+    np.testing.assert_allclose(lone[whole], teacher.encode([pieces[place] for place in whole]), atol=1e-5)
+
+
+def test_tokens_are_weighed_by_how_rare_they_are(teacher: raw2vec.Raw2Vec) -> None:
+    counts = np.array([0, 9, 990])
+    shares = (counts + 1) / 1002
+    np.testing.assert_allclose(rarity(3, counts), 1e-4 / (1e-4 + shares))
+    assert (np.diff(rarity(100, None)) > 0).all(), "frequent tokens come first"
+    lone = lone_tokens(teacher.parts_)
+    tokens = tokens_of(lone, lift_of(lone, 5), teacher.parts_.raw, None)
+    assert tokens.vectors.shape == (len(lone), 5)
+    assert tokens.vectors.norm(dim=1).mean() == pytest.approx(1, abs=0.05)
+
+
+def test_a_token_that_is_not_finite_is_named(teacher: raw2vec.Raw2Vec) -> None:
+    table = teacher.parts_.model.embedding.table.weight
+    kept = table[7].clone()
+    table.data[7] = float("nan")
+    try:
+        with pytest.raises(NonFinite, match="token"):
+            lone_tokens(teacher.parts_)
+    finally:
+        table.data[7] = kept
