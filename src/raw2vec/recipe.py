@@ -139,7 +139,7 @@ class Recipe(_Strict):
     decoder: Part | None = Field(None, description="the way back from a vector; none: there is none")
     bridge: Part | None = Field(None, description="what a decoder of texts is told: the vector alone, or every state")
     likelihood: Part | None = Field(None, description="how decoded numbers are told; none: by the kind of data")
-    stages: tuple[Stage, ...] = Field((), description="what is learned; none: a checkpoint, taken over as it is")
+    stages: tuple[Stage, ...] = Field((), description="what is learned; without a budget, what a checkpoint knew")
     training: Training = Training()
     checkpoint: str | None = Field(None, description="whose weights training begins from: a folder, or a known name")
     prompts: dict[str, str] = Field(
@@ -168,6 +168,11 @@ class Recipe(_Strict):
             return cls.model_validate(source)
         except ValidationError as error:
             raise BadInput(sentence(error, name)) from None
+
+    @property
+    def learned(self) -> bool:
+        """Whether anything was learned by it: a checkpoint that was taken over as it is has no budget."""
+        return self.training.minutes is not None or self.training.steps is not None
 
     @property
     def returns(self) -> bool:

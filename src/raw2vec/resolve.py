@@ -127,8 +127,8 @@ def _writer(recipe: Recipe, decoder: Part, autoencoder: bool) -> dict[str, Part]
     """The settings of a decoder of texts and of its bridge: a text that is to come back comes by its vector alone."""
     if decoder.name in DECODERS and decoder.name not in WRITERS:
         raise BadInput(f"Texts are written token by token: of decoders there is {', '.join(WRITERS)} for them.")
-    if recipe.raw.get("boundaries") == "none":
-        raise BadInput("A text that is to be written needs to know its end: set raw.boundaries to cls-sep.")
+    if recipe.raw.get("boundaries") in ("none", "sep"):
+        raise BadInput("A text that is to be written needs a beginning and an end: set raw.boundaries to cls-sep.")
     made = _part(WRITERS, decoder, "decoder of texts")
     known_ones = WRITERS[decoder.name].bridges
     bridge = recipe.bridge or Part(name="fixed" if autoencoder else known_ones[0])

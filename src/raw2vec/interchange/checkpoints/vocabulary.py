@@ -69,12 +69,12 @@ def text_of(found: Tokenizer, folder: Path, rows: int, most: int, bag: bool = Fa
             f"The tokenizer of {folder} leaves out some of the numbers below {size:,}, which is not known here."
         )
     before, after = ([], []) if bag else edges(found)
-    if (len(before), len(after)) not in ((1, 1), (0, 0)):
+    boundaries = {(1, 1): "cls-sep", (0, 1): "sep", (0, 0): "none"}.get((len(before), len(after)))
+    if boundaries is None:
         raise BadFolder(
             f"The tokenizer of {folder} puts {len(before)} tokens before a text and {len(after)} after it: here it is "
-            "one each, or none."
+            "one each, one after it, or none."
         )
-    boundaries = "cls-sep" if before else "none"
     settings: dict[str, Any] = {"tokenizer": "given", "vocabulary": size, "boundaries": boundaries}
     settings["max_tokens"] = min(most, limit)
     with TemporaryDirectory() as place:
