@@ -119,9 +119,10 @@ class PatchEmbedding(Embedding):
     row, and all items must have the shape. A patch over the edge is filled up by zeros.
 
     uint8 counts as 255ths. mean and deviation: what numbers lose and are then divided by, channel by channel, as a
-    checkpoint was trained with; (): nothing. missing: "flag" takes a NaN as zero and tells the map of it by one more channel for each;
-    with "none" nothing may be missing, and a NaN makes its item's rows NaN. Raises BadInput for items of other channels
-    or another shape than these. activation: what follows the map, for whole items: a perceptron's first layer.
+    checkpoint was trained with; (): nothing. missing: "flag" takes a NaN as zero and tells the map of it by one more
+    channel for each; with "none" nothing may be missing, and a NaN makes its item's rows NaN. Raises BadInput for items
+    of other channels or another shape than these. activation: what follows the map, for whole items: a perceptron's
+    first layer.
     """
 
     mean: Tensor | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,13 +25,14 @@ from raw2vec.errors import BadInput, nearest
 from raw2vec.folder import Model, found, read_json
 from raw2vec.judging import LINE, Judge, lines, most_lines
 from raw2vec.models import AnyModel, DualEncoder
-from raw2vec.presets import side_begun
+from raw2vec.presets import Which, sides_begun
 from raw2vec.ragged import Ragged
 from raw2vec.recipe import Recipe, Role, Stage
 from raw2vec.resolve import resolve
 from raw2vec.rows import Filtered, Rows
 from raw2vec.seeding import permutation
 from raw2vec.train import checkpoint
+from raw2vec.train.adapters import adapting
 from raw2vec.train.base import Listener, Progress, Work
 from raw2vec.train.batches import Feed
 from raw2vec.train.budget import Budget
@@ -87,10 +88,11 @@ def fit_model(
     began, recipe = monotonic(), resolve(recipe)
     if recipe.translates:
         rows = Filtered(rows, recipe.columns["input"], recipe.columns["target"], **recipe.filters)
-    role = side_begun(recipe, start.recipe) or "input" if start else None
-    data = prepare(rows, recipe, work, resume, listener, {role: raw_of(start, recipe)} if start and role else {})
+    begins = sides_begun(recipe, start.recipe) if start else {}
+    given = {role: raw_of(start, recipe, role, theirs) for role, theirs in begins.items()} if start else {}
+    data = prepare(rows, recipe, work, resume, listener, given)
     _refuse_uniform(recipe, data.corpus)
-    model, objectives = _built(recipe, data, start, role)
+    model, objectives = _built(recipe, data, start, begins)
     modules = nn.ModuleDict({"model": model, "objectives": objectives}).to(device)
     precision = working_precision(recipe.training.precision, device)
     metrics = Metrics(work / "metrics.jsonl", resume)
@@ -168,15 +170,19 @@ def finished(out: Path, recipe: Recipe, data: str) -> bool:
     return True
 
 
-def _built(recipe: Recipe, data: Data, start: Model | None, role: str | None) -> tuple[AnyModel, nn.ModuleDict]:
-    """The model and its objectives, their weights as training begins; `role`: the side that is `start`'s."""
+def _built(
+    recipe: Recipe, data: Data, start: Model | None, begins: Mapping[Which, Which]
+) -> tuple[AnyModel, nn.ModuleDict]:
+    """The model and its objectives, their weights as training begins; `begins`: which sides are which of `start`'s."""
     model = build_model(recipe, data.raw)
     task, outcomes = (data.labels.task, data.labels.outcomes) if data.labels else (None, 0)
     objectives = build_objectives(recipe, data.raw, model, task, outcomes)
-    if start is not None and role is not None:
-        take_over(model.side(role), start)
+    if start is not None:
+        for role, theirs in begins.items():
+            take_over(model.side(role), start.model.side(theirs))
+    known = [model.side(role).embedding for role in begins]
     for embedding, corpus in _token_tables(model, data.corpus):
-        if role is None or embedding is not model.side(role).embedding:
+        if not any(embedding is one for one in known):
             begin(embedding, corpus, recipe.training.start, recipe.seed)
     return model, objectives
 
@@ -284,7 +290,7 @@ def _reserve(recipe: Recipe, data: Data) -> float:
 
 
 def _work(
-    place: int, recipe: Recipe, data: Data, model: nn.Module, objectives: nn.ModuleDict, precision: torch.dtype
+    place: int, recipe: Recipe, data: Data, model: AnyModel, objectives: nn.ModuleDict, precision: torch.dtype
 ) -> Work:
     stage = recipe.stages[place]
     chosen = {part.name: objectives[f"{place}/{part.name}"] for part in stage.objectives}
@@ -308,6 +314,7 @@ def _work(
         stage.share,
         [getattr(model, name) for name in stage.frozen],
         judge,
+        *adapting(place, recipe, model),
     )
 
 

@@ -72,6 +72,16 @@ class Side(_Strict):
     latent: Part = Part(name="point")
 
 
+class Adapters(_Strict):
+    """Low-rank adapters beside the encoder's linear maps: they alone learn of it, and are worked into it after the
+    stage, so that a model folder knows nothing of them (LoRA; Hu et al. 2022)."""
+
+    rank: int = Field(8, ge=1, description="of the change to a map: rank · (inputs + outputs) numbers learn")
+    alpha: float = Field(16.0, gt=0, description="the change counts alpha / rank times")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of what adapters take that is left out")
+    rate: float = Field(10.0, gt=0, description="times as large steps as the learning rate: they begin from nothing")
+
+
 class Stage(_Strict):
     """One stretch of training: what is minimised, on which columns, with how much of the budget."""
 
@@ -84,6 +94,7 @@ class Stage(_Strict):
     frozen: tuple[Literal["embedding", "encoder", "latent", "decoder", "input", "target"], ...] = Field(
         (), description="parts left alone; input, target: the whole of a side that has an encoder of its own"
     )
+    adapters: Adapters | None = Field(None, description="beside the encoder's maps, left alone; none: the maps learn")
 
     @model_validator(mode="after")
     def _each_objective_once(self) -> Self:
@@ -265,6 +276,8 @@ def _siblings(error: ValidationError, path: tuple[int | str, ...]) -> list[str]:
         model = Training
     elif "views" in path[:-1]:
         model = View
+    elif "adapters" in path[:-1]:
+        model = Adapters
     elif "stages" in path[:-1]:
         model = Stage
     elif "target" in path[:-1]:

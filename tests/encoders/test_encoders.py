@@ -35,9 +35,6 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
     "transformer, biases of norms": lambda: Transformer(
         6, 8, layers=2, heads=2, norm_order="post", biases="norms", activation="swiglu", rotary_base=1000.0
     ),
-    "transformer, ViT": lambda: Transformer(
-        6, 8, layers=2, heads=2, norm_order="pre-only", biases="all", positions="learned", class_tokens=2, limit=64
-    ),
     "transformer, looking back": lambda: Transformer(6, 8, layers=2, heads=2, causal=True),
     "transformer, no positions": lambda: Transformer(6, 8, layers=1, heads=2, positions="none"),
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from raw2vec.encoders.base import Encoder
 from raw2vec.errors import BadInput

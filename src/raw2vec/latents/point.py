@@ -19,8 +19,8 @@ class Point(Latent):
 
     width: numbers in a vector; 0 keeps the states' width and has no map of its own. pooling: see layers.Pooling; "all"
     needs a width and items of `places` rows each. activation: what follows the map, of a width alone. normalize: "unit"
-    brings vectors to length one. heads and feed_forward are those of pooling "probe", and 0 as it says. An item of no rows
-    gives what zeros give, never NaN.
+    brings vectors to length one. heads and feed_forward are those of pooling "probe", and 0 as it says. An item of no
+    rows gives what zeros give, never NaN.
     """
 
     def __init__(

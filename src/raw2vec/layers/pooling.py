@@ -20,9 +20,10 @@ class Pooling(nn.Module):
     """Ragged (N, inputs) to (B, width), float32 or wider. An item of no rows gives zeros, never NaN.
 
     pooling: the mean, first, last or largest (feature by feature) of the rows; their mean weighted by a learned query's
-    "attention"; what a "probe" finds among them (see Probe); or "all" of them side by side, which needs items of one size, `places` rows each, and keeps where
-    everything stood. heads and feed_forward are the probe's. `width` is then inputs * places, else inputs. BadInput for a name that is not in POOLINGS, for
-    "all" without `places`, and for an item of "all" that has another number of rows.
+    "attention"; what a "probe" finds among them (see Probe); or "all" of them side by side, which needs items of one
+    size, `places` rows each, and keeps where everything stood. heads and feed_forward are the probe's. `width` is then
+    inputs * places, else inputs. BadInput for a name that is not in POOLINGS, for "all" without `places`, and for an
+    item of "all" that has another number of rows.
     """
 
     def __init__(

@@ -33,16 +33,15 @@ class Text(Raw):
 
     tokenizer: wordpiece (greedy, words over 100 characters unknown; Schuster & Nakajima 2012), bpe (of bytes, lossless;
     Radford et al. 2019) or unigram (Kudo 2018); or given: a checkpoint's own, which is never learned, and knows best
-    what case and words are to it. vocabulary: most tokens to learn, special ones included; every
-    character met gets a token all the same. case: keep or lower. words: plain, or identifiers, which splits camelCase,
-    snake_case and digits. boundaries: [CLS] and [SEP] around every window, [SEP] alone after it, or none. max_tokens: the longest window,
+    what case and words are to it. vocabulary: most tokens to learn, special ones included; every character met gets a
+    token all the same. case: keep or lower. words: plain, or identifiers, which splits camelCase, snake_case and
+    digits. boundaries: [CLS] and [SEP] around every window, [SEP] after it, or none. max_tokens: the longest window,
     boundaries included. long: what happens to a longer text: truncate (and count), error, or chunk into several windows
     that do not overlap. usual and sentences: the tokens, and the sentences, that one in a thousand of the texts learned
     from exceeds; beyond either, windows may be asked to cut at every sentence end. 0: found by `learn`, where long is
-    chunk. unknown: words with characters
-    that no text learned from has are spelled, or, by a translator, copied. characters: those that such texts have;
-    "": found by `learn`, where unknown words are copied. vocabularies: joint, or of pairs in two languages separate:
-    `target` then is a Text of its own, with as many tokens to learn.
+    chunk. unknown: words with characters that no text learned from has are spelled, or, by a translator, copied.
+    characters: those that such texts have; "": found by `learn`, where unknown words are copied. vocabularies: joint,
+    or of pairs in two languages separate: `target` then is a Text of its own, with as many tokens to learn.
 
     Separate vocabularies are one space of ids: the target's come first, the input's follow, and the five special ones
     are the same. So one table of embeddings has a row for each, and what is written is told among the first of them.

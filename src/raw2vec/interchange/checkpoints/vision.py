@@ -27,7 +27,7 @@ _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 _RESAMPLING = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")  # by Pillow's numbers
 _ASIDE = ("pooler.", "embeddings.mask_token", "decoder.")
 _SCALES = ("logit_scale", "logit_bias")
-_MOST = 1 / 100  # the least temperature that InfoNCE has
+_LEAST = 0.01  # the least temperature that InfoNCE has
 
 
 def open_image(folder: Path, about: Mapping[str, Any]) -> Model:
@@ -80,7 +80,8 @@ def open_pair(folder: Path, about: Mapping[str, Any], words: Text) -> Model:
         named |= {f"{role}.{name}": told for name, told in named_rows(family, layers, seen).items()}
     _latents(sides, made.pooling, ours, configs["input"])
     loss = "sigmoid" if "logit_bias" in held else "softmax"
-    objective = {"name": "contrastive", "loss": loss}
+    scale = _number(held, "logit_scale", folder)
+    objective = {"name": "contrastive", "loss": loss, "temperature": max(float((-scale).exp()), _LEAST)}
     recipe = _recipe({**sides["input"], "target": sides["target"], "stages": [{"objectives": [objective]}]})
     model = build_model(recipe, raw)
     _refuse_strange(held, kind)
@@ -88,7 +89,7 @@ def open_pair(folder: Path, about: Mapping[str, Any], words: Text) -> Model:
     objectives = build_objectives(recipe, raw, model, None, 0)
     with torch.no_grad():
         contrastive: Any = objectives["0/contrastive"]
-        contrastive.log_scale.copy_(_number(held, "logit_scale", folder))
+        contrastive.log_scale.copy_(scale)
         if loss == "sigmoid":
             contrastive.bias.copy_(_number(held, "logit_bias", folder))
     report = report_of("image", f"{kind} checkpoint, with its own tokenizer and weights", folder, [])
