@@ -27,6 +27,7 @@ from raw2vec.judging import LINE, Judge, lines, most_lines
 from raw2vec.models import AnyModel, DualEncoder
 from raw2vec.presets import Which, sides_begun
 from raw2vec.ragged import Ragged
+from raw2vec.raw import Raw
 from raw2vec.recipe import Recipe, Role, Stage
 from raw2vec.resolve import resolve
 from raw2vec.rows import Filtered, Rows
@@ -89,7 +90,9 @@ def fit_model(
     if recipe.translates:
         rows = Filtered(rows, recipe.columns["input"], recipe.columns["target"], **recipe.filters)
     begins = sides_begun(recipe, start.recipe) if start else {}
-    given = {role: raw_of(start, recipe, role, theirs) for role, theirs in begins.items()} if start else {}
+    given: dict[str, Raw] = (
+        {role: raw_of(start, recipe, role, theirs) for role, theirs in begins.items()} if start else {}
+    )
     data = prepare(rows, recipe, work, resume, listener, given)
     _refuse_uniform(recipe, data.corpus)
     model, objectives = _built(recipe, data, start, begins)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -57,7 +56,7 @@ def _begun(fitted: Fitted, protocol: str, seed: int) -> dict[str, dict[str, floa
     if start is None or not protocol.startswith(RETRIEVAL.name) or "target" not in held:
         return {}
 
-    begins: Mapping[str, str] = sides_begun(fitted.model.recipe, start.recipe)
+    begins = {str(own): str(its) for own, its in sides_begun(fitted.model.recipe, start.recipe).items()}
 
     def encoded(items: Any, role: str) -> Any:
         side = begins.get(role, next(iter(begins.values())))

@@ -120,8 +120,8 @@ def test_a_stage_with_adapters_and_one_without(start: Path) -> None:
 
 
 def test_what_is_refused(start: Path) -> None:
+    made = Raw2Vec("supervised", "recurrent", size="tiny", steps=1, settings={"stages.0.adapters": {}})
     with pytest.raises(BadInput, match="encoder 'recurrent' has none"):
-        made = Raw2Vec("supervised", "recurrent", size="tiny", steps=1, settings={"stages.0.adapters": {}})
         made.fit(rows(), input="text", label="label")
     with pytest.raises(BadInput, match=r"has no setting 'stages\.0\.adapters\.rnk'.*Did you mean 'rank'"):
         fitted(start, **{"stages.0.adapters.rnk": 4})

@@ -19,9 +19,8 @@ class LowRank(nn.Linear):
     def __init__(self, of: nn.Linear, rank: int, alpha: float, dropout: float = 0.0, rate: float = 1.0):
         super().__init__(of.in_features, of.out_features, bias=of.bias is not None, device="meta")
         self.weight, self.bias = of.weight, of.bias
-        like = {"device": of.weight.device, "dtype": of.weight.dtype}
-        self.down = nn.Parameter(torch.randn(rank, of.in_features, **like) * of.in_features**-0.5)
-        self.up = nn.Parameter(torch.zeros(of.out_features, rank, **like))
+        self.down = nn.Parameter(of.weight.new_empty(rank, of.in_features).normal_(std=of.in_features**-0.5))
+        self.up = nn.Parameter(of.weight.new_zeros(of.out_features, rank))
         self.scale, self.rate, self.dropout = alpha / rank, rate, Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:

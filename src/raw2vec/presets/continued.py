@@ -102,8 +102,8 @@ def _sided(made: Recipe, begin: Start, name: str, own: bool, latent: int | None)
 def _both(tree: dict[str, Any], start: Mapping[str, Any], ways: Mapping[Which, Which], own: bool) -> dict[str, Any]:
     """Both sides begin as the checkpoint's, and find each other as they did there: by its loss and temperature."""
     for role, theirs in ways.items():
-        side, begun = (whole["target"] if way == "target" else whole for whole, way in ((tree, role), (start, theirs)))
-        side |= {part: begun[part] for part in _PARTS}
+        begun = start["target"] if theirs == "target" else start
+        (tree["target"] if role == "target" else tree).update({part: begun[part] for part in _PARTS})
     if not own:
         before = [part for stage in start["stages"] for part in stage["objectives"] if part["name"] == "contrastive"]
         kept = {key: part[key] for part in before for key in ("loss", "temperature") if key in part}

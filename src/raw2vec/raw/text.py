@@ -254,6 +254,7 @@ class Text(Raw):
             found = {2: before, 3: after}
             self._special |= {place: (str(tokenizer.id_to_token(i)), i) for place, ids in found.items() for i in ids}
         self.pad, self.unknown, self.start, self.end, self.mask = (self._special.get(i, ("", 0))[1] for i in range(5))
+        self.start = self.pad if self.boundaries == "sep" else self.start  # what T5 and Marian begin to write with
         self._tokenizer = tokenizer
         self._ends, self._opens = sentence_ends(tokenizer), word_beginnings(tokenizer)
         # The ids that stand for text: what a masked token may be replaced by.

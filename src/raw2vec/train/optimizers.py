@@ -184,7 +184,8 @@ def _paces(modules: Sequence[nn.Module], decay: float) -> dict[nn.Parameter, flo
     for inner in every if decay < 1 else ():
         if isinstance(inner, Embedder):
             encoder, depth = inner.encoder, len(inner.encoder.layers)
-            last = [*encoder.final.parameters()] if isinstance(getattr(encoder, "final", None), nn.Module) else []
+            final = getattr(encoder, "final", None)
+            last = [*final.parameters()] if isinstance(final, nn.Module) else []
             entry = dict.fromkeys([*inner.embedding.parameters(), *encoder.parameters()], decay ** (depth + 1))
             layers = [
                 dict.fromkeys(layer.parameters(), decay ** (depth - place))

@@ -29,6 +29,7 @@ from raw2vec.interchange.checkpoints.base import (
     report_of,
     weights,
 )
+from raw2vec.interchange.checkpoints.marian import open_translator, rows_of, tokenizer_in
 from raw2vec.interchange.checkpoints.modules import Pipeline, pipeline
 from raw2vec.interchange.checkpoints.vision import first_picture, open_image, open_pair
 from raw2vec.interchange.checkpoints.vocabulary import ENDLESS, longest, text_of, tokenizer, without
@@ -82,6 +83,8 @@ def _opened(folder: Path) -> Model:
         return open_image(folder, about)
     if about.get("model_type") in PAIRS:
         return open_pair(folder, about, _words(folder, about))
+    if about.get("model_type") == "marian":
+        return open_translator(folder, about, _translated(folder, about))
     encoder, held = settings_of(about), weights(made.home)
     ours = from_hugging_face(held, about)
     raw = _text(made, ours, longest(made.home, made.max_tokens, encoder["limit"]))
@@ -134,6 +137,14 @@ def _words(folder: Path, about: Mapping[str, Any]) -> Text:
     limit = made.words.settings(about.get("text_config") or {})["limit"]
     most = limit if made.filled else longest(folder, None, limit)
     return text_of(tokenizer(folder, False), folder, len(table), most)
+
+
+def _translated(folder: Path, about: Mapping[str, Any]) -> Text:
+    """What reads and writes the texts of a translator, long ones sentence by sentence."""
+    rows, found = rows_of(folder), tokenizer_in(folder)
+    more = 0 if found is None else max(found.get_vocab_size(with_added_tokens=True) - rows, 0)
+    most = longest(folder, None, int(about.get("max_position_embeddings", 512)))
+    return text_of(found or tokenizer(folder, False), folder, rows + more, most, long="chunk")
 
 
 def _text(made: Pipeline, ours: Mapping[str, Tensor], most: int, bag: bool = False) -> Text:

@@ -52,8 +52,9 @@ def _bert(folder: Path) -> Tokenizer:
     return found
 
 
-def text_of(found: Tokenizer, folder: Path, rows: int, most: int, bag: bool = False) -> Text:
-    """Our Text of a tokenizer, for a table of `rows` and at most `most` tokens. bag: without boundaries."""
+def text_of(found: Tokenizer, folder: Path, rows: int, most: int, bag: bool = False, long: str = "truncate") -> Text:
+    """Our Text of a tokenizer, for a table of `rows` and at most `most` tokens. bag: without boundaries. long: what
+    becomes of a longer text."""
     limit = (found.truncation or {}).get("max_length", ENDLESS) if bag else most
     found.no_padding()
     found.no_truncation()
@@ -76,7 +77,7 @@ def text_of(found: Tokenizer, folder: Path, rows: int, most: int, bag: bool = Fa
             "one each, one after it, or none."
         )
     settings: dict[str, Any] = {"tokenizer": "given", "vocabulary": size, "boundaries": boundaries}
-    settings["max_tokens"] = min(most, limit)
+    settings |= {"max_tokens": min(most, limit), "long": long}
     with TemporaryDirectory() as place:
         found.save(str(Path(place, _TOKENIZER)))
         return Text.load(place, settings)

@@ -23,7 +23,7 @@ from raw2vec.layers import GATES, usual_epsilon
 
 FAMILIES: dict[str, Family] = {**bert.FAMILIES, **rotary.FAMILIES}
 """Their `model_type`s of encoders of texts that we can read."""
-KNOWN = (*FAMILIES, "vit", *vision.PAIRS)
+KNOWN = (*FAMILIES, "vit", *vision.PAIRS, "marian")
 """All that we can read."""
 
 _TYPES = "embeddings.token_type_embeddings.weight"
