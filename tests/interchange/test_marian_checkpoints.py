@@ -2,7 +2,6 @@
 
 import json
 import math
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 import raw2vec
 from raw2vec import Raw2Vec
@@ -21,36 +19,9 @@ from raw2vec.models.sequence_to_sequence import parted
 from raw2vec.ragged import Ragged
 from raw2vec.use.encode import evaluation
 from raw2vec.use.write import Manner, write
+from tiny_marian import OTHER, PAD, SCORES, SIZE, VOCABULARY, spm, written
 
-SCORES = {
-    piece: -float(place + 3) / 2 for place, piece in enumerate(["▁a", "▁ship", "▁", "s", "h", "i", "p", "hip", "a"])
-}
-SCORES |= {"▁the": -2.0, "t": -6.0, "e": -6.5, "he": -5.0, "un": -9.0, "▁>>": -9.0}
-OTHER = ["▁un", "▁navire", "▁le", "s'il"]
-VOCABULARY = {
-    name: place
-    for place, name in enumerate(
-        ["</s>", "<unk>", *(name for name in SCORES if name != "hip"), *OTHER, ">>fra<<", "<pad>"]
-    )
-}
 TEXTS = ["a ship", "the ships", "", "ships  the a", "x ship", "hip the", ">>fra<< the ship", "a s'il \ue000▁un"]
-SIZE, PAD = len(VOCABULARY), len(VOCABULARY) - 1
-
-
-def field(number: int, value: int | float | bytes) -> bytes:
-    """A field of a protocol buffer."""
-    if isinstance(value, float):
-        return bytes([number << 3 | 5]) + struct.pack("<f", value)
-    if isinstance(value, int):
-        return bytes([number << 3, value])
-    return bytes([number << 3 | 2, len(value) & 0x7F | 0x80, len(value) >> 7]) + value
-
-
-def spm(scores: dict[str, float] = SCORES, kind: int = 1) -> bytes:
-    """A file as SentencePiece writes it: control symbols, pieces, how it was trained, how texts are brought in shape."""
-    special = [field(1, field(1, name) + field(2, 0.0) + field(3, 3)) for name in (b"<s>", b"</s>")]
-    told = [field(1, field(1, name.encode()) + field(2, score)) for name, score in scores.items()]
-    return b"".join([*special, *told, field(2, field(3, kind)), field(3, field(1, b"identity") + field(3, 1))])
 
 
 def by_hand(text: str) -> list[int]:
@@ -68,25 +39,6 @@ def by_hand(text: str) -> list[int]:
             ways.append((best[start][0] + score, [*best[start][1], number]))
         best.append(max(ways, key=lambda way: way[0]))
     return best[-1][1]
-
-
-def written(folder: Path, scaled: bool = True, **changes: Any) -> Any:
-    """A folder as transformers writes it, of random weights."""
-    transformers = pytest.importorskip("transformers", reason="parity is measured against transformers itself")
-    sides = {f"{side}_{name}": n for side in ("encoder", "decoder") for name, n in (("layers", 2), ("ffn_dim", 24))}
-    sides |= {"encoder_attention_heads": 2, "decoder_attention_heads": 4, "max_position_embeddings": 64}
-    special = {"pad_token_id": PAD, "decoder_start_token_id": PAD, "eos_token_id": 0, "forced_eos_token_id": None}
-    made: dict[str, Any] = {"vocab_size": SIZE, "d_model": 16, "scale_embedding": scaled, **sides, **special}
-    model = transformers.MarianMTModel(transformers.MarianConfig(activation_function="swish", **made | changes))
-    torch.manual_seed(0)
-    for name, weight in model.named_parameters():
-        if weight.requires_grad:  # positions stay what they are
-            nn.init.normal_(weight, std=1.0 if "norm.weight" in name else 0.5 if "shared" in name else 0.2)
-    model.final_logits_bias.normal_(std=0.5)
-    model.eval().save_pretrained(folder)
-    (folder / "source.spm").write_bytes(spm())
-    (folder / "vocab.json").write_text(json.dumps(VOCABULARY))
-    return model
 
 
 def test_pieces_are_cut_as_their_scores_say(tmp_path: Path) -> None:
