@@ -321,10 +321,10 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         return self._counted(items, role, "query" if role == "input" else "document")[0]
 
     def _counted(
-        self, items: Sequence[Any], role: str = "input", purpose: Purpose | None = None
+        self, items: Sequence[Any], role: str = "input", purpose: Purpose | None = None, prompt: str | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         parts = self._parts()
-        items = prompted(items, prompt_for(parts.recipe, purpose))
+        items = prompted(items, prompt_for(parts.recipe, purpose) if prompt is None else prompt)
         found = encode(parts.model.to(self._device()).side(role), parts.raw.side(role), items)
         return found.vectors, found.truncated
 
