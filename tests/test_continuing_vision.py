@@ -68,6 +68,29 @@ def test_one_side_of_clip_begins_a_model_of_its_own(tmp_path: Path) -> None:
         np.testing.assert_allclose(directions(made, items), directions(before, items), atol=1e-4)
 
 
+def test_pictures_are_locked_and_words_come(tmp_path: Path) -> None:
+    """Locked-image tuning (LiT; Zhai et al. 2022) of a ViT."""
+    vit(tmp_path / "start")
+    before, pairs = raw2vec.load(tmp_path / "start"), {"picture": PICTURES, "word": WORDS}
+    made = Raw2Vec(steps=2, checkpoint=tmp_path / "start", settings=SHORT).fit(pairs, input="picture", target="word")
+    assert made.parts_.recipe.stages[0].frozen == ("input",)
+    np.testing.assert_allclose(made.encode(PICTURES), directions(before, PICTURES), atol=1e-5)
+    assert made.encode(WORDS).shape == (40, 32)
+
+
+def test_adapters_of_both_sides(tmp_path: Path) -> None:
+    """What learns beside CLIP's maps is worked into them on both sides; a locked side has none."""
+    clip(tmp_path)
+    before, pairs = raw2vec.load(tmp_path).parts_.model.state_dict(), {"picture": PICTURES, "word": WORDS}
+    for frozen in ([], ["target"]):
+        settings = {**SHORT, "stages.0.adapters.rank": 2, "stages.0.frozen": frozen}
+        made = Raw2Vec(steps=2, checkpoint=tmp_path, settings=settings).fit(pairs, input="picture", target="word")
+        after = made.parts_.model.state_dict()
+        moved = {name.split(".")[0] for name in before if not before[name].equal(after[name]) and ".layers." in name}
+        assert moved == {"input", "target"} - set(frozen)
+        assert set(after) == set(before)
+
+
 def test_what_cannot_begin_from_it_is_refused(tmp_path: Path) -> None:
     vit(tmp_path / "vit")
     clip(tmp_path / "clip")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raw2vec.disk import refuse_source
+from raw2vec.errors import BadInput
 from raw2vec.folder import Model
 from raw2vec.measure import columns_of
 from raw2vec.raw import Text
@@ -62,6 +63,8 @@ class Searching(ABC):
         rows, columns = columns_of(self._parts(), data, input=input)
         column, to, mark = columns["input"], Path(out), self.fingerprint_
         role = side or column_side(self._parts(), rows, column)
+        if words and not isinstance(self._parts().raw.side(role), Text):
+            raise BadInput(f"A prompt stands before texts, and '{column}' is read as none: leave out --prompt.")
         read, counted = self._parts().raw.side(role).read, partial(self._counted, role=role, prompt=words)
         options: dict[str, Any] = {"prompt": words, "resume": resume, "progress": progress}
         return embed(rows, column, counted, to, read=read, fingerprint=mark, **options)

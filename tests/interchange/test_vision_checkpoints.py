@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import raw2vec
-from raw2vec.errors import BadFolder
+from raw2vec.errors import BadFolder, BadInput
 from tiny_checkpoints import TEXTS
 from tiny_vision import EDGE, PAIRS, PICTURES, clip, pixel_values, processor, siglip, vit
 
@@ -209,3 +209,22 @@ def test_older_processors_are_read(old: Any, tmp_path: Path) -> None:
     )
     (tmp_path / PIXELS).unlink()
     np.testing.assert_array_equal(raw2vec.load(tmp_path).encode(PICTURES), before)
+
+
+def test_what_else_takes_a_model_takes_these(tmp_path: Path) -> None:
+    """Groups, a map, labels measured, a look inside; what makes no sense is a sentence."""
+    vit(tmp_path / "vit", labels=2)
+    clip(tmp_path / "clip")
+    for number in range(12):
+        folder = tmp_path / "pictures" / f"thing {number % 2}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.roll(PICTURES[number % 4], number, 0)).save(folder / f"{number}.png")
+    sees, pair, pictures = raw2vec.load(tmp_path / "vit"), raw2vec.load(tmp_path / "clip"), tmp_path / "pictures"
+    assert sees.evaluate(pictures, label="label").metrics["accuracy"] >= 0
+    assert [row.name for row in sees.inspect(pictures).parts][-1] == "latent"
+    for model in (sees, pair):
+        assert len(model.group(pictures).groups) == 12
+    with pytest.raises(BadInput, match="A prompt stands before texts"):
+        pair.embed(pictures, tmp_path / "v.npy", prompt="a photo of ")
+    with pytest.raises(BadInput, match="has no decoder"):
+        sees.reconstruct(PICTURES)

@@ -11,6 +11,7 @@ from raw2vec.recipe import RETURNING, TEXTS, Recipe
 # Steps that do not undo in a minute what took days: of BERT's size what its authors advise, of smaller ones more.
 _RATES = ((768, 3e-5), (384, 1e-4), (0, 2e-4))
 _BAG_RATE = 1e-3
+_GREAT = 384  # the width from which on a transformer of anything but texts was not trained in minutes
 Which = Literal["input", "target"]
 _PARTS = ("raw", "embedding", "encoder", "latent")
 _HEAD = 20.0  # times as large steps for heads, which begin from nothing
@@ -71,7 +72,8 @@ def continued(made: Recipe, begin: Start, name: str, own: bool, latent: int | No
         tree["latent"] |= {"width": latent} | ({"activation": "identity"} if start.latent.name == "point" else {})
     tree["training"]["start"] = "random"
     encoder = own_side["encoder"]
-    if not own and not made.decoder and (made.kind in TEXTS or encoder["name"] == "transformer"):
+    great = encoder["name"] == "transformer" and (not start.learned or encoder["width"] >= _GREAT)
+    if not own and not made.decoder and (made.kind in TEXTS or great):
         tree["stages"] = [_stage(stage, encoder["name"]) for stage in tree["stages"][-1:]]
         tree["training"] |= _training(encoder)
     return Recipe.read(tree)
