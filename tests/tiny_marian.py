@@ -32,11 +32,11 @@ def field(number: int, value: int | float | bytes) -> bytes:
     return bytes([number << 3 | 2, len(value) & 0x7F | 0x80, len(value) >> 7]) + value
 
 
-def spm(scores: dict[str, float] = SCORES, kind: int = 1) -> bytes:
+def spm(scores: dict[str, float] = SCORES, kind: int = 1, special: tuple[bytes, ...] = (b"<s>", b"</s>")) -> bytes:
     """A file as SentencePiece writes it: control symbols, pieces, how it was trained, and how texts are shaped."""
-    special = [field(1, field(1, name) + field(2, 0.0) + field(3, 3)) for name in (b"<s>", b"</s>")]
+    control = [field(1, field(1, name) + field(2, 0.0) + field(3, 3)) for name in special]
     told = [field(1, field(1, name.encode()) + field(2, score)) for name, score in scores.items()]
-    return b"".join([*special, *told, field(2, field(3, kind)), field(3, field(1, b"identity") + field(3, 1))])
+    return b"".join([*control, *told, field(2, field(3, kind)), field(3, field(1, b"identity") + field(3, 1))])
 
 
 def written(folder: Path, scaled: bool = True, **changes: Any) -> Any:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 import raw2vec
 from raw2vec.errors import BadFolder, BadInput
 from tiny_checkpoints import TEXTS
+from tiny_marian import SCORES, spm
 from tiny_vision import EDGE, PAIRS, PICTURES, clip, pixel_values, processor, siglip, vit
 
 pytestmark = pytest.mark.filterwarnings("ignore::raw2vec.system.TruncationWarning")
@@ -196,6 +197,21 @@ def test_one_sentence_says_what_is_wrong(case: str, tmp_path: Path) -> None:
     with pytest.raises(BadFolder, match=sentence) as found:
         raw2vec.load(tmp_path / "m")
     assert "\n" not in str(found.value)
+
+
+def test_siglip_reads_words_by_its_pieces(tmp_path: Path) -> None:
+    """As its authors publish it: no tokenizer.json, and no case and no punctuation in what is cut."""
+    siglip(tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    (tmp_path / "spiece.model").write_bytes(spm(special=(b"<unk>", b"</s>")))
+    model, names = raw2vec.load(tmp_path), ["<unk>", "</s>", *SCORES]
+    text = model.parts_.raw.side("target")
+    for words in ("A ship", "a, (SHIP)!", "  a\tship."):
+        (ids,) = text.windows([words]).ragged.items()
+        assert [names[number] for number in ids] == ["▁a", "▁ship", "</s>"]
+    assert model.parts_.recipe.target.embedding["filler"] == 1
+    model.save(tmp_path / "ours")
+    np.testing.assert_array_equal(raw2vec.load(tmp_path / "ours").encode("a ship"), model.encode("A ship!"))
 
 
 @pytest.mark.parametrize("old", [EDGE, {"shortest_edge": EDGE}])

@@ -31,6 +31,7 @@ from raw2vec.interchange.checkpoints.base import (
 )
 from raw2vec.interchange.checkpoints.marian import open_translator, rows_of, tokenizer_in
 from raw2vec.interchange.checkpoints.modules import Pipeline, pipeline
+from raw2vec.interchange.checkpoints.pieces import pieces_of, tokenizer_of, without_marks
 from raw2vec.interchange.checkpoints.vision import first_picture, open_image, open_pair
 from raw2vec.interchange.checkpoints.vocabulary import ENDLESS, longest, text_of, tokenizer, without
 from raw2vec.interchange.hugging_face import family_of, from_hugging_face, layers_of, named_rows, settings_of
@@ -42,6 +43,7 @@ from raw2vec.resolve import reads
 
 FIRST_WORDS = ["A text of a few words.", "Ein zweiter Text, auf Deutsch, und 数字."]
 _TABLE = "embedding.table.weight"
+_SIGLIP_PIECES = "spiece.model"
 _OURS = ("recipe.json", "raw.json")  # what a folder of our own has, even where it lacks one of them
 
 
@@ -125,7 +127,7 @@ def add_golden(parts: Model, encode: Callable[[Sequence[Any], str], NDArray[np.f
 
 
 def _first(raw: Raw) -> list[Any]:
-    return [first_picture(raw)] if isinstance(raw, Image) else list(FIRST_WORDS)
+    return [first_picture()] if isinstance(raw, Image) else list(FIRST_WORDS)
 
 
 def _words(folder: Path, about: Mapping[str, Any]) -> Text:
@@ -136,6 +138,14 @@ def _words(folder: Path, about: Mapping[str, Any]) -> Text:
         raise BadFolder(f"{folder} lacks the weights of its word embeddings.")
     limit = made.words.settings(about.get("text_config") or {})["limit"]
     most = limit if made.filled else longest(folder, None, limit)
+    if (folder / _SIGLIP_PIECES).exists() and not (folder / "tokenizer.json").exists():
+        pieces = pieces_of(folder / _SIGLIP_PIECES)
+        special = {"unknown": "<unk>", "end": "</s>", "padding": "</s>"}
+        vocabulary = {name: number for number, name in enumerate(pieces.names)}
+        if missing := next((name for name in special.values() if name not in vocabulary), None):
+            raise BadFolder(f"{folder / _SIGLIP_PIECES} has no token '{missing}'.")
+        found = without_marks(tokenizer_of(pieces, vocabulary, special))
+        return text_of(found, folder, len(table), most)
     return text_of(tokenizer(folder, False), folder, len(table), most)
 
 

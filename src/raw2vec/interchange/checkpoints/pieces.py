@@ -7,6 +7,7 @@ characters and its rules for spaces give the very segmentation that the library 
 from __future__ import annotations
 
 import json
+import string
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from raw2vec.errors import BadFolder
 
 _PIECES, _TRAINER, _NORMALIZER = 1, 2, 3  # fields of the model
-_NORMAL, _UNKNOWN, _UNUSED = 1, 2, 5  # kinds of pieces
+_NORMAL = 1  # a kind of piece; others are control symbols, the unknown, and what is unused
 _UNIGRAM = 1
 _APART = "\ue000"
 """Stands before what a tokenizer can write but must never read: a character for private use, taken out of texts."""
@@ -26,8 +27,12 @@ _APART = "\ue000"
 
 @dataclass(frozen=True)
 class Pieces:
-    """What a file holds: pieces with their scores in nats, and how a text is brought into shape before it is cut."""
+    """What a file holds: pieces with their scores in nats, and how a text is brought into shape before it is cut.
 
+    names: all tokens in the order of their numbers, with those that no text is cut into.
+    """
+
+    names: list[str]
     scores: dict[str, float]
     characters: bytes
     prefix: bool
@@ -39,7 +44,8 @@ def pieces_of(path: Path) -> Pieces:
     try:
         content = path.read_bytes()
         fields = [(number, value) for number, value in _fields(content) if isinstance(value, bytes)]
-        scores = dict(filter(None, (_piece(value) for number, value in fields if number == _PIECES)))
+        listed = [_piece(value) for number, value in fields if number == _PIECES]
+        scores = {name: score for name, score in listed if score is not None}
         trainer = dict(_fields(next((value for number, value in fields if number == _TRAINER), b"")))
         shape = dict(_fields(next((value for number, value in fields if number == _NORMALIZER), b"")))
     except (OSError, ValueError, IndexError, struct.error) as error:
@@ -48,7 +54,7 @@ def pieces_of(path: Path) -> Pieces:
         raise BadFolder(f"{path} is no Unigram model of SentencePiece, the one kind that is read here.")
     characters = shape.get(2, b"")
     assert isinstance(characters, bytes)
-    return Pieces(scores, characters, bool(shape.get(3, 1)), bool(shape.get(4, 1)))
+    return Pieces([name for name, _ in listed], scores, characters, bool(shape.get(3, 1)), bool(shape.get(4, 1)))
 
 
 def tokenizer_of(pieces: Pieces, vocabulary: dict[str, int], special: dict[str, str]) -> Tokenizer:
@@ -77,6 +83,14 @@ def tokenizer_of(pieces: Pieces, vocabulary: dict[str, int], special: dict[str, 
     return made
 
 
+def without_marks(made: Tokenizer) -> Tokenizer:
+    """The tokenizer with texts in lower case and without punctuation, as SigLIP's authors have them."""
+    marks = normalizers.Replace(Regex(f"[{''.join(chr(92) + mark for mark in string.punctuation)}]"), "")
+    spaces = [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+    made.normalizer = normalizers.Sequence([normalizers.Lowercase(), marks, *spaces, made.normalizer])
+    return made
+
+
 def vocabulary_in(path: Path) -> dict[str, int]:
     """Tokens and their numbers, 0 to the last, in a JSON file."""
     try:
@@ -88,13 +102,14 @@ def vocabulary_in(path: Path) -> dict[str, int]:
     return held
 
 
-def _piece(content: bytes) -> tuple[str, float] | None:
-    """A piece and its score; None for what is no text: control symbols, the unknown, what is unused."""
+def _piece(content: bytes) -> tuple[str, float | None]:
+    """A piece and its score; none of what is no text: control symbols, the unknown, what is unused."""
     held = dict(_fields(content))
     name, score = held.get(1, b""), held.get(2, b"\0\0\0\0")
-    if held.get(3, _NORMAL) != _NORMAL or not isinstance(name, bytes) or not isinstance(score, bytes):
-        return None
-    return name.decode(), float(struct.unpack("<f", score)[0])
+    if not isinstance(name, bytes) or not isinstance(score, bytes):
+        raise ValueError("a piece without a name or a score")
+    told = float(struct.unpack("<f", score)[0])
+    return name.decode(), told if held.get(3, _NORMAL) == _NORMAL else None
 
 
 def _fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from raw2vec.build import build_model, build_objectives
@@ -16,7 +15,7 @@ from raw2vec.folder import Model
 from raw2vec.interchange.checkpoints.base import loaded, read, report_of, weights
 from raw2vec.interchange.hugging_face import layers_of, matched, named_rows
 from raw2vec.interchange.hugging_face.base import Family
-from raw2vec.interchange.hugging_face.vision import PAIRS, VIT_FAMILY, laid_out, patches
+from raw2vec.interchange.hugging_face.vision import PAIRS, VIT_FAMILY, Pair, laid_out, patches
 from raw2vec.labels import Labels
 from raw2vec.pixels import RESAMPLINGS
 from raw2vec.raw import Image, Text
@@ -25,6 +24,7 @@ from raw2vec.resolve import reads
 
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 _RESAMPLING = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")  # by Pillow's numbers
+_TABLE = "target.embedding.table.weight"
 _ASIDE = ("pooler.", "embeddings.mask_token", "decoder.")
 _SCALES = ("logit_scale", "logit_bias")
 _LEAST = 0.01  # the least temperature that InfoNCE has
@@ -68,17 +68,12 @@ def open_pair(folder: Path, about: Mapping[str, Any], words: Text) -> Model:
     filled = {"filled": words.max_tokens, "filler": _filler(folder, words, configs["target"])} if made.filled else {}
     sides = {
         "input": _side(raw, embedding, made.pictures, configs["input"]),
-        "target": {**_side(words, filled, made.words, configs["target"]), "kind": "text"},
+        "target": _side(words, filled, made.words, configs["target"]),
     }
-    ours: dict[str, Tensor] = {}
-    named: dict[str, str] = {}
-    for role, family, seen in (("input", made.pictures, "vision_model."), ("target", made.words, "text_model.")):
-        layers = sides[role]["encoder"]["layers"]
-        own = laid_out(made.side(held, words=role == "target"))
-        own = {name: value for name, value in own.items() if name != "embeddings.position_ids"}
-        ours |= {f"{role}.{name}": value for name, value in matched(own, family, layers, kind).items()}
-        named |= {f"{role}.{name}": told for name, told in named_rows(family, layers, seen).items()}
-    _latents(sides, made.pooling, ours, configs["input"])
+    ours, named = _weights(held, made, {role: side["encoder"]["layers"] for role, side in sides.items()}, kind)
+    if _TABLE in ours:  # without the rows that fill it up
+        ours[_TABLE] = ours[_TABLE][: words.size].contiguous()
+    _latents(sides, made.pooling, ours)
     loss = "sigmoid" if "logit_bias" in held else "softmax"
     scale = _number(held, "logit_scale", folder)
     objective = {"name": "contrastive", "loss": loss, "temperature": max(float((-scale).exp()), _LEAST)}
@@ -87,16 +82,14 @@ def open_pair(folder: Path, about: Mapping[str, Any], words: Text) -> Model:
     _refuse_strange(held, kind)
     loaded(model, ours, named, folder)
     objectives = build_objectives(recipe, raw, model, None, 0)
-    with torch.no_grad():
-        contrastive: Any = objectives["0/contrastive"]
-        contrastive.log_scale.copy_(scale)
-        if loss == "sigmoid":
-            contrastive.bias.copy_(_number(held, "logit_bias", folder))
+    for own, theirs in zip(("log_scale", "bias"), _SCALES, strict=True):
+        if theirs in held:
+            objectives.get_parameter(f"0/contrastive.{own}").data.copy_(_number(held, theirs, folder))
     report = report_of("image", f"{kind} checkpoint, with its own tokenizer and weights", folder, [])
     return Model(recipe, raw, model.eval(), objectives.eval(), report=report)
 
 
-def first_picture(raw: Image) -> np.ndarray[Any, Any]:
+def first_picture() -> np.ndarray[Any, Any]:
     """A picture without any file: colours that run, of a shape that is no square."""
     rows, columns = np.mgrid[0:48, 0:64]
     return np.stack([rows * 5, columns * 4, (rows * columns) % 251], axis=2).astype(np.uint8)
@@ -104,13 +97,25 @@ def first_picture(raw: Image) -> np.ndarray[Any, Any]:
 
 def _side(raw: Image | Text, embedding: Mapping[str, Any], family: Family, config: Mapping[str, Any]) -> dict[str, Any]:
     encoder = {"name": "transformer", **family.settings(config)}
-    return {"kind": "image" if isinstance(raw, Image) else "text", "raw": raw.settings, "embedding": dict(embedding),
-            "encoder": encoder}  # fmt: skip
+    kind = "image" if isinstance(raw, Image) else "text"
+    return {"kind": kind, "raw": raw.settings, "embedding": dict(embedding), "encoder": encoder}
 
 
-def _latents(
-    sides: dict[str, Any], pooling: tuple[str, str], ours: Mapping[str, Tensor], config: Mapping[str, Any]
-) -> None:
+def _weights(
+    held: Mapping[str, Tensor], made: Pair, layers: Mapping[str, int], kind: str
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The weights of both sides under our names, and what they are called there. layers: of each side."""
+    ours: dict[str, Tensor] = {}
+    named: dict[str, str] = {}
+    for role, family, seen in (("input", made.pictures, "vision_model."), ("target", made.words, "text_model.")):
+        own = laid_out(made.side(held, words=role == "target"))
+        own = {name: value for name, value in own.items() if name != "embeddings.position_ids"}
+        ours |= {f"{role}.{name}": value for name, value in matched(own, family, layers[role], kind).items()}
+        named |= {f"{role}.{name}": told for name, told in named_rows(family, layers[role], seen).items()}
+    return ours, named
+
+
+def _latents(sides: dict[str, Any], pooling: tuple[str, str], ours: Mapping[str, Tensor]) -> None:
     """How each side's states become a vector of length one, projected where the checkpoint has such a map."""
     for role, way in zip(("input", "target"), pooling, strict=True):
         project = ours.get(f"{role}.latent.project.weight")
