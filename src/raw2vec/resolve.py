@@ -46,6 +46,7 @@ def resolve(recipe: Recipe) -> Recipe:
     ]
     _refuse_unlabelled(recipe)
     _refuse_unscored(recipe)
+    _refuse_more_rows(recipe)
     if recipe.translates:
         pair = dict.fromkeys(("rows", "source", "target"))
         recipe = recipe.model_copy(update={"filters": checked(Filtered, recipe.filters, "What is left out", pair)})
@@ -98,6 +99,18 @@ def _refuse_unlabelled(recipe: Recipe) -> None:
     wanted = [part.name for part in recipe.objectives if OBJECTIVES[part.name].needs == "labels"]
     if wanted and "label" not in recipe.columns:
         raise BadInput(f"The objective '{wanted[0]}' learns labels: name their column with --label, or hand in y.")
+
+
+def _refuse_more_rows(recipe: Recipe) -> None:
+    """BadInput where a text has rows that are none of its tokens, and tokens are to be told from rows."""
+    if recipe.kind not in TEXTS:
+        return
+    filled, first = recipe.embedding.get("filled"), recipe.encoder.settings.get("class_tokens")
+    masked = any(part.name == "masked" for part in recipe.objectives)
+    if filled and (masked or recipe.decoder is not None):
+        raise BadInput("Texts that are filled up to one length (embedding.filled) are not told token by token.")
+    if first and masked:
+        raise BadInput("Texts with class tokens before them (encoder.class_tokens) know no objective 'masked'.")
 
 
 def _refuse_unscored(recipe: Recipe) -> None:
