@@ -23,8 +23,8 @@ DEVELOPMENT = 500
 WAYS: dict[str, tuple[dict[str, Any], tuple[float, ...]]] = {
     "all weights": ({}, (1e-4, 3e-4, 1e-3)),
     "adapters of rank 8": ({"stages.0.adapters.rank": 8}, (1e-4, 3e-4, 1e-3)),
-    "the head alone": ({"stages.0.frozen": ["embedding", "encoder"]}, (3e-4, 1e-3, 3e-3)),
-    "all weights, layer_decay 0.8": ({"training.optimizer.layer_decay": 0.8}, (3e-4, 1e-3)),
+    "the head alone": ({"stages.0.frozen": ["embedding", "encoder"]}, (3e-4, 1e-3, 3e-3, 1e-2)),
+    "all weights, layer_decay 0.8": ({"training.optimizer.layer_decay": 0.8}, (3e-4,)),
 }
 """Settings, and the learning rates to choose from; heads take twenty times these, adapters ten times."""
 
