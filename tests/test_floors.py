@@ -33,7 +33,14 @@ FLOORS = [
     ["cli", "service"],
 ]
 # Files that gather their own folder, as its __init__ does, or put its other files to use.
-GATHERERS = {"layers.blocks", "train.loop", "train.prepare"} | {
+GATHERERS = {
+    "interchange.checkpoints.marian",
+    "interchange.checkpoints.vision",
+    "layers.blocks",
+    "layers.pooling",
+    "train.loop",
+    "train.prepare",
+} | {
     f"use.{name}"
     for name in ("detect", "explain", "exported", "generate", "index", "speak", "teach", "translate", "zero_shot")
 }

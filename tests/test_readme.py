@@ -14,8 +14,10 @@ import soundfile
 from PIL import Image
 from sklearn.datasets import load_digits, load_wine
 
+import tiny_marian
 from raw2vec.cli import main
 from tiny_checkpoints import written
+from tiny_vision import clip, vit
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -32,7 +34,7 @@ PAGES = {
         "score",
         "map",
     },
-    "docs/checkpoints.md": {"embed", "index", "search", "evaluate", "inspect", "fit"},
+    "docs/checkpoints.md": {"embed", "index", "search", "evaluate", "inspect", "fit", "predict", "translate"},
     "docs/distillation.md": {"distill", "embed", "index", "search", "fit", "evaluate", "bench"},
     "docs/pairs.md": {"fit", "index", "search", "predict", "evaluate", "embed"},
     "docs/translation.md": {"fit", "translate", "evaluate"},
@@ -80,6 +82,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     _real_things(texts)
     for name in ("minilm", "path/to/folder"):
         checkpoint(Path(name))
+    vit(Path("path/to/vit"))
+    clip(Path("path/to/clip"))
+    tiny_marian.written(Path("path/to/opus-mt"))
     return tmp_path
 
 

@@ -11,9 +11,9 @@ from raw2vec.build import build_raw
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
 from raw2vec.models import AnyModel
-from raw2vec.presets import Start, side_begun
+from raw2vec.presets import Start
 from raw2vec.raw import Raw, Text
-from raw2vec.recipe import Recipe
+from raw2vec.recipe import Recipe, Side
 
 
 def start_of(model: Model | None) -> Start | None:
@@ -21,28 +21,27 @@ def start_of(model: Model | None) -> Start | None:
     return None if model is None else Start(model.recipe, model.model.latent.width)
 
 
-def raw_of(start: Model, recipe: Recipe) -> Raw:
-    """What reads the items, of pairs with two encoders one side's: the start's own, with what it learned, and with what
-    the recipe sets otherwise."""
-    role = side_begun(recipe, start.recipe)
-    settings = recipe.target.raw if role == "target" and recipe.target is not None else recipe.raw
-    changed = {name: value for name, value in settings.items() if value != start.recipe.raw.get(name)}
+def raw_of(start: Model, recipe: Recipe, role: str, theirs: str) -> Raw:
+    """What reads the items of a side: that of the start's side `theirs`, with what it learned, and with what the recipe
+    sets otherwise."""
+    settings, before, held = _side(recipe, role).raw, _side(start.recipe, theirs).raw, start.raw.side(theirs)
+    changed = {name: value for name, value in settings.items() if value != before.get(name)}
     with TemporaryDirectory() as place:
-        start.raw.save(Path(place))
-        raw: Raw = build_raw(recipe).side(role or "input").load(place, start.raw.settings | changed)
+        held.save(Path(place))
+        raw: Raw = build_raw(recipe).side(role).load(place, held.settings | changed)
     masked = any(part.name == "masked" for part in recipe.objectives)
     if masked and isinstance(raw, Text) and not raw.masks:
         raise BadInput("This checkpoint's tokenizer has no token for what is masked: learn contrastive or supervised.")
     return raw
 
 
-def take_over(model: AnyModel, start: Model) -> None:
+def take_over(model: AnyModel, start: AnyModel) -> None:
     """Puts the start's weights into the model. A latent, or a way back, of another shape stays as it was drawn.
 
     BadInput where the embedding or the encoder would not be the start's.
     """
     own = model.state_dict()
-    begun = {name: value for name, value in start.model.state_dict().items() if _fits(value, own.get(name))}
+    begun = {name: value for name, value in start.state_dict().items() if _fits(value, own.get(name))}
     for name in own:
         part = name.removeprefix("embedder.").split(".")[0]
         if part in ("embedding", "encoder") and name not in begun:
@@ -51,6 +50,10 @@ def take_over(model: AnyModel, start: Model) -> None:
                 "those of the checkpoint that it begins from."
             )
     model.load_state_dict(begun, strict=False)
+
+
+def _side(recipe: Recipe, role: str) -> Recipe | Side:
+    return recipe.target if role == "target" and recipe.target is not None else recipe
 
 
 def _fits(value: Tensor, own: Tensor | None) -> bool:

@@ -17,7 +17,7 @@ from raw2vec.errors import BadInput
 from raw2vec.fitting import begun as work_in
 from raw2vec.fitting import device_called, fit_model, working_precision
 from raw2vec.folder import Model
-from raw2vec.interchange import FIRST_WORDS, card_of, dialect_of, write_extras
+from raw2vec.interchange import add_golden, card_of, dialect_of, write_extras
 from raw2vec.labels import cells
 from raw2vec.measure import columns_of
 from raw2vec.presets import Start, student
@@ -156,7 +156,7 @@ def _untaught(parts: Model, recipe: Recipe, name: str, listener: Listener, began
     made.report = {"kind": "text", "task": None, "metrics": {}, "baselines": {}, "notes": notes, "items": 0}
     made.report |= {"held_out": 0, "truncated": 0, "steps": 0, "seconds": round(monotonic() - began, 2)}
     made.report |= {"teacher": name, "tokens": len(lone), "checkpoint": f"{name}, distilled"}
-    made.golden = (FIRST_WORDS, encode(made.model, made.raw, FIRST_WORDS).vectors)
+    add_golden(made, lambda items, role: encode(made.model, made.raw, items).vectors)
     return made, card_of(made)
 
 

@@ -42,10 +42,23 @@ class TokenEmbedding(Embedding):
     that words move far in few steps, and small enough that a head tied to them starts near the uniform guess.
     weights: "learned" gives each token a factor as well, so that a bag can tell how much a word counts apart from what
     it says; `settle` works the factors into the vectors when training is over.
+    filled: rows that every text is filled up to, with the token `filler`, which counts as any other (SigLIP; Zhai et
+    al. 2023); 0: texts stay as long as they are.
     """
 
-    def __init__(self, vocabulary: int, width: int, dropout: float = 0.0, weights: Literal["none", "learned"] = "none"):
+    def __init__(
+        self,
+        vocabulary: int,
+        width: int,
+        dropout: float = 0.0,
+        weights: Literal["none", "learned"] = "none",
+        filled: int = 0,
+        filler: int = 0,
+    ):
         super().__init__()
+        if filled < 0 or not 0 <= filler < vocabulary:
+            raise BadInput(f"Texts are filled up to 0 rows or more with one of {vocabulary} tokens, not {filler}.")
+        self.filled, self.filler = filled, filler
         self.width = width
         self.table = nn.Embedding(vocabulary, width)
         nn.init.normal_(self.table.weight, std=0.02)
@@ -59,13 +72,21 @@ class TokenEmbedding(Embedding):
         return table if self.log_weights is None else table * self.log_weights.exp()[:, None]
 
     def forward(self, ids: Ragged) -> Ragged:
+        ids = self._full(ids) if self.filled else ids
         values = self.table(ids.values)
         if self.log_weights is not None:
             values = values * self.log_weights[ids.values].exp()[:, None]
         return ids.replace(self.dropout(values))
 
     def grids(self, shapes: Tensor) -> Tensor:
-        return shapes
+        return torch.full_like(shapes, self.filled) if self.filled else shapes
+
+    def _full(self, ids: Ragged) -> Ragged:
+        """The ids with as many of the filler after them as are missing. BadInput for a text that is too long."""
+        if len(ids) and int(ids.lengths.max()) > self.filled:
+            raise BadInput(f"A text has {int(ids.lengths.max())} tokens, and all are filled up to {self.filled}.")
+        rows = ids.values.new_full((len(ids) * self.filled,), self.filler)
+        return Ragged(rows.index_copy(0, ids.owners * self.filled + ids.places, ids.values), self.grids(ids.shapes))
 
     def bag(self, ids: Ragged, weights: Tensor | None = None) -> Tensor:
         """The mean of each item's vectors, (B, D), each times its own of `weights` (N,) if any.
@@ -97,10 +118,15 @@ class PatchEmbedding(Embedding):
     of its own ([4, 80]: four frames of a spectrogram with all 80 bands), or 0 for the whole item, which is then one
     row, and all items must have the shape. A patch over the edge is filled up by zeros.
 
-    uint8 counts as 255ths. missing: "flag" takes a NaN as zero and tells the map of it by one more channel for each;
-    with "none" nothing may be missing, and a NaN makes its item's rows NaN. Raises BadInput for items of other channels
-    or another shape than these. activation: what follows the map, for whole items: a perceptron's first layer.
+    uint8 counts as 255ths. mean and deviation: what numbers lose and are then divided by, channel by channel, as a
+    checkpoint was trained with; (): nothing. missing: "flag" takes a NaN as zero and tells the map of it by one more
+    channel for each; with "none" nothing may be missing, and a NaN makes its item's rows NaN. Raises BadInput for items
+    of other channels or another shape than these. activation: what follows the map, for whole items: a perceptron's
+    first layer.
     """
+
+    mean: Tensor | None
+    deviation: Tensor | None
 
     def __init__(
         self,
@@ -112,11 +138,20 @@ class PatchEmbedding(Embedding):
         activation: str = "identity",
         dropout: float = 0.0,
         missing: Literal["none", "flag"] = "none",
+        mean: tuple[float, ...] = (),
+        deviation: tuple[float, ...] = (),
     ):
         super().__init__()
+        if {len(mean), len(deviation)} not in ({0}, {channels}) or min(deviation, default=1.0) <= 0:
+            raise BadInput(
+                f"The mean and deviation of pixels are a number for each of {channels} channels, deviations above 0, "
+                f"not {list(mean)} and {list(deviation)}."
+            )
         if missing not in ("none", "flag"):
             raise BadInput(f"What is missing is told by missing 'flag' or may not be ('none'), not '{missing}'.")
         self.width, self.channels, self.missing = width, channels, missing
+        for name, numbers in {"mean": mean, "deviation": deviation}.items():
+            self.register_buffer(name, torch.tensor(numbers) if numbers else None, persistent=False)
         self.sizes = patch_sizes(patch, dimensions, shape)
         self.whole = patch == 0
         told = 2 * channels if missing == "flag" else channels
@@ -129,6 +164,8 @@ class PatchEmbedding(Embedding):
     def forward(self, items: Ragged) -> Ragged:
         self._check(items)
         numbers = as_numbers(items.values, self.linear.weight.dtype)
+        if self.mean is not None and self.deviation is not None:
+            numbers = (numbers - self.mean) / self.deviation
         if self.missing == "flag":
             gone = numbers.isnan()
             numbers = torch.cat([numbers.masked_fill(gone, 0.0), gone.to(numbers.dtype)], dim=1)

@@ -26,7 +26,7 @@ from raw2vec.errors import BadInput, nearest
 from raw2vec.folder import Model, found, read_json
 from raw2vec.judging import Judge, lines
 from raw2vec.models import AnyModel, DualEncoder
-from raw2vec.presets import side_begun
+from raw2vec.presets import Which, sides_begun
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Raw
 from raw2vec.recipe import Recipe, Role, Stage
@@ -35,6 +35,7 @@ from raw2vec.resolve import resolve
 from raw2vec.rows import Filtered, Rows
 from raw2vec.seeding import permutation
 from raw2vec.train import checkpoint
+from raw2vec.train.adapters import adapting
 from raw2vec.train.base import Listener, Progress, Work, silent
 from raw2vec.train.batches import Feed
 from raw2vec.train.budget import Budget
@@ -92,14 +93,13 @@ def fit_model(
     began, recipe = monotonic() if began is None else began, resolve(recipe)
     if recipe.translates:
         rows = Filtered(rows, recipe.columns["input"], recipe.columns["target"], **recipe.filters)
-    role = side_begun(recipe, start.recipe) or "input" if start else None
     group = Group()
     listener = listener if group.leads else silent
-    data = _prepared(
-        group, rows, recipe, work, resume, listener, {role: raw_of(start, recipe)} if start and role else {}
-    )
+    begins = sides_begun(recipe, start.recipe) if start else {}
+    given = {role: raw_of(start, recipe, role, theirs) for role, theirs in begins.items()} if start else {}
+    data = _prepared(group, rows, recipe, work, resume, listener, given)
     _refuse_uniform(recipe, data.corpus)
-    model, objectives = _built(recipe, data, start, role)
+    model, objectives = _built(recipe, data, start, begins)
     modules = nn.ModuleDict({"model": model, "objectives": objectives}).to(device)
     precision = working_precision(recipe.training.precision, device)
     metrics = Metrics(work / "metrics.jsonl" if group.leads else Path(os.devnull), resume)
@@ -203,16 +203,20 @@ def _prepared(
     return data if group.leads else prepare(rows, recipe, work, True, listener, given)
 
 
-def _built(recipe: Recipe, data: Data, start: Model | None, role: str | None) -> tuple[AnyModel, nn.ModuleDict]:
-    """The model and its objectives, their weights as training begins; `role`: the side that is `start`'s."""
+def _built(
+    recipe: Recipe, data: Data, start: Model | None, begins: Mapping[Which, Which]
+) -> tuple[AnyModel, nn.ModuleDict]:
+    """The model and its objectives, their weights as training begins; `begins`: which sides are which of `start`'s."""
     model = build_model(recipe, data.raw)
     task, outcomes = (data.labels.task, data.labels.outcomes) if data.labels else (None, 0)
     objectives = build_objectives(recipe, data.raw, model, task, outcomes)
-    if start is not None and role is not None:
-        take_over(model.side(role), start)
+    if start is not None:
+        for role, theirs in begins.items():
+            take_over(model.side(role), start.model.side(theirs))
     begin_lifts(objectives, data.corpus, None if start is None else start.objectives)
+    known = [model.side(role).embedding for role in begins]
     for embedding, corpus in _token_tables(model, data.corpus):
-        if role is None or embedding is not model.side(role).embedding:
+        if not any(embedding is one for one in known):
             begin(embedding, corpus, recipe.training.start, recipe.seed)
     return model, objectives
 
@@ -301,7 +305,7 @@ class _Checkpoints:
 
 
 def _work(
-    place: int, recipe: Recipe, data: Data, model: nn.Module, objectives: nn.ModuleDict, precision: torch.dtype
+    place: int, recipe: Recipe, data: Data, model: AnyModel, objectives: nn.ModuleDict, precision: torch.dtype
 ) -> Work:
     stage = recipe.stages[place]
     chosen = {part.name: objectives[f"{place}/{part.name}"] for part in stage.objectives}
@@ -325,6 +329,7 @@ def _work(
         stage.share,
         [getattr(model, name) for name in stage.frozen],
         judge,
+        *adapting(place, recipe, model),
     )
 
 

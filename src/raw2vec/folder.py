@@ -241,6 +241,8 @@ def fingerprint(parts: Model) -> str:
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     shaping = {"raw", "encoder", "latent"} | ({"target"} if parts.recipe.target else set())
+    if any(parts.recipe.embedding.get(name) for name in ("mean", "filled")):
+        shaping.add("embedding")  # older folders have neither, and keep the fingerprints by which stores know them
     digest.update(json.dumps(parts.recipe.model_dump(mode="json", include=shaping)).encode())
     for raw in (parts.raw, parts.raw.partner):
         digest.update(raw.identity().encode() if raw else b"")

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ _GREY = ("1", "L", "LA", "La")
 Pixels = NDArray[np.uint8]
 Size = tuple[int, int]
 """Height and width."""
+Resampling = Literal["draft", "nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+RESAMPLINGS = get_args(Resampling)
 
 
 def is_file(item: Any) -> bool:
@@ -33,15 +35,25 @@ def is_file(item: Any) -> bool:
     return isinstance(item, str | os.PathLike | bytes | bytearray | memoryview | Mapping)
 
 
-def pixels(item: Any, number: int, channels: int, size: Size | None = None) -> Pixels:
-    """An item's pixels (H, W, channels), grey or RGB, resized (bicubic, smoothed first where it shrinks) if asked.
+def pixels(
+    item: Any,
+    number: int,
+    channels: int,
+    size: Size | None = None,
+    shorter: int = 0,
+    resampling: Resampling = "draft",
+) -> Pixels:
+    """An item's pixels (H, W, channels), grey or RGB, resized (smoothed first where it shrinks) if asked.
 
-    A JPEG much larger than what is asked for is decoded at a half, a quarter or an eighth, still of twice the size.
+    shorter: the size is cut from the middle of the picture brought to this length of its shorter edge; 0: all of it is
+    resized. resampling: Pillow's, by name; by "draft" bicubic, and a JPEG much larger than what is asked for is decoded
+    at a half, a quarter or an eighth, still of twice the size.
     Unreadable, with the number and the reason, for a file that is damaged, empty, missing, or too large.
     """
     if isinstance(item, np.ndarray):
         array = _of_array(item, number)
-        if array.shape[2] == channels and size in (None, array.shape[:2]):
+        fits = size is None or (size == array.shape[:2] and shorter in (0, min(size)))
+        if array.shape[2] == channels and fits:
             return array
         picture = _picture(array)
     elif isinstance(item, Pillow.Image):
@@ -49,12 +61,23 @@ def pixels(item: Any, number: int, channels: int, size: Size | None = None) -> P
     else:
         content, place = encoded(item, number), place_of(item)
         with _opened(content, number, place) as stored:
-            picture = _plain(_reduced(stored, size), number, place)
+            picture = _plain(_reduced(stored, size if resampling == "draft" else None), number, place)
     mode = "RGB" if channels == 3 else "L"  # luma by ITU-R BT.601
     picture = picture if picture.mode == mode else picture.convert(mode)
-    if size is not None and picture.size != size[::-1]:
-        picture = picture.resize(size[::-1], Pillow.Resampling.BICUBIC)
+    if size is not None:
+        picture = _resized(picture, size, shorter, resampling)
     return np.asarray(picture).reshape(picture.height, picture.width, channels)
+
+
+def _resized(picture: Pillow.Image, size: Size, shorter: int, resampling: Resampling) -> Pillow.Image:
+    """The picture at this size, or the middle of it."""
+    way = Pillow.Resampling["BICUBIC" if resampling == "draft" else resampling.upper()]
+    whole = size[::-1]
+    if shorter:  # lengths are cut, not rounded, as torchvision and transformers have it
+        whole = (shorter * picture.width // min(picture.size), shorter * picture.height // min(picture.size))
+    picture = picture if picture.size == whole else picture.resize(whole, way)
+    left, top = (whole[0] - size[1]) // 2, (whole[1] - size[0]) // 2
+    return picture.crop((left, top, left + size[1], top + size[0])) if whole != size[::-1] else picture
 
 
 def look(item: Any, number: int) -> tuple[Size, bool]:

@@ -52,8 +52,13 @@ class Ragged:
     @classmethod
     def row(cls, values: Tensor, place: int) -> Ragged:
         """One row (B, …) of each of B sequences, all at the same place of theirs."""
-        made = cls(values, torch.ones(len(values), 1, dtype=torch.long))
         places = torch.full((len(values),), place, device=values.device)
+        return cls.placed(values, torch.ones(len(values), 1, dtype=torch.long), places)
+
+    @classmethod
+    def placed(cls, values: Tensor, lengths: Tensor, places: Tensor) -> Ragged:
+        """Rows (N, …) of sequences (B, 1) that stand at `places` (N,) of theirs, where these are not simply in turn."""
+        made = cls(values, lengths)
         made.__dict__.update(places=places, coordinates=places[:, None])
         return made
 

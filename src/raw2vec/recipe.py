@@ -72,6 +72,16 @@ class Side(_Strict):
     latent: Part = Part(name="point")
 
 
+class Adapters(_Strict):
+    """Low-rank adapters beside the encoder's linear maps: they alone learn of it, and are worked into it after the
+    stage, so that a model folder knows nothing of them (LoRA; Hu et al. 2022)."""
+
+    rank: int = Field(8, ge=1, description="of the change to a map: rank · (inputs + outputs) numbers learn")
+    alpha: float = Field(16.0, gt=0, description="the change counts alpha / rank times")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of what adapters take that is left out")
+    rate: float = Field(10.0, gt=0, description="times the learning rate, by adamw: they begin from nothing")
+
+
 class Stage(_Strict):
     """One stretch of training: what is minimised, on which columns, with how much of the budget."""
 
@@ -84,6 +94,7 @@ class Stage(_Strict):
     frozen: tuple[Literal["embedding", "encoder", "latent", "decoder", "input", "target"], ...] = Field(
         (), description="parts left alone; input, target: the whole of a side that has an encoder of its own"
     )
+    adapters: Adapters | None = Field(None, description="beside the encoder's maps, left alone; none: the maps learn")
 
     @model_validator(mode="after")
     def _each_objective_once(self) -> Self:
@@ -139,7 +150,7 @@ class Recipe(_Strict):
     decoder: Part | None = Field(None, description="the way back from a vector; none: there is none")
     bridge: Part | None = Field(None, description="what a decoder of texts is told: the vector alone, or every state")
     likelihood: Part | None = Field(None, description="how decoded numbers are told; none: by the kind of data")
-    stages: tuple[Stage, ...] = Field((), description="what is learned; none: a checkpoint, taken over as it is")
+    stages: tuple[Stage, ...] = Field((), description="what is learned; without a budget, what a checkpoint knew")
     training: Training = Training()
     checkpoint: str | None = Field(None, description="whose weights training begins from: a folder, or a known name")
     prompts: dict[str, str] = Field(
@@ -168,6 +179,11 @@ class Recipe(_Strict):
             return cls.model_validate(source)
         except ValidationError as error:
             raise BadInput(sentence(error, name)) from None
+
+    @property
+    def learned(self) -> bool:
+        """Whether anything was learned by it: a checkpoint that was taken over as it is has no budget."""
+        return self.training.minutes is not None or self.training.steps is not None
 
     @property
     def returns(self) -> bool:
@@ -260,6 +276,8 @@ def _siblings(error: ValidationError, path: tuple[int | str, ...]) -> list[str]:
         model = Training
     elif "views" in path[:-1]:
         model = View
+    elif "adapters" in path[:-1]:
+        model = Adapters
     elif "stages" in path[:-1]:
         model = Stage
     elif "target" in path[:-1]:

@@ -22,6 +22,7 @@ from raw2vec.measure.labelled import classification
 from raw2vec.measure.space import beside
 from raw2vec.measure.translation import translation
 from raw2vec.objectives import MaskedPatches
+from raw2vec.presets import sides_begun
 from raw2vec.recipe import Recipe, Role
 from raw2vec.use.classify import heads
 from raw2vec.use.detect import score_samples, threshold
@@ -56,8 +57,11 @@ def _begun(fitted: Fitted, protocol: str, seed: int) -> dict[str, dict[str, floa
     if start is None or not protocol.startswith(RETRIEVAL.name) or "target" not in held:
         return {}
 
+    begins = {str(own): str(its) for own, its in sides_begun(fitted.model.recipe, start.recipe).items()}
+
     def encoded(items: Any, role: str) -> Any:
-        return encode(start.model.side(role), start.raw.side(role), items).vectors
+        side = begins.get(role, next(iter(begins.values())))
+        return encode(start.model.side(side), start.raw.side(side), items).vectors
 
     found = RETRIEVAL.run(encoded, {"input": held["input"], "target": held["target"]}, seed)
     return {f"{fitted.model.recipe.checkpoint}, as it was": dict(found.metrics)}

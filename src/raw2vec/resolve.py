@@ -46,6 +46,7 @@ def resolve(recipe: Recipe) -> Recipe:
     ]
     _refuse_unlabelled(recipe)
     _refuse_unscored(recipe)
+    _refuse_more_rows(recipe)
     if recipe.translates:
         pair = dict.fromkeys(("rows", "source", "target"))
         recipe = recipe.model_copy(update={"filters": checked(Filtered, recipe.filters, "What is left out", pair)})
@@ -100,6 +101,18 @@ def _refuse_unlabelled(recipe: Recipe) -> None:
         raise BadInput(f"The objective '{wanted[0]}' learns labels: name their column with --label, or hand in y.")
 
 
+def _refuse_more_rows(recipe: Recipe) -> None:
+    """BadInput where a text has rows that are none of its tokens, and tokens are to be told from rows."""
+    if recipe.kind not in TEXTS:
+        return
+    filled, first = recipe.embedding.get("filled"), recipe.encoder.settings.get("class_tokens")
+    masked = any(part.name == "masked" for part in recipe.objectives)
+    if filled and (masked or recipe.decoder is not None):
+        raise BadInput("Texts that are filled up to one length (embedding.filled) are not told token by token.")
+    if first and masked:
+        raise BadInput("Texts with class tokens before them (encoder.class_tokens) know no objective 'masked'.")
+
+
 def _refuse_unscored(recipe: Recipe) -> None:
     score = recipe.training.judged_by
     if score != "loss" and not recipe.translates:
@@ -127,8 +140,8 @@ def _writer(recipe: Recipe, decoder: Part, autoencoder: bool) -> dict[str, Part]
     """The settings of a decoder of texts and of its bridge: a text that is to come back comes by its vector alone."""
     if decoder.name in DECODERS and decoder.name not in WRITERS:
         raise BadInput(f"Texts are written token by token: of decoders there is {', '.join(WRITERS)} for them.")
-    if recipe.raw.get("boundaries") == "none":
-        raise BadInput("A text that is to be written needs to know its end: set raw.boundaries to cls-sep.")
+    if recipe.raw.get("boundaries") in ("none", "sep"):
+        raise BadInput("A text that is to be written needs a beginning and an end: set raw.boundaries to cls-sep.")
     made = _part(WRITERS, decoder, "decoder of texts")
     known_ones = WRITERS[decoder.name].bridges
     bridge = recipe.bridge or Part(name="fixed" if autoencoder else known_ones[0])

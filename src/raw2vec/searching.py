@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raw2vec.disk import refuse_source
+from raw2vec.errors import BadInput
 from raw2vec.folder import Model
 from raw2vec.measure import columns_of
 from raw2vec.raw import Text
 from raw2vec.sides import Side, column_side, likely_side, sought
 from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.index import Indexed, Space, approximated, index, store_for
-from raw2vec.use.prompt import Purpose
+from raw2vec.use.prompt import Purpose, prompt_meant
 from raw2vec.use.stores import Hit, open_store
 
 
@@ -35,9 +36,10 @@ class Searching(ABC):
 
     @abstractmethod
     def _counted(
-        self, items: Sequence[Any], role: str = "input", purpose: Purpose | None = None
+        self, items: Sequence[Any], role: str = "input", purpose: Purpose | None = None, prompt: str | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The items' vectors (n, L) and how many tokens were cut off each (n,), after the purpose's prompt if any."""
+        """The items' vectors (n, L) and how many tokens were cut off each (n,), after the purpose's prompt if any, or
+        after this one."""
 
     def embed(
         self,
@@ -46,20 +48,26 @@ class Searching(ABC):
         *,
         input: str | None = None,
         side: Side | None = None,
+        prompt: str | None = None,
         resume: bool = False,
         progress: Callable[[int], None] = lambda items: None,
     ) -> Embedded:
         """Writes the vectors of a file's rows to a folder of Parquet shards, or to one .npy or .parquet file.
 
         input: the column that is encoded. side: whose encoder reads it, of pairs whose sides have one each; none: by
-        the column's name and by what is in it.
+        the column's name and by what is in it. prompt: what stands before every text, by the name that the model knows
+        it by or in words ("query: "); none: the model's default one, if it has one.
         """
         refuse_source(out, data)
+        words = None if prompt is None else prompt_meant(self._parts().recipe, prompt)
         rows, columns = columns_of(self._parts(), data, input=input)
         column, to, mark = columns["input"], Path(out), self.fingerprint_
         role = side or column_side(self._parts(), rows, column)
-        read, counted = self._parts().raw.side(role).read, partial(self._counted, role=role)
-        return embed(rows, column, counted, to, read=read, fingerprint=mark, resume=resume, progress=progress)
+        if words and not isinstance(self._parts().raw.side(role), Text):
+            raise BadInput(f"A prompt stands before texts, and '{column}' is read as none: leave out --prompt.")
+        read, counted = self._parts().raw.side(role).read, partial(self._counted, role=role, prompt=words)
+        options: dict[str, Any] = {"prompt": words, "resume": resume, "progress": progress}
+        return embed(rows, column, counted, to, read=read, fingerprint=mark, **options)
 
     def index(
         self,

@@ -169,4 +169,7 @@ def _finished(tokenizer: Tokenizer, settings: Mapping[str, Any]) -> Tokenizer:
         ends = [(name, SPECIAL.index(name)) for name in ("[CLS]", "[SEP]")]
         pair = "[CLS] $A [SEP] $B:1 [SEP]:1"
         tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", pair, ends)
+    if settings["boundaries"] == "sep":
+        end = [("[SEP]", SPECIAL.index("[SEP]"))]
+        tokenizer.post_processor = processors.TemplateProcessing("$A [SEP]", "$A [SEP] $B:1 [SEP]:1", end)
     return tokenizer

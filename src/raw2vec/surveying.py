@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from raw2vec.disk import refuse_source
 from raw2vec.folder import Model
 from raw2vec.measure import columns_of
-from raw2vec.recipe import TEXTS
+from raw2vec.recipe import TEXTS, Role
 from raw2vec.rows import Rows
 from raw2vec.sides import Side, column_side, told
 from raw2vec.use.base import blocks
@@ -95,7 +95,8 @@ def _caption(parts: Model, rows: Rows, column: str) -> str | None:
     recipe = parts.recipe
     if recipe.target is None:
         return None
-    kinds = {recipe.columns["input"]: recipe.kind, recipe.columns["target"]: recipe.target.kind}
+    sides: tuple[tuple[Role, str], ...] = (("input", recipe.kind), ("target", recipe.target.kind))
+    kinds = {recipe.columns[role]: kind for role, kind in sides if role in recipe.columns}  # a checkpoint names none
     return next(
         (name for name, kind in kinds.items() if kind in TEXTS and name in rows.columns and name != column), None
     )

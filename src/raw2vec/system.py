@@ -20,7 +20,7 @@ from raw2vec.decoding import Decoding
 from raw2vec.errors import BadFolder, BadInput, TruncationWarning
 from raw2vec.evaluate import Report
 from raw2vec.fitting import begun, device_called, finished, fit_model, working_precision
-from raw2vec.interchange import FIRST_WORDS, card_of, dialect_of, model_at, write_extras
+from raw2vec.interchange import add_golden, card_of, dialect_of, model_at, write_extras
 from raw2vec.measure import columns_of, inspected, measure, refuse_unread
 from raw2vec.packaged import packaged
 from raw2vec.recipe import Recipe, Role
@@ -291,9 +291,9 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
     def _opened(self, parts: folder.Model, source: Path) -> Self:
         self._adopt(parts)
         self.source_ = str(source := packaged(source) or folder.found(source))
-        if not parts.recipe.stages:
+        if not parts.recipe.learned:
             self._card = card_of(parts)
-            parts.golden = parts.golden or (FIRST_WORDS, self._encode(FIRST_WORDS))
+            add_golden(parts, self._encode)
         else:
             self._card = (source / "README.md").read_text(encoding="utf-8")
         for role, golden in (("input", parts.golden), ("target", parts.golden_targets)):
@@ -321,10 +321,10 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         return self._counted(items, role, "query" if role == "input" else "document")[0]
 
     def _counted(
-        self, items: Sequence[Any], role: str = "input", purpose: Purpose | None = None
+        self, items: Sequence[Any], role: str = "input", purpose: Purpose | None = None, prompt: str | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         parts = self._parts()
-        items = prompted(items, prompt_for(parts.recipe, purpose))
+        items = prompted(items, prompt_for(parts.recipe, purpose) if prompt is None else prompt)
         found = encode(parts.model.to(self._device()).side(role), parts.raw.side(role), items)
         return found.vectors, found.truncated
 

@@ -35,6 +35,7 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
     "transformer, biases of norms": lambda: Transformer(
         6, 8, layers=2, heads=2, norm_order="post", biases="norms", activation="swiglu", rotary_base=1000.0
     ),
+    "transformer, looking back": lambda: Transformer(6, 8, layers=2, heads=2, causal=True),
     "transformer, no positions": lambda: Transformer(6, 8, layers=1, heads=2, positions="none"),
 }
 ROWS = [name for name in ENCODERS if name != "dense"]
@@ -292,7 +293,7 @@ def test_unusable_settings() -> None:
     for settings in ({"heads": 3}, {"activation": "gegluu"}, {"normalization": "batch"}, {"global_every": 0}):
         with pytest.raises(BadInput):
             Transformer(8, 8, **settings)
-    for settings in ({"norm_order": "sideways"}, {"positions": "alibi"}, {"biases": "all"}):
+    for settings in ({"norm_order": "sideways"}, {"positions": "alibi"}, {"biases": "some"}, {"class_tokens": -1}):
         with pytest.raises(BadInput):
             Transformer(8, 8, **settings)
     with pytest.raises(BadInput):

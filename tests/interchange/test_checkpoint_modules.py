@@ -31,8 +31,8 @@ def pooling(mode: str, **options: Any) -> Any:
     return modules.Pooling(32, pooling_mode=mode, **options)
 
 
-def dense(width: int, activation: Any) -> Any:
-    made = modules.Dense(32, width, activation_function=activation)
+def dense(width: int, activation: Any, taken: int = 32) -> Any:
+    made = modules.Dense(taken, width, activation_function=activation)
     drawn(made)
     return made
 
@@ -46,8 +46,9 @@ def dense(width: int, activation: Any) -> Any:
         lambda: [pooling("lasttoken"), modules.Normalize()],
         lambda: [pooling("mean"), dense(12, torch.nn.Tanh()), modules.Normalize()],
         lambda: [pooling("cls"), dense(8, torch.nn.Identity())],
+        lambda: [pooling("mean"), dense(8, torch.nn.Identity()), dense(6, torch.nn.Tanh(), 8), modules.Normalize()],
     ],
-    ids=["mean", "cls", "max", "last", "dense-tanh", "dense"],
+    ids=["mean", "cls", "max", "last", "dense-tanh", "dense", "two-dense"],
 )
 def test_the_same_vectors_here_and_there_and_back(rest: Any, tmp_path: Path) -> None:
     theirs = saved(tmp_path, *rest())
@@ -59,6 +60,28 @@ def test_the_same_vectors_here_and_there_and_back(rest: Any, tmp_path: Path) -> 
     back = sentence_transformers.SentenceTransformer(str(tmp_path / "ours"), device="cpu", local_files_only=True)
     assert_allclose(back.encode(texts), theirs.encode(texts), atol=1e-5)
     np.testing.assert_array_equal(raw2vec.load(tmp_path / "ours").encode(texts), ours.encode(texts))
+
+
+def test_of_several_dense_only_the_last_has_an_activation(tmp_path: Path) -> None:
+    saved(tmp_path, pooling("mean"), dense(8, torch.nn.Tanh()), dense(6, torch.nn.Identity(), 8))
+    with pytest.raises(BadFolder, match="follows a Dense with the activation 'tanh'"):
+        raw2vec.load(tmp_path / "m")
+
+
+def test_files_are_embedded_after_a_prompt(tmp_path: Path) -> None:
+    """By its name or in words; a run that goes on with another is refused."""
+    saved(tmp_path, pooling("mean"), prompts={"query": "sailor: ", "odd": "old "}, default_prompt_name="odd")
+    ours, out = raw2vec.load(tmp_path / "m"), tmp_path / "v.npy"
+    told = {None: "old ", "query": "sailor: ", "a ship: ": "a ship: ", "": ""}
+    for prompt, words in told.items():
+        ours.embed(TEXTS[:9], out, prompt=prompt)
+        np.testing.assert_array_equal(np.load(out), ours.encode(TEXTS[:9], prompt=words))
+        out.unlink()
+    with pytest.raises(BadInput, match=r"no prompt named 'querry', it has .*Did you mean 'query'"):
+        ours.embed(TEXTS[:9], out, prompt="querry")
+    ours.embed(TEXTS[:9], tmp_path / "shards", prompt="query")
+    with pytest.raises(BadInput, match="was begun with another prompt"):
+        ours.embed(TEXTS[:9], tmp_path / "shards", resume=True)
 
 
 def test_prompts_stand_before_texts(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ def made(pooling: str, width: int = 0, normalize: str = "none") -> Point:
 def by_hand(point: Point, item: Tensor) -> Tensor:
     if point.pool.pooling == "attention":
         return (item @ point.pool.query.to(item.dtype) / 6**0.5).softmax(dim=0) @ item
+    if point.pool.pooling == "probe":  # beside torch's own attention: tests/layers/test_pooling.py
+        return point.pool(Ragged(item, torch.tensor([[len(item)]])))[0]
     return {"mean": item.mean(0), "first": item[0], "last": item[-1], "max": item.max(0).values}[point.pool.pooling]
 
 

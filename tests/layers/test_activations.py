@@ -23,6 +23,7 @@ def test_activations_keep_shapes_and_have_right_gradients(name: str) -> None:
         ("swish", -0.268941),
         ("gelu", -0.158655),
         ("gelu_tanh", -0.158808),
+        ("quick_gelu", -0.154204),
         ("elu", -0.632121),
         ("tanh", -0.761594),
         ("mish", -0.303401),

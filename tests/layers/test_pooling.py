@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from raw2vec.errors import BadInput
-from raw2vec.layers.pooling import POOLINGS, Pooling
+from raw2vec.layers.pooling import POOLINGS, Pooling, Probe
 from raw2vec.ragged import Ragged
 
 
@@ -17,12 +17,26 @@ def states(lengths: list[int], width: int = 4) -> Ragged:
     return Ragged(values, torch.tensor(lengths)[:, None])
 
 
-def by_hand(name: str, rows: Tensor, query: Tensor) -> Tensor:
+def by_hand(name: str, rows: Tensor, query: Tensor, pooling: Pooling) -> Tensor:
     if not len(rows):
         return rows.new_zeros(rows.shape[1])
+    if name == "probe":
+        return by_torch(pooling.probe, rows)
     if name == "attention":
         return (rows @ query / rows.shape[1] ** 0.5).softmax(dim=0) @ rows
     return {"mean": rows.mean(0), "first": rows[0], "last": rows[-1], "max": rows.max(0).values}[name]
+
+
+def by_torch(probe: Probe, rows: Tensor) -> Tensor:
+    """The same by torch's own multi-head attention."""
+    attention = torch.nn.MultiheadAttention(4, probe.attention.heads, batch_first=True).to(rows.dtype)
+    ways, own = probe.attention, attention.state_dict()
+    own["in_proj_weight"] = torch.cat([ways.enter.weight, ways.remember.weight])
+    own["in_proj_bias"] = torch.cat([ways.enter.bias, ways.remember.bias])
+    own |= {f"out_proj.{name}": value for name, value in ways.leave.state_dict().items()}
+    attention.load_state_dict(own)
+    found = attention(probe.row[None, None], rows[None], rows[None])[0][0, 0]
+    return found + probe.feed_forward(probe.normalization(found))
 
 
 @pytest.mark.parametrize("name", [name for name in POOLINGS if name != "all"])
@@ -34,7 +48,7 @@ def test_each_item_by_itself(name, lengths) -> None:
         torch.nn.init.zeros_(pooling.query).data.add_(query)
     assert pooling.width == 4
     for rows, vector in zip(x.items(), pooling(x), strict=True):
-        torch.testing.assert_close(vector, by_hand(name, rows, query))
+        torch.testing.assert_close(vector, by_hand(name, rows, query, pooling))
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=6), st.integers(1, 4))

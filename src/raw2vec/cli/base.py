@@ -23,7 +23,7 @@ from rich.text import Text
 from raw2vec.braces import files
 from raw2vec.disk import refuse_source
 from raw2vec.errors import BadInput, nearest
-from raw2vec.packaged import PACKAGED, packaged
+from raw2vec.packaged import HUB, PACKAGED, packaged
 
 LINE_EVERY = 10.0  # seconds between lines where progress cannot be drawn over itself
 QUOTED = "If they go line by line, put their one name in quotes: '{}'."  # or the shell takes it apart
@@ -108,7 +108,7 @@ def _there(place: str, others: Sequence[str]) -> None:
     """`others` stand in one name with the place, and are not what was meant by it."""
     path = Path(place)
     aside = path.parent / f".{path.name}.old"  # a model whose successor was killed as it took the place
-    if place in PACKAGED and packaged(place):
+    if (place in PACKAGED or place.startswith(HUB)) and packaged(place):
         return
     if place != "-" and "://" not in place and not path.exists() and not aside.is_dir():
         beside = path.parent.iterdir() if path.parent.is_dir() else ()

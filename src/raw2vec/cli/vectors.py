@@ -38,6 +38,10 @@ def embed(
     ],
     input: Input = None,
     side: Side = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", metavar="WORDS|NAME", help="Before every text: words, or a prompt the model knows."),
+    ] = None,
     resume: Resume = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -54,7 +58,8 @@ def embed(
     loaded = heavy().load(model)
     began = time.perf_counter()
     with Counter() as progress:
-        done = loaded.embed(data, out, input=input, resume=resume, progress=progress, **chosen(side=side))
+        options = chosen(side=side, prompt=prompt)
+        done = loaded.embed(data, out, input=input, resume=resume, progress=progress, **options)
     return _answer(done, out, time.perf_counter() - began, (), ", and got vectors of zeros")
 
 

@@ -17,6 +17,8 @@ class Encoder(nn.Module, ABC):
     """
 
     layers: nn.ModuleList
+    class_tokens: int = 0
+    """Rows that go before each item's own."""
 
     def __init__(self, inputs: int, width: int):
         super().__init__()
@@ -28,8 +30,12 @@ class Encoder(nn.Module, ABC):
         """The states one layer after another: first what the first layer takes, last the encoder's own answer."""
 
     def grids(self, shapes: Tensor) -> list[Tensor]:
-        """The grids (B, k) of each of `layers_of`'s states for items of grids `shapes` (B, k): here all the same."""
-        return [shapes] * (len(self.layers) + 1)
+        """The grids (B, k) of each of `layers_of`'s states for items of grids `shapes` (B, k): here all the same.
+
+        With class tokens before them rows are on no grid any more, but in a sequence.
+        """
+        led = shapes.prod(dim=1, keepdim=True) + self.class_tokens if self.class_tokens else shapes
+        return [led] * (len(self.layers) + 1)
 
     @final
     def states(self, x: Ragged) -> list[Ragged]:

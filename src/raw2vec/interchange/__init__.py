@@ -10,13 +10,13 @@ from torch import Tensor
 from raw2vec.errors import BadInput
 from raw2vec.folder import Dialect, Model, load
 from raw2vec.interchange import sentence_transformers
-from raw2vec.interchange.checkpoints import card_of, checkpoint_at, open_checkpoint
+from raw2vec.interchange.checkpoints import add_golden, card_of, checkpoint_at, open_checkpoint
 from raw2vec.interchange.hugging_face import config_of, family, from_hugging_face, to_hugging_face
 from raw2vec.raw import Text
 from raw2vec.recipe import Recipe
 
 __all__ = [
-    "FIRST_WORDS",
+    "add_golden",
     "card_of",
     "config_of",
     "dialect_of",
@@ -28,8 +28,6 @@ __all__ = [
     "write_extras",
 ]
 
-FIRST_WORDS = ["A text of a few words.", "Ein zweiter Text, auf Deutsch, und 数字."]
-"""The golden inputs of a checkpoint."""
 _OWN = ("latent.", "embedding.log_weights")  # what they have no name for: zeros, and what other files hold for them
 _STATIC = {"embedding.table.weight": "embedding.weight"}
 
@@ -48,6 +46,10 @@ def refusal(recipe: Recipe) -> str | None:
         return f"its data are no texts but of the kind '{recipe.kind}'"
     if recipe.raw.get("vocabularies") == "separate":
         return "raw.vocabularies is separate"
+    if recipe.embedding.get("filled"):
+        return "its texts are filled up to one length (embedding.filled)"
+    if recipe.raw.get("boundaries") == "sep":
+        return "its texts begin with no token of their own (raw.boundaries is sep)"
     if recipe.encoder.name == "transformer":
         try:
             family(recipe.encoder.settings)

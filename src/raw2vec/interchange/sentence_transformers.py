@@ -25,7 +25,7 @@ _HOME = "sentence_transformers.models."
 def refusal(recipe: Recipe) -> str | None:
     """Why this recipe cannot be opened by sentence-transformers, or None when it can."""
     encoder, after = recipe.encoder.settings, recipe.latent.settings.get("activation")
-    if after in ("gelu_tanh", "relu_squared"):
+    if after in ("gelu_tanh", "relu_squared", "quick_gelu"):
         return f"sentence-transformers has no '{after}' activation"
     if recipe.latent.name not in ("point", "gaussian"):
         return f"sentence-transformers has no {recipe.latent.name} latent"
@@ -38,7 +38,7 @@ def refusal(recipe: Recipe) -> str | None:
             return "a static embedding in sentence-transformers weighs no places (encoder.positions is not none)"
         if encoder["normalization"] not in ("none", "layer"):
             return f"sentence-transformers has no '{encoder['normalization']}' normalization"
-        if encoder["activation"] in ("gelu_tanh", "relu_squared"):
+        if encoder["activation"] in ("gelu_tanh", "relu_squared", "quick_gelu"):
             return f"sentence-transformers has no '{encoder['activation']}' activation"
         return None
     if recipe.latent.settings["pooling"] not in _POOLING:

@@ -19,7 +19,8 @@ class Point(Latent):
 
     width: numbers in a vector; 0 keeps the states' width and has no map of its own. pooling: see layers.Pooling; "all"
     needs a width and items of `places` rows each. activation: what follows the map, of a width alone. normalize: "unit"
-    brings vectors to length one. An item of no rows gives what zeros give, never NaN.
+    brings vectors to length one. heads and feed_forward are those of pooling "probe", and 0 as it says. An item of no
+    rows gives what zeros give, never NaN.
     """
 
     def __init__(
@@ -30,6 +31,8 @@ class Point(Latent):
         normalize: Literal["none", "unit"] = "none",
         places: int = 0,
         activation: str = "identity",
+        heads: int = 0,
+        feed_forward: int = 0,
     ):
         super().__init__()
         if normalize not in ("none", "unit"):
@@ -39,7 +42,7 @@ class Point(Latent):
         if pooling == "all" and not width:
             raise BadInput("Pooling 'all' puts every row into the vector: give the latent a width to bring it to.")
         self.inputs, self.width, self.normalize = inputs, width or inputs, normalize
-        self.pool = Pooling(inputs, pooling, places)
+        self.pool = Pooling(inputs, pooling, places, heads, feed_forward)
         self.project = nn.Linear(self.pool.width, width) if width else nn.Identity()
         if isinstance(self.project, nn.Linear):
             begin(self.project)

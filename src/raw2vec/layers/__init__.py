@@ -24,6 +24,7 @@ from raw2vec.layers.cross_attention import Attention, CrossAttention, Memory, Sc
 from raw2vec.layers.cross_entropy import cross_entropy
 from raw2vec.layers.feed_forward import FeedForward, GatedFeedForward
 from raw2vec.layers.initialization import begin, soften
+from raw2vec.layers.low_rank import LowRank, adapt, merge
 from raw2vec.layers.normalization import NORMALIZATIONS, normalization
 from raw2vec.layers.past import Past, changes, closed_up, settled
 from raw2vec.layers.plane import Canvas, ConvNeXtBlock, PlaneBlock, PlaneConvolution
@@ -51,6 +52,7 @@ __all__ = [
     "Halve",
     "Layout",
     "Learned",
+    "LowRank",
     "Memory",
     "NormOrder",
     "Past",
@@ -68,6 +70,7 @@ __all__ = [
     "TransformerBlock",
     "WriterBlock",
     "activation",
+    "adapt",
     "added_positions",
     "begin",
     "changes",
@@ -79,6 +82,7 @@ __all__ = [
     "halved",
     "halving",
     "hidden_features",
+    "merge",
     "normalization",
     "rectangle",
     "rows_of",

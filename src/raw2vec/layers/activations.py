@@ -7,6 +7,13 @@ from torch import Tensor, nn
 from raw2vec.errors import BadInput, nearest
 
 
+class QuickGELU(nn.Module):
+    """x · sigmoid(1.702 x), which is nearly GELU (Hendrycks & Gimpel 2016, section 2): CLIP's."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (1.702 * x).sigmoid()
+
+
 class SquaredReLU(nn.Module):
     """The square of what is positive (So et al. 2021, Primer)."""
 
@@ -25,6 +32,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "selu": nn.SELU,
     "gelu": nn.GELU,
     "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
+    "quick_gelu": QuickGELU,
     "silu": nn.SiLU,
     "swish": nn.SiLU,
     "mish": nn.Mish,

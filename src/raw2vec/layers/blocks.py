@@ -19,9 +19,9 @@ from raw2vec.layers.plane import ConvNeXtBlock, PlaneBlock
 from raw2vec.layers.positions import Rotation
 from raw2vec.ragged import Ragged
 
-NormOrder = Literal["pre", "pre-each", "post", "post-only"]
+NormOrder = Literal["pre", "pre-each", "pre-only", "post", "post-only"]
 PlaneBlockName = Literal["residual", "convnext"]
-Biases = Literal["usual", "norms"]
+Biases = Literal["usual", "norms", "all"]
 
 
 class TransformerBlock(nn.Module):
@@ -153,23 +153,26 @@ def transformer_blocks(
     dropout: float,
     epsilon: float = 0.0,
     biases: Biases = "usual",
+    causal: bool = False,
 ) -> list[TransformerBlock]:
     """A block for each of `windows` (0: whole items); `feed_forward` 0 is what `hidden_features` tells.
 
-    "pre" and "pre-each" order have no biases, the others usually everywhere, or in their "norms" alone. A norm has just
-    given what the first block takes: in "pre" order it takes that as it is, in "pre-each" every block has a norm of its
-    own.
+    "pre" orders usually have no biases and the others have them everywhere; or they stand in the "norms" alone, or in
+    "all" maps and norms. A norm has just given what the first block takes: in "pre" order it takes that as it is, in
+    "pre-each" every block has a norm of its own, and so in "pre-only", where none stands at the entry.
     """
     if biases not in get_args(Biases):
-        raise BadInput(f"Biases stand where the norm order has them ('usual') or in the 'norms' alone, not '{biases}'.")
-    bias = not is_pre(norm_order) and biases == "usual"
+        raise BadInput(
+            f"Biases stand where the norm order has them ('usual'), in the 'norms' alone or in 'all', not '{biases}'."
+        )
+    bias = biases == "all" or (not is_pre(norm_order) and biases == "usual")
+    norm = (normalization, width, norm_order, epsilon, biases)
     blocks = []
     for layer, window in enumerate(windows):
-        attention = SelfAttention(width, heads, window, bias=bias, dropout=dropout)
+        attention = SelfAttention(width, heads, window, bias=bias, dropout=dropout, causal=causal)
         feed = _feed_forward(width, feed_forward, activation, bias=bias, dropout=dropout)
-        taken = norm_order == "pre" and layer == 0
-        before = nn.Identity() if taken else stack_norm(normalization, width, norm_order, epsilon)
-        between = stack_norm(normalization, width, norm_order, epsilon)
+        before = nn.Identity() if norm_order == "pre" and layer == 0 else stack_norm(*norm)
+        between = stack_norm(*norm)
         blocks.append(TransformerBlock(attention, feed, before, between, norm_order))
     return blocks
 
@@ -177,16 +180,17 @@ def transformer_blocks(
 def is_pre(norm_order: str) -> bool:
     """Whether what a layer is given is normalised, and not what it leaves; BadInput for an order that is none."""
     if norm_order not in get_args(NormOrder):
-        raise BadInput(f"The norm order is pre, pre-each, post or post-only, not '{norm_order}'.")
+        raise BadInput(f"The norm order is pre, pre-each, pre-only, post or post-only, not '{norm_order}'.")
     return norm_order.startswith("pre")
 
 
-def stack_norm(name: str, width: int, norm_order: str, epsilon: float = 0.0) -> nn.Module:
+def stack_norm(name: str, width: int, norm_order: str, epsilon: float = 0.0, biases: Biases = "usual") -> nn.Module:
     """The normalisation between transformer blocks: BERT's in "post" order, ModernBERT's (no bias) in "pre" orders.
 
-    epsilon: what it adds to the variance; 0 is theirs.
+    epsilon: what it adds to the variance; 0 is theirs. With biases in "all" a norm has one in every order.
     """
-    return normalization_called(name, width, bias=not is_pre(norm_order), eps=epsilon or usual_epsilon(norm_order))
+    bias = biases == "all" or not is_pre(norm_order)
+    return normalization_called(name, width, bias=bias, eps=epsilon or usual_epsilon(norm_order))
 
 
 def usual_epsilon(norm_order: str) -> float:
@@ -194,14 +198,14 @@ def usual_epsilon(norm_order: str) -> float:
     return 1e-12 if norm_order == "post" else 1e-5
 
 
-def entry_norm(name: str, width: int, norm_order: str, epsilon: float = 0.0) -> nn.Module:
-    """What stands before the first block: a norm, but in "post-only" order."""
-    return nn.Identity() if norm_order == "post-only" else stack_norm(name, width, norm_order, epsilon)
+def entry_norm(name: str, width: int, norm_order: str, epsilon: float = 0.0, biases: Biases = "usual") -> nn.Module:
+    """What stands before the first block: a norm, but in "pre-only" and "post-only" order."""
+    return nn.Identity() if norm_order.endswith("-only") else stack_norm(name, width, norm_order, epsilon, biases)
 
 
-def final_norm(name: str, width: int, norm_order: str, epsilon: float = 0.0) -> nn.Module:
+def final_norm(name: str, width: int, norm_order: str, epsilon: float = 0.0, biases: Biases = "usual") -> nn.Module:
     """What stands after the last block: a norm, where the block has not just ended in one."""
-    return stack_norm(name, width, norm_order, epsilon) if is_pre(norm_order) else nn.Identity()
+    return stack_norm(name, width, norm_order, epsilon, biases) if is_pre(norm_order) else nn.Identity()
 
 
 def hidden_features(width: int, feed_forward: int, activation: str) -> int:

@@ -37,7 +37,7 @@ class Embedder(nn.Module):
         encoder, embedding = self.encoder, self.embedding
         if not isinstance(encoder, Dense) or not isinstance(embedding, TokenEmbedding):
             return encoder(embedding(ids))
-        if self.training and embedding.dropout.p:
+        if embedding.filled or (self.training and embedding.dropout.p):
             return encoder(embedding(ids))
         *_, last = encoder.layers_of_bag(embedding.bag(ids, encoder.weights(ids)))
         return last

@@ -93,7 +93,7 @@ class MaskedPatches(Objective):
         hidden = hidden_rows(rows, numbers, draws, rate=self.rate, purpose=f"hidden patches of {role}")
         seen = _seen(model.encoder, rows, hidden)
         posterior = model.latent.posterior(seen)
-        states = seen.values[:0] if isinstance(model.encoder, Dense) else seen.values
+        states = seen.values[:0] if isinstance(model.encoder, Dense) else _own(model.encoder, seen)
         places = (~hidden).nonzero().squeeze(1)[: len(states)]
         told = self.head(posterior.mean, rows.shapes, states, places)[hidden]
         return Filled(self._patches(items, told.dtype), hidden, told, posterior.penalty())
@@ -146,6 +146,11 @@ def _seen(encoder: Encoder, rows: Ragged, hidden: Tensor) -> Ragged:
     # A row that halvings have merged is the state of all rows in it: row i of the grid stands in i // 2^halvings.
     merged = 2 ** sum(encoder.halves)
     return visible.replace(states.values[states.rows_at(visible.owners, visible.coordinates // merged)])
+
+
+def _own(encoder: Encoder, states: Ragged) -> Tensor:
+    """The states of patches, without those of class tokens before them."""
+    return states.values[states.places >= encoder.class_tokens] if encoder.class_tokens else states.values
 
 
 def _normalized(patches: Tensor) -> Tensor:

@@ -10,8 +10,9 @@ from raw2vec.errors import BadInput, nearest
 from raw2vec.presets import arrays, pairs, texts
 from raw2vec.presets.base import SIZES
 from raw2vec.presets.base import Start as Start
+from raw2vec.presets.continued import Which as Which
 from raw2vec.presets.continued import begun, continued
-from raw2vec.presets.continued import side_begun as side_begun
+from raw2vec.presets.continued import sides_begun as sides_begun
 from raw2vec.presets.distilled import student as student
 from raw2vec.raw import Image, Raw, Series, are_drawings
 from raw2vec.recipe import RETURNING, SIDES, TEXTS, Recipe, Role
@@ -48,7 +49,7 @@ def chosen(
         columns = roles(rows, kind, asked)
         sides = _sides(rows, columns, "table" if kind == "table" else options["kind"], options["objective"])
         if start is not None and sides is None:
-            options = {**options, **begun(start.recipe, options)}
+            options = {**options, **begun(start.recipe, options, kind or "text")}
         encoder = options["encoder"]
         made = recipe(
             kind or ("pairs" if "target" in columns else "text"),

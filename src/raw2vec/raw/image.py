@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from raw2vec.errors import BadFolder, BadInput, NumberedList, Unreadable, nearest, numbered, spare
-from raw2vec.pixels import Pixels, Size, encoded, is_file, look, pixels, place_of, quietly
+from raw2vec.pixels import RESAMPLINGS, Pixels, Resampling, Size, encoded, is_file, look, pixels, place_of, quietly
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import item_column
@@ -45,20 +45,33 @@ class Image(Raw):
     floats from 0 to 1. Pictures are turned as their EXIF says, transparent ones laid on white, palettes and CMYK made
     RGB; of an animation the first frame counts.
 
-    size: (height, width) that every picture is resized to (bicubic); None keeps each picture's own. colour: grey or
+    size: (height, width) that every picture is resized to; None keeps each picture's own. shorter: the size is cut from
+    the middle of the picture brought to this length of its shorter edge; 0: the whole picture is resized, whatever its
+    shape. resampling: how, by Pillow's names; draft is bicubic, from large JPEGs decoded at a fraction. colour: grey or
     rgb; auto is rgb when any picture learned from comes with colour channels. Where all pictures learned from are of
     one size, others are refused: models may rely on it.
     """
 
     files = "picture"
 
-    def __init__(self, size: tuple[int, int] | None = None, colour: Colour = "auto"):
-        if colour not in get_args(Colour):
-            known = get_args(Colour)
-            raise BadInput(f"Image has no colour '{colour}'.{nearest(colour, known)} It knows: {', '.join(known)}.")
+    def __init__(
+        self,
+        size: tuple[int, int] | None = None,
+        colour: Colour = "auto",
+        shorter: int = 0,
+        resampling: Resampling = "draft",
+    ):
+        for name, value, known in (("colour", colour, get_args(Colour)), ("resampling", resampling, RESAMPLINGS)):
+            if value not in known:
+                raise BadInput(f"Image has no {name} '{value}'.{nearest(value, known)} It knows: {', '.join(known)}.")
         if size is not None and (len(size) != 2 or min(size) < 1):
             raise BadInput(f"Image's size is {list(size)}: give height and width, both at least 1, as in [28,28].")
+        if shorter and (size is None or shorter < max(size)):
+            raise BadInput(f"Image's shorter edge is {shorter}, of which its size is cut: give a size no larger.")
         self.settings: dict[str, Any] = {"size": list(size) if size else None, "colour": colour}
+        if (shorter, resampling) != (0, "draft"):  # else as before there were these, so that identities stay
+            self.settings |= {"shorter": shorter, "resampling": resampling}
+        self.shorter, self.resampling = shorter, resampling
         self.size, self.colour = (size[0], size[1]) if size else None, colour
         self._known: _Learned | None = None
 
@@ -186,7 +199,7 @@ class Image(Raw):
         number, item = pair
         known = self._learned()
         try:
-            found = pixels(item, number, known.channels, self.size)
+            found = pixels(item, number, known.channels, self.size, self.shorter, self.resampling)
         except Unreadable as error:
             return error
         if known.shape is not None and found.shape[:2] != known.shape:

@@ -34,16 +34,15 @@ class Text(Raw):
 
     tokenizer: wordpiece (greedy, words over 100 characters unknown; Schuster & Nakajima 2012), bpe (of bytes, lossless;
     Radford et al. 2019) or unigram (Kudo 2018); or given: a checkpoint's own, which is never learned, and knows best
-    what case and words are to it. vocabulary: most tokens to learn, special ones included; every
-    character met gets a token all the same. case: keep or lower. words: plain, or identifiers, which splits camelCase,
-    snake_case and digits. boundaries: [CLS] and [SEP] around every window, or none. max_tokens: the longest window,
+    what case and words are to it. vocabulary: most tokens to learn, special ones included; every character met gets a
+    token all the same. case: keep or lower. words: plain, or identifiers, which splits camelCase, snake_case and
+    digits. boundaries: [CLS] and [SEP] around every window, [SEP] after it, or none. max_tokens: the longest window,
     boundaries included. long: what happens to a longer text: truncate (and count), error, or chunk into several windows
     that do not overlap. usual and sentences: the tokens, and the sentences, that one in a thousand of the texts learned
     from exceeds; beyond either, windows may be asked to cut at every sentence end. 0: found by `learn`, where long is
-    chunk. unknown: words with characters
-    that no text learned from has are spelled, or, by a translator, copied. characters: those that such texts have;
-    "": found by `learn`, where unknown words are copied. vocabularies: joint, or of pairs in two languages separate:
-    `target` then is a Text of its own, with as many tokens to learn.
+    chunk. unknown: words with characters that no text learned from has are spelled, or, by a translator, copied.
+    characters: those that such texts have; "": found by `learn`, where unknown words are copied. vocabularies: joint,
+    or of pairs in two languages separate: `target` then is a Text of its own, with as many tokens to learn.
 
     Separate vocabularies are one space of ids: the target's come first, the input's follow, and the five special ones
     are the same. So one table of embeddings has a row for each, and what is written is told among the first of them.
@@ -68,7 +67,7 @@ class Text(Raw):
         vocabulary: int = 16000,
         case: Literal["keep", "lower"] = "keep",
         words: Literal["plain", "identifiers"] = "plain",
-        boundaries: Literal["cls-sep", "none"] = "cls-sep",
+        boundaries: Literal["cls-sep", "sep", "none"] = "cls-sep",
         max_tokens: int = 256,
         long: Literal["truncate", "error", "chunk"] = "truncate",
         usual: int = 0,
@@ -125,7 +124,7 @@ class Text(Raw):
         a text that is None or no string, and for one too long when long="error".
         """
         self._learned()
-        edges = [[self.start], [self.end]] if self.boundaries == "cls-sep" else [[], []]
+        edges = [[self.start] * (self.boundaries == "cls-sep"), [self.end] * (self.boundaries != "none")]
         room = self.max_tokens - len(edges[0]) - len(edges[1])
         pieces: list[Sequence[int]] = []
         owners, tokens, kept = [], [], []
@@ -252,9 +251,11 @@ class Text(Raw):
             if (known := tokenizer.token_to_id(name)) is not None:
                 self._special[place] = (name, known)
         before, after = edges(tokenizer)
-        if len(before) == len(after) == 1:  # a checkpoint's own, whatever it calls them
-            self._special |= {place: (str(tokenizer.id_to_token(i)), i) for place, i in ((2, *before), (3, *after))}
+        if len(before) <= len(after) == 1:  # a checkpoint's own, whatever it calls them
+            found = {2: before, 3: after}
+            self._special |= {place: (str(tokenizer.id_to_token(i)), i) for place, ids in found.items() for i in ids}
         self.pad, self.unknown, self.start, self.end, self.mask = (self._special.get(i, ("", 0))[1] for i in range(5))
+        self.start = self.pad if self.boundaries == "sep" else self.start  # what T5 and Marian begin to write with
         self._tokenizer, self._read = tokenizer, reader(tokenizer)
         self._ends, self._opens = sentence_ends(tokenizer), word_beginnings(tokenizer)
         # The ids that stand for text: what a masked token may be replaced by.
@@ -342,7 +343,7 @@ def _check(settings: Mapping[str, Any]) -> None:
         if allowed and value not in allowed:
             close = nearest(str(value), allowed)
             raise BadInput(f"Text has no {name} '{value}'.{close} It knows: {', '.join(allowed)}.")
-    fewest = 3 if settings["boundaries"] == "cls-sep" else 1
+    fewest = {"cls-sep": 3, "sep": 2, "none": 1}[settings["boundaries"]]
     if settings["max_tokens"] < fewest:
         raise BadInput(f"max_tokens is {settings['max_tokens']}, and a window needs at least {fewest}")
     if settings["vocabulary"] <= len(SPECIAL):

@@ -55,7 +55,8 @@ class Verdict:
 @dataclass
 class Work:
     """One stage, ready to run. `share` is its part of the whole budget, `frozen` what is left as it is; `judge` judges
-    the weights as they stand."""
+    the weights as they stand. `enter` makes the modules what they are during the stage (done twice it is done once),
+    `leave` what they are after it."""
 
     name: str
     feed: Feed
@@ -65,6 +66,8 @@ class Work:
     share: float
     frozen: Sequence[nn.Module] = ()
     judge: Callable[[], Verdict] | None = None
+    enter: Callable[[], object] = lambda: None
+    leave: Callable[[], object] = lambda: None
 
 
 @dataclass

@@ -68,6 +68,8 @@ class Trainer:
     def _stage(self, work: Work, held: dict[str, dict[str, Tensor]]) -> None:
         for part in work.frozen:
             part.requires_grad_(False)
+        work.enter()
+        self.weights = list(self.modules.parameters())
         self.optimizer = optimizer = work.optimizer()
         self.average = Average(self.modules, self.training.average)
         if held:
@@ -193,6 +195,7 @@ class Trainer:
         self.average.settle()
         if self.best:
             self.modules.load_state_dict(self.best)
+        work.leave()
         self.best, self.optimizer = {}, None
         for part in work.frozen:
             part.requires_grad_(True)
@@ -226,6 +229,8 @@ class Trainer:
         self.state = State(**found[1]["state"])
         self.budget.restore(found[1]["budget"])
         self._saved = self.budget.seconds
+        if parts["optimizer"]:  # else the stage before has ended, and this one is yet to begin
+            self.work[self.state.stage].enter()
         self.modules.load_state_dict(parts["weights"])
         self.best = parts["best"]
         return {"average": parts["average"], "optimizer": parts["optimizer"]} if parts["optimizer"] else {}

@@ -6,6 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from raw2vec.errors import BadInput
+from raw2vec.layers import LowRank
+from raw2vec.models import Embedder
 from raw2vec.settings import construct, known
 
 
@@ -51,18 +54,24 @@ def adamw(
     beta2: float = 0.98,
     embedding_rate: float = 1.0,
     head_rate: float = 1.0,
+    layer_decay: float = 1.0,
 ) -> Optimizer:
     """AdamW (Loshchilov & Hutter 2019), fused; matrices decay, vectors do not. embedding_rate: tables' own factor.
 
     head_rate: that of the objectives' heads, which follow the model in `modules` and, where it knows much already,
-    have all to learn.
+    have all to learn. layer_decay: the steps of an encoder's layer as a share of those of the layer above it; the last
+    one's are this share of the heads', and the embedding comes below the first (Clark et al. 2020; Bao et al. 2022).
     """
+    if not 0 < layer_decay <= 1:
+        raise BadInput(f"Layer by layer, steps are a share above 0 and at most 1 (layer_decay), not {layer_decay:g}.")
     matrices, kernels, tables, vectors = _sorted(modules)
     vectors += kernels
     heads = {weight for head in modules[1:] for weight in head.parameters()} if head_rate != 1 else set()
     own, new = ([weight for weight in matrices if (weight in heads) == late] for late in (False, True))
     plain, late = ([weight for weight in vectors if (weight in heads) == late] for late in (False, True))
-    groups = _groups(
+    groups = _paced(
+        modules,
+        layer_decay,
         (own, {"weight_decay": weight_decay}),
         (tables, {"weight_decay": weight_decay, "rate": embedding_rate}),
         (plain, {"weight_decay": 0.0}),
@@ -153,6 +162,41 @@ def _sorted(modules: Iterable[nn.Module]) -> tuple[list[nn.Parameter], ...]:
 def _mixes(module: nn.Module) -> bool:
     """Whether it is a convolution of several inputs that all count for every output."""
     return isinstance(module, nn.Conv1d | nn.Conv2d) and module.groups == 1 < module.in_channels
+
+
+def _paced(
+    modules: Sequence[nn.Module], decay: float, *groups: tuple[list[nn.Parameter], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The groups, parted where adapters and layers have a rate of their own."""
+    paces = _paces(modules, decay)
+    parted = []
+    for parameters, options in groups:
+        for weight in parameters:
+            pace = paces.get(weight, 1.0)
+            parted.append(([weight], options if pace == 1 else {**options, "rate": options.get("rate", 1.0) * pace}))
+    return _groups(*parted)
+
+
+def _paces(modules: Sequence[nn.Module], decay: float) -> dict[nn.Parameter, float]:
+    """The factors of weights that have one: of adapters, and of each encoder's layers by how deep they are."""
+    every = [inner for outer in modules for inner in outer.modules()]
+    paces: dict[nn.Parameter, float] = {}
+    for inner in every if decay < 1 else ():
+        if isinstance(inner, Embedder):
+            encoder, depth = inner.encoder, len(inner.encoder.layers)
+            final = getattr(encoder, "final", None)
+            last = [*final.parameters()] if isinstance(final, nn.Module) else []
+            entry = dict.fromkeys([*inner.embedding.parameters(), *encoder.parameters()], decay ** (depth + 1))
+            layers = [
+                dict.fromkeys(layer.parameters(), decay ** (depth - place))
+                for place, layer in enumerate(encoder.layers)
+            ]
+            for found in (entry, *layers, dict.fromkeys(last, 1.0)):
+                paces |= found
+    for inner in every:
+        if isinstance(inner, LowRank):
+            paces |= {weight: inner.rate * paces.get(weight, 1.0) for weight in (inner.down, inner.up)}
+    return paces
 
 
 def _groups(*groups: tuple[list[nn.Parameter], dict[str, Any]]) -> list[dict[str, Any]]:

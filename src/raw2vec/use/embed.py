@@ -44,6 +44,7 @@ def embed(
     *,
     read: Column = texts,
     fingerprint: str,
+    prompt: str | None = None,
     resume: bool = False,
     progress: Callable[[int], None] = lambda items: None,
 ) -> Embedded:
@@ -53,8 +54,8 @@ def embed(
     of zeros, which is like no other, and is listed: N rows in are N vectors out.
 
     A shard counts once the manifest names it; the manifest belongs to one model (`fingerprint`) and one input, and
-    another's is refused. A single file is put together from the shards at the end and then takes its name in one step.
-    A run that ends before its first shard leaves nothing.
+    another's is refused; and to one `prompt`, where texts are encoded after such. A single file is put together from
+    the shards at the end and then takes its name in one step. A run that ends before its first shard leaves nothing.
     """
     single = out.suffix in (".npy", ".parquet")
     if out.suffix and not single:
@@ -63,6 +64,7 @@ def embed(
         raise BadInput(f"{rows.name} has a column 'vector', the name of what is added: rename it, or write a .npy.")
     folder = out.with_name(out.name + ".partial") if single else out
     origin = {"model": fingerprint, "data": rows.fingerprint(), "column": column}
+    origin |= {} if prompt is None else {"prompt": prompt}
     with writing(out, lambda: _kept(folder)), room(folder / "_manifest.json"):
         manifest = _Manifest.open(folder, origin, resume)
         done = manifest.rows
@@ -107,7 +109,7 @@ class _Manifest:
         path = folder / "_manifest.json"
         if path.exists() and resume:
             began, shards, finished = _read(path)
-            other = [name for name in origin if began.get(name) != origin[name]]
+            other = [name for name in {**began, **origin} if began.get(name) != origin.get(name)]
             if other and shards:
                 raise BadInput(f"{folder} was begun with another {' and '.join(other)}; give another --out.")
             if shards:

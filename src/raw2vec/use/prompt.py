@@ -24,6 +24,11 @@ def prompt_called(recipe: Recipe, name: str) -> str:
     return recipe.prompts[name]
 
 
+def prompt_meant(recipe: Recipe, words: str) -> str:
+    """The prompt of this name ("query"), or the words themselves ("query: "). BadInput for a name that is not known."""
+    return prompt_called(recipe, words) if words in recipe.prompts or words.isidentifier() else words
+
+
 def prompt_for(recipe: Recipe, purpose: Purpose | None = None) -> str:
     """What stands before a text of this purpose: its own prompt, else the default one, else nothing."""
     own = (recipe.prompts[name] for name in (_NAMES[purpose] if purpose else ()) if name in recipe.prompts)

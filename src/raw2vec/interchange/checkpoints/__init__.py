@@ -6,25 +6,44 @@ detail is refused: a model that almost gives its vectors is worse than none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from raw2vec.build import build_model
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.folder import Model, card_lines
-from raw2vec.interchange.checkpoints.base import CONFIG, MODULES, PICKLES, WEIGHTS, config, read, refuse_pickle, weights
+from raw2vec.interchange.checkpoints.base import (
+    CONFIG,
+    MODULES,
+    PICKLES,
+    WEIGHTS,
+    config,
+    loaded,
+    read,
+    refuse_pickle,
+    report_of,
+    weights,
+)
+from raw2vec.interchange.checkpoints.marian import open_translator, rows_of, tokenizer_in
 from raw2vec.interchange.checkpoints.modules import Pipeline, pipeline
+from raw2vec.interchange.checkpoints.pieces import pieces_of, tokenizer_of, without_marks
+from raw2vec.interchange.checkpoints.vision import first_picture, open_image, open_pair
 from raw2vec.interchange.checkpoints.vocabulary import ENDLESS, longest, text_of, tokenizer, without
-from raw2vec.interchange.hugging_face import family_of, from_hugging_face, layers_of, rows, settings_of
+from raw2vec.interchange.hugging_face import family_of, from_hugging_face, layers_of, named_rows, settings_of
+from raw2vec.interchange.hugging_face.vision import PAIRS
 from raw2vec.packaged import packaged
-from raw2vec.raw import Text
+from raw2vec.raw import Image, Raw, Text
 from raw2vec.recipe import Recipe
 from raw2vec.resolve import reads
 
+FIRST_WORDS = ["A text of a few words.", "Ein zweiter Text, auf Deutsch, und 数字."]
 _TABLE = "embedding.table.weight"
+_SIGLIP_PIECES = "spiece.model"
 _OURS = ("recipe.json", "raw.json")  # what a folder of our own has, even where it lacks one of them
 
 
@@ -62,11 +81,17 @@ def _opened(folder: Path) -> Model:
     if made.first == "StaticEmbedding" or read(made.home / CONFIG).get("model_type") == "model2vec":
         return _static(made, folder)
     about = config(made.home)
+    if about.get("model_type") == "vit":
+        return open_image(folder, about)
+    if about.get("model_type") in PAIRS:
+        return open_pair(folder, about, _words(folder, about))
+    if about.get("model_type") == "marian":
+        return open_translator(folder, about, _translated(folder, about))
     encoder, held = settings_of(about), weights(made.home)
     ours = from_hugging_face(held, about)
     raw = _text(made, ours, longest(made.home, made.max_tokens, encoder["limit"]))
     ours[_TABLE] = without(ours[_TABLE], raw.size)
-    named = {own: " and ".join(theirs) for own, theirs in rows(family_of(about, held), layers_of(about))}
+    named = named_rows(family_of(about, held), layers_of(about))
     what = f"{about['model_type']} checkpoint"
     return _model(made, folder, raw, {"name": "transformer", **encoder}, ours, named, what)
 
@@ -89,6 +114,47 @@ def _static(made: Pipeline, folder: Path) -> Model:
     encoder = {"name": "dense", "width": table.shape[1], "layers": 0}
     ours = {_TABLE: without(table, raw.size)}
     return _model(made, folder, raw, encoder, ours, {_TABLE: "embedding.weight"}, "static embedding")
+
+
+def add_golden(parts: Model, encode: Callable[[Sequence[Any], str], NDArray[np.float32]]) -> None:
+    """Items for the model to know itself by, words or a picture, and the vectors that it gives of them now."""
+    if parts.golden is None:
+        items = _first(parts.raw)
+        parts.golden = (items, encode(items, "input"))
+    if parts.golden_targets is None and parts.recipe.target is not None:
+        items = _first(parts.raw.side("target"))
+        parts.golden_targets = (items, encode(items, "target"))
+
+
+def _first(raw: Raw) -> list[Any]:
+    return [first_picture()] if isinstance(raw, Image) else list(FIRST_WORDS)
+
+
+def _words(folder: Path, about: Mapping[str, Any]) -> Text:
+    """What reads the words of a pair."""
+    made, held = PAIRS[str(about["model_type"])], weights(folder)
+    table = held.get("text_model.embeddings.token_embedding.weight")
+    if table is None:
+        raise BadFolder(f"{folder} lacks the weights of its word embeddings.")
+    limit = made.words.settings(about.get("text_config") or {})["limit"]
+    most = limit if made.filled else longest(folder, None, limit)
+    if (folder / _SIGLIP_PIECES).exists() and not (folder / "tokenizer.json").exists():
+        pieces = pieces_of(folder / _SIGLIP_PIECES)
+        special = {"unknown": "<unk>", "end": "</s>", "padding": "</s>"}
+        vocabulary = {name: number for number, name in enumerate(pieces.names)}
+        if missing := next((name for name in special.values() if name not in vocabulary), None):
+            raise BadFolder(f"{folder / _SIGLIP_PIECES} has no token '{missing}'.")
+        found = without_marks(tokenizer_of(pieces, vocabulary, special))
+        return text_of(found, folder, len(table), most)
+    return text_of(tokenizer(folder, False), folder, len(table), most)
+
+
+def _translated(folder: Path, about: Mapping[str, Any]) -> Text:
+    """What reads and writes the texts of a translator, long ones sentence by sentence."""
+    rows, found = rows_of(folder), tokenizer_in(folder)
+    more = 0 if found is None else max(found.get_vocab_size(with_added_tokens=True) - rows, 0)
+    most = longest(folder, None, int(about.get("max_position_embeddings", 512)))
+    return text_of(found or tokenizer(folder, False), folder, rows + more, most, long="chunk")
 
 
 def _text(made: Pipeline, ours: Mapping[str, Tensor], most: int, bag: bool = False) -> Text:
@@ -117,39 +183,16 @@ def _model(
     recipe = recipe.model_copy(update=reads(recipe))
     model = build_model(recipe, raw)
     ours |= {f"latent.project.{name}": value for name, value in made.project.items()}
-    _refuse_unlike(model.state_dict(), ours, named, folder)
-    model.load_state_dict(ours)
-    notes = [f"taken over from a {what}, with its own tokenizer and weights", *made.notes]
-    report: dict[str, Any] = {
-        "kind": "text",
-        "task": None,
-        "metrics": {},
-        "baselines": {},
-        "notes": notes,
-        "checkpoint": folder.name,
-    }
+    loaded(model, ours, named, folder)
+    report = report_of("text", f"{what}, with its own tokenizer and weights", folder, made.notes)
     return Model(recipe, raw, model.eval(), nn.ModuleDict(), report=report)
-
-
-def _refuse_unlike(
-    wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], named: Mapping[str, str], folder: Path
-) -> None:
-    """BadFolder, in the checkpoint's own names, for a weight that is not there or of another shape."""
-    for name, value in wanted.items():
-        theirs = named.get(name, name)
-        if name not in found:
-            raise BadFolder(f"{folder} lacks the weight '{theirs}', which its {CONFIG} calls for.")
-        if found[name].shape != value.shape:
-            has, needs = (" × ".join(map(str, shape)) for shape in (found[name].shape, value.shape))
-            raise BadFolder(f"The weight '{theirs}' of {folder} is {has}, and its {CONFIG} calls for {needs}.")
-    if extra := next((name for name in found if name not in wanted), None):
-        raise BadFolder(f"{folder} holds the weight '{named.get(extra, extra)}', which its {CONFIG} does not call for.")
 
 
 def card_of(parts: Model) -> str:
     """The model card of a checkpoint that was taken over: what it is, and how to use it."""
     model, recipe = parts.model, parts.recipe
     parameters = sum(weight.numel() for weight in model.parameters())
-    title = f"{parts.report.get('checkpoint', 'A checkpoint')}: a {recipe.encoder.name} encoder of text"
+    what = "text" if recipe.kind == "text" else "pictures" if recipe.target is None else "pictures and words"
+    title = f"{parts.report.get('checkpoint', 'A checkpoint')}: a {recipe.encoder.name} encoder of {what}"
     about = f"{parameters:,} parameters; vectors of {model.latent.width} numbers. Nothing was trained here."
     return "\n".join([*card_lines(title, about), "", *(f"- {note}" for note in parts.report.get("notes", []))]) + "\n"

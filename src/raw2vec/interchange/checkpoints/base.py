@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from raw2vec.errors import BadFolder
 
@@ -62,6 +63,31 @@ def weights(folder: Path) -> dict[str, Tensor]:
             if not bool(found[name].isfinite().all()):
                 raise BadFolder(f"The weight '{name}' of {folder} holds numbers that are not finite (NaN or infinite).")
     return found
+
+
+def loaded(module: nn.Module, found: dict[str, Tensor], named: Mapping[str, str], folder: Path) -> None:
+    """Puts the weights found into the module. named: ours ↔ theirs.
+
+    BadFolder, in the checkpoint's own names, for a weight that is not there or of another shape.
+    """
+    wanted = module.state_dict()
+    for name, value in wanted.items():
+        theirs = named.get(name, name)
+        if name not in found:
+            raise BadFolder(f"{folder} lacks the weight '{theirs}', which its {CONFIG} calls for.")
+        if found[name].shape != value.shape:
+            has, needs = (" × ".join(map(str, shape)) for shape in (found[name].shape, value.shape))
+            raise BadFolder(f"The weight '{theirs}' of {folder} is {has}, and its {CONFIG} calls for {needs}.")
+    if extra := next((name for name in found if name not in wanted), None):
+        raise BadFolder(f"{folder} holds the weight '{named.get(extra, extra)}', which its {CONFIG} does not call for.")
+    module.load_state_dict(found)
+
+
+def report_of(kind: str, what: str, folder: Path, notes: list[str]) -> dict[str, Any]:
+    """The report of a model that was taken over from `what`."""
+    told = [f"taken over from a {what}", *notes]
+    report: dict[str, Any] = {"kind": kind, "task": None, "metrics": {}, "baselines": {}, "notes": told}
+    return {**report, "checkpoint": folder.name}
 
 
 def refuse_pickle(path: Path) -> None:

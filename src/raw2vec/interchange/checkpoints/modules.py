@@ -56,11 +56,11 @@ def pipeline(folder: Path) -> Pipeline:
     first, home = kinds[0]
     made = Pipeline(home, first)
     rest = [name for name, _ in kinds[1:]]
-    expected = [*(["Pooling"] if first == "Transformer" else []), "Dense", "Normalize"]
+    expected = [*(["Pooling"] if first == "Transformer" else []), *["Dense"] * rest.count("Dense"), "Normalize"]
     if rest != [name for name in expected if name in rest] or (first == "Transformer" and "Pooling" not in rest):
         raise BadFolder(
             f"{folder / MODULES} lists {', '.join(name for name, _ in kinds)}, an order that is not known here: there "
-            f"is {first}{', Pooling' if first == 'Transformer' else ''}, and perhaps Dense and Normalize, each once."
+            f"is {first}{', Pooling' if first == 'Transformer' else ''}, and perhaps Dense, and Normalize once."
         )
     prompts = read(folder / "config_sentence_transformers.json")
     _prompts(made, prompts)
@@ -115,7 +115,19 @@ def _dense(made: Pipeline, place: Path) -> None:
     if "linear.weight" not in tensors:
         raise BadFolder(f"{place} lacks the weight 'linear.weight'.")
     matrix = tensors["linear.weight"]
-    made.project = {"weight": matrix, "bias": tensors.get("linear.bias", matrix.new_zeros(len(matrix)))}
+    bias = tensors.get("linear.bias", matrix.new_zeros(len(matrix)))
+    if made.project:  # two maps in a row are one, if nothing stands between them
+        if made.latent["activation"] != "identity":
+            raise BadFolder(
+                f"{place} follows a Dense with the activation '{made.latent['activation']}': of several, only the last "
+                "has one here."
+            )
+        if matrix.shape[1] != len(made.project["weight"]):
+            raise BadFolder(f"{place} takes {matrix.shape[1]} numbers, and is given {len(made.project['weight'])}.")
+        before = {name: value.double() for name, value in made.project.items()}
+        bias = (matrix.double() @ before["bias"] + bias).float()
+        matrix = (matrix.double() @ before["weight"]).float()
+    made.project = {"weight": matrix, "bias": bias}
     made.latent |= {"width": len(matrix), "activation": name}
 
 

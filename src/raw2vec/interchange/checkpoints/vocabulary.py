@@ -52,8 +52,9 @@ def _bert(folder: Path) -> Tokenizer:
     return found
 
 
-def text_of(found: Tokenizer, folder: Path, rows: int, most: int, bag: bool = False) -> Text:
-    """Our Text of a tokenizer, for a table of `rows` and at most `most` tokens. bag: without boundaries."""
+def text_of(found: Tokenizer, folder: Path, rows: int, most: int, bag: bool = False, long: str = "truncate") -> Text:
+    """Our Text of a tokenizer, for a table of `rows` and at most `most` tokens. bag: without boundaries. long: what
+    becomes of a longer text."""
     limit = (found.truncation or {}).get("max_length", ENDLESS) if bag else most
     found.no_padding()
     found.no_truncation()
@@ -69,14 +70,14 @@ def text_of(found: Tokenizer, folder: Path, rows: int, most: int, bag: bool = Fa
             f"The tokenizer of {folder} leaves out some of the numbers below {size:,}, which is not known here."
         )
     before, after = ([], []) if bag else edges(found)
-    if (len(before), len(after)) not in ((1, 1), (0, 0)):
+    boundaries = {(1, 1): "cls-sep", (0, 1): "sep", (0, 0): "none"}.get((len(before), len(after)))
+    if boundaries is None:
         raise BadFolder(
             f"The tokenizer of {folder} puts {len(before)} tokens before a text and {len(after)} after it: here it is "
-            "one each, or none."
+            "one each, one after it, or none."
         )
-    boundaries = "cls-sep" if before else "none"
     settings: dict[str, Any] = {"tokenizer": "given", "vocabulary": size, "boundaries": boundaries}
-    settings["max_tokens"] = min(most, limit)
+    settings |= {"max_tokens": min(most, limit), "long": long}
     with TemporaryDirectory() as place:
         found.save(str(Path(place, _TOKENIZER)))
         return Text.load(place, settings)

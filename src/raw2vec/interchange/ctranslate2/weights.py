@@ -45,6 +45,8 @@ _KNOWN: dict[str, tuple[Any, ...]] = {
     "window": (0,),
     "biases": ("usual",),
     "epsilon": (0.0,),
+    "causal": (False,),
+    "class_tokens": (0,),
 }
 _PLACES = 256  # rows of a table of positions at least: it writes as many tokens where nobody says how many
 

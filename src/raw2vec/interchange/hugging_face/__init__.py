@@ -17,12 +17,14 @@ from torch import Tensor
 
 from raw2vec.encoders.transformer import GLOBAL_BASE, LOCAL_BASE, hidden_features
 from raw2vec.errors import BadInput, nearest
-from raw2vec.interchange.hugging_face import bert, rotary
+from raw2vec.interchange.hugging_face import bert, rotary, vision
 from raw2vec.interchange.hugging_face.base import ACTIVATIONS, Family
 from raw2vec.layers import GATES, usual_epsilon
 
 FAMILIES: dict[str, Family] = {**bert.FAMILIES, **rotary.FAMILIES}
-"""Their `model_type`s that we can read."""
+"""Their `model_type`s of encoders of texts that we can read."""
+KNOWN = (*FAMILIES, "vit", *vision.PAIRS, "marian")
+"""All that we can read."""
 
 _TYPES = "embeddings.token_type_embeddings.weight"
 _PLACES = "encoder.positions.table.weight"
@@ -45,6 +47,8 @@ def family(settings: Mapping[str, Any]) -> str:
         raise BadInput(f"Neither BERT nor ModernBERT has '{settings['normalization']}' normalization, only 'layer'.")
     if plain not in ACTIVATIONS:
         raise BadInput(f"transformers has no activation like '{plain}'.")
+    if settings.get("causal") or settings.get("class_tokens"):
+        raise BadInput("None of transformers' encoders of texts looks back only, or has class tokens of its own.")
     found = (_GATED if gated else _PLAIN).get((order, positions, biases))
     if found and (found == "modernbert" or not settings["window"]):
         return found
@@ -89,18 +93,7 @@ def from_hugging_face(state: Mapping[str, Tensor], config: Mapping[str, Any]) ->
     theirs = {_plain(name): value for name, value in state.items()}
     theirs = {name: value for name, value in theirs.items() if not name.startswith(_ASIDE)}
     types = theirs.pop(_TYPES, None)
-    ours = {}
-    for own, names in rows(made, layers_of(config)):
-        found = [theirs.pop(name) for name in names if name in theirs]
-        if found and len(found) < len(names):
-            raise BadInput(f"The checkpoint holds only some of {', '.join(names)}.")
-        if found:
-            ours[own] = torch.cat(found) if len(found) > 1 else found[0]
-    if theirs:
-        raise BadInput(
-            f"The checkpoint holds a weight that {config['model_type']} as we know it has no place for: "
-            f"'{next(iter(theirs))}'."
-        )
+    ours = matched(theirs, made, layers_of(config), str(config["model_type"]))
     if before := bert.places_before(config):
         ours |= {_PLACES: ours[_PLACES][before:]} if _PLACES in ours else {}
     if types is not None and made.types_in in ours:
@@ -108,15 +101,40 @@ def from_hugging_face(state: Mapping[str, Tensor], config: Mapping[str, Any]) ->
     return ours
 
 
+def matched(theirs: Mapping[str, Tensor], made: Family, layers: int, kind: str) -> dict[str, Tensor]:
+    """A family's weights under our names. BadInput for one that its table has no place for, or a part of one of ours.
+
+    kind: what their model is called.
+    """
+    left, ours = dict(theirs), {}
+    for own, names in rows(made, layers):
+        found = [left.pop(name) for name in names if name in left]
+        if found and len(found) < len(names):
+            raise BadInput(f"The checkpoint holds only some of {', '.join(names)}.")
+        if found:
+            ours[own] = torch.cat(found) if len(found) > 1 else found[0]
+    if left:
+        raise BadInput(
+            f"The checkpoint holds a weight that {kind} as we know it has no place for: '{next(iter(left))}'."
+        )
+    return ours
+
+
 def rows(made: Family, layers: int) -> list[tuple[str, list[str]]]:
     """A family's table written out for every layer, weights and biases: our name, and theirs."""
-    found = []
+    found = [(own, [theirs]) for own, theirs in made.bare]
     for own, theirs in made.table:
         for layer in range(layers) if "{}" in own else (0,):
             for suffix in (".weight", ".bias"):
                 names = [name.format(layer) + suffix for name in theirs.split()]
                 found.append((own.format(layer) + suffix, names))
     return found
+
+
+def named_rows(made: Family, layers: int, prefix: str = "") -> dict[str, str]:
+    """What each weight of ours is called by them. prefix: what they put before names, but those of projections."""
+    found = ((own, [n if "_projection" in n else prefix + n for n in theirs]) for own, theirs in rows(made, layers))
+    return {own: " and ".join(theirs) for own, theirs in found}
 
 
 def family_of(config: Mapping[str, Any], names: Iterable[str] = ()) -> Family:
@@ -127,8 +145,7 @@ def family_of(config: Mapping[str, Any], names: Iterable[str] = ()) -> Family:
     kind = str(config.get("model_type"))
     if kind not in FAMILIES:
         raise BadInput(
-            f"A checkpoint of model type '{kind}' cannot be taken over; {', '.join(FAMILIES)} can."
-            f"{nearest(kind, FAMILIES)}"
+            f"A checkpoint of model type '{kind}' cannot be taken over; {', '.join(KNOWN)} can.{nearest(kind, KNOWN)}"
         )
     return rotary.PUBLISHED if any(_plain(name) == "emb_ln.weight" for name in names) else FAMILIES[kind]
 

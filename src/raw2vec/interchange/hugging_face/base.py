@@ -17,6 +17,7 @@ ours is them one below the other."""
 ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_tanh": "gelu_pytorch_tanh",
+    "quick_gelu": "quick_gelu",
     "relu": "relu",
     "relu6": "relu6",
     "relu_squared": "relu2",
@@ -36,13 +37,15 @@ class Family:
     """A `model_type` of theirs.
 
     table: its weights. settings: those of our Transformer, by its config.json. model: what transformers calls it.
-    types_in: where our weights take in the token type that stands at every row, if it has such.
+    types_in: where our weights take in the token type that stands at every row, if it has such. bare: ours ↔ theirs of
+    what is one tensor by itself.
     """
 
     model: str
     table: Table
     settings: Callable[[Mapping[str, Any]], dict[str, Any]]
     types_in: str = ""
+    bare: Table = ()
 
 
 def activation_of(name: object) -> str:

@@ -1,0 +1,120 @@
+"""Marian's folders as translators: their weights, and their pieces from SentencePiece's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from raw2vec.build import FACTS, WRITERS, build_model, build_objectives
+from raw2vec.errors import BadFolder
+from raw2vec.folder import Model, way_back
+from raw2vec.interchange.checkpoints.base import CONFIG, loaded, read, report_of, weights
+from raw2vec.interchange.checkpoints.pieces import pieces_of, tokenizer_of, vocabulary_in
+from raw2vec.interchange.hugging_face import matched, named_rows
+from raw2vec.interchange.hugging_face.marian import READER, WRITER
+from raw2vec.models import Autoencoder
+from raw2vec.raw import Text
+from raw2vec.recipe import Part, Recipe
+from raw2vec.resolve import reads
+from raw2vec.settings import checked
+
+SOURCE, _TARGET, _VOCABULARY = "source.spm", "target_vocab.json", "vocab.json"
+_NEVER = -1e4  # the bias of what is read as unknown: nothing like it was ever written
+# What is worked out anew, or is the one table by another name.
+_ASIDE = (
+    "lm_head.weight",
+    *(f"model.{side}.{name}.weight" for side in ("encoder", "decoder") for name in ("embed_positions", "embed_tokens")),
+)
+
+
+def tokenizer_in(folder: Path) -> Tokenizer | None:
+    """The tokenizer of a folder that holds SentencePiece's files; None for another."""
+    if not (folder / SOURCE).exists():
+        return None
+    if (folder / _TARGET).exists() or read(folder / "tokenizer_config.json").get("separate_vocabs"):
+        raise BadFolder(f"{folder} has a vocabulary for each language, and here one table serves both.")
+    about = read(folder / "tokenizer_config.json")
+    usual = {"unknown": ("unk_token", "<unk>"), "end": ("eos_token", "</s>"), "padding": ("pad_token", "<pad>")}
+    special = {role: _content(about.get(name, token)) for role, (name, token) in usual.items()}
+    vocabulary = vocabulary_in(folder / _VOCABULARY)
+    if missing := next((token for token in special.values() if token not in vocabulary), None):
+        raise BadFolder(f"{folder / _VOCABULARY} has no token '{missing}'.")
+    return tokenizer_of(pieces_of(folder / SOURCE), vocabulary, special)
+
+
+def open_translator(folder: Path, about: Mapping[str, Any], raw: Text) -> Model:
+    """A translator; its vectors are the means of what its encoder makes of a text. raw: what reads the texts."""
+    if about.get("decoder_start_token_id", raw.start) != raw.start:
+        raise BadFolder(f"{folder / CONFIG} begins translations with another token than padding, which is not known.")
+    scaled = bool(about.get("scale_embedding", False))
+    decoder = {**WRITER.settings(about), "words": "own" if scaled else "tied"}
+    tree = {
+        "kind": "pairs",
+        "raw": raw.settings,
+        "encoder": {"name": "transformer", **READER.settings(about)},
+        "decoder": {"name": "transformer", **checked(WRITERS["transformer"], decoder, "The decoder", FACTS)},
+        "bridge": "cross-attention",
+        "stages": [{"objectives": ["translation"]}],
+    }
+    recipe = Recipe.read(tree)
+    recipe = recipe.model_copy(update={**reads(recipe), "bridge": Part(name="cross-attention")})
+    model = build_model(recipe, raw)
+    ours, named = _weights(folder, recipe, raw.size, scaled)
+    assert isinstance(model, Autoencoder), "it writes"
+    loaded(nn.ModuleDict({"embedder": model.embedder, **way_back(model)}), ours, named, folder)
+    objectives = build_objectives(recipe, raw, model, None, 0)
+    report = report_of("pairs", "marian checkpoint, with its own pieces and weights", folder, [])
+    return Model(recipe, raw, model.eval(), objectives.eval(), report=report)
+
+
+def rows_of(folder: Path) -> int:
+    """How many tokens the folder's table of embeddings has."""
+    if (table := weights(folder).get("model.shared.weight")) is None:
+        raise BadFolder(f"{folder} lacks the weights of its word embeddings.")
+    return len(table)
+
+
+def _weights(folder: Path, recipe: Recipe, size: int, scaled: bool) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The weights under our names, and what they are called there.
+
+    Embeddings that theirs multiplies by √width as they enter are so in our table. Pieces that it does not know are rows
+    like the unknown's after its own, and are never written.
+    """
+    held = {name: value for name, value in weights(folder).items() if name not in _ASIDE}
+    table, bias = held.pop("model.shared.weight"), held.pop("final_logits_bias", None)
+    if bias is None:
+        raise BadFolder(f"{folder} lacks the weight 'final_logits_bias'.")
+    more = size - len(table)
+    unknown = read(folder / _VOCABULARY).get("<unk>", 0) if more > 0 else 0
+    table = torch.cat([table, table[unknown].expand(max(more, 0), -1)])[:size]
+    bias = torch.cat([bias.flatten(), bias.new_full((max(more, 0),), _NEVER)])[:size]
+    ours: dict[str, Tensor] = {"readout.linear.bias": bias}
+    ours["embedder.embedding.table.weight"] = table * table.shape[1] ** 0.5 if scaled else table
+    ours |= {"readout.linear.weight": table} if scaled else {}
+    named = {"embedder.embedding.table.weight": "model.shared.weight", "readout.linear.bias": "final_logits_bias"}
+    assert recipe.decoder is not None
+    for own, theirs, family, part in (
+        ("embedder.encoder.", "model.encoder.", READER, recipe.encoder),
+        ("decoder.", "model.decoder.", WRITER, recipe.decoder),
+    ):
+        layers = part.settings["layers"]
+        names = [name for name in held if name.startswith(theirs)]
+        found = matched({name.removeprefix(theirs): held.pop(name) for name in names}, family, layers, "marian")
+        # Our sines have a scale that is learned; theirs are as high as they are.
+        found["positions.scale"] = torch.tensor(1.0)
+        ours |= {own + name: value for name, value in found.items()}
+        named |= {own + name: told for name, told in named_rows(family, layers, theirs).items()}
+    if held:
+        raise BadFolder(
+            f"The checkpoint holds a weight that marian as we know it has no place for: '{next(iter(held))}'."
+        )
+    return ours, named
+
+
+def _content(token: object) -> str:
+    return str(token.get("content")) if isinstance(token, Mapping) else str(token)
