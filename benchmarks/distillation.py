@@ -2,8 +2,8 @@
 
     python -m benchmarks.distillation FOLDER --file stsb-en-dev.csv --teacher minilm
 
-FOLDER is what `raw2vec distill` made; the file a csv with no heading: sentence, sentence, score. sentence-transformers
-opens the teacher by its defaults; all encode the same sentences, in turns.
+FOLDER is what `raw2vec distill` made; the file a csv without a heading: sentence, sentence, score. The teacher is
+opened by sentence-transformers as well, with its defaults; all encode the same sentences, in turns.
 """
 
 from __future__ import annotations

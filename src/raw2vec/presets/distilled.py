@@ -39,7 +39,7 @@ def student(
 
 
 _QUICK = {"learning_rate": 5e-3, "optimizer": {"name": "adamw", "weight_decay": 0.0}, "precision": "float32"}
-"""A table has nothing to lose by large steps: 2e-2 was 0.008 worse on STS-B, 1e-3 slower (docs/log.md)."""
+"""A table has nothing to lose by large steps: 2e-2 was 0.009 worse on STS-B (docs/log.md)."""
 
 
 def _static(teacher: Start, latent: int | None) -> dict[str, Any]:
