@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from raw2vec.disk import refuse_source
+from raw2vec.engines import Engine, engine_for
 from raw2vec.folder import Model
 from raw2vec.measure import columns_of
 from raw2vec.raw import Text
@@ -35,9 +37,45 @@ class Searching(ABC):
 
     @abstractmethod
     def _counted(
-        self, items: Sequence[Any], role: str = "input", purpose: Purpose | None = None
+        self,
+        items: Sequence[Any],
+        role: str = "input",
+        purpose: Purpose | None = None,
+        engine: Engine | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The items' vectors (n, L) and how many tokens were cut off each (n,), after the purpose's prompt if any."""
+        """The items' vectors (n, L) and how many tokens were cut off each (n,), after the purpose's prompt if any.
+
+        engine: one of `_engine`'s.
+        """
+
+    @abstractmethod
+    def _device(self, asked: str | None = None) -> torch.device:
+        """Where the model runs."""
+
+    def _engine(
+        self, role: str, name: str | None, precision: str | None, device: torch.device | None = None
+    ) -> Engine | None:
+        """The engine of this name, made once; None: PyTorch in float32. name: none for the usual one."""
+        if name is None and precision in (None, "float32"):
+            return None
+        parts, held = self._parts(), self.__dict__.setdefault("_engines", {})
+        device = device or self._device()
+        key = (self.fingerprint_, role, name, precision, str(device))
+        if key not in held:
+            golden = parts.golden_targets if role == "target" and parts.golden_targets else parts.golden
+            model, raw = parts.model.to(device).side(role), parts.raw.side(role)
+            held[key] = engine_for(model, raw, golden[0] if golden else [], name or "auto", precision)
+        return held[key]
+
+    def __getstate__(self) -> Any:
+        """Engines are made anew where a pickle is read."""
+        return {name: value for name, value in super().__getstate__().items() if name != "_engines"}  # type: ignore[attr-defined]
+
+    def first_items(self, data: Any, count: int, *, input: str | None = None) -> list[Any]:
+        """The first items of a file's column, as many as there are up to `count`."""
+        rows, columns = columns_of(self._parts(), data, input=input)
+        batch = next(iter(rows.batches(count, [columns["input"]])), None)
+        return [] if batch is None else self._parts().raw.read(batch.slice(0, count), columns["input"])
 
     def embed(
         self,
@@ -47,19 +85,23 @@ class Searching(ABC):
         input: str | None = None,
         side: Side | None = None,
         resume: bool = False,
+        engine: str | None = None,
+        precision: str | None = None,
         progress: Callable[[int], None] = lambda items: None,
     ) -> Embedded:
         """Writes the vectors of a file's rows to a folder of Parquet shards, or to one .npy or .parquet file.
 
         input: the column that is encoded. side: whose encoder reads it, of pairs whose sides have one each; none: by
-        the column's name and by what is in it.
+        the column's name and by what is in it. engine, precision: as for `encode`; what it took, the answer tells.
         """
         refuse_source(out, data)
         rows, columns = columns_of(self._parts(), data, input=input)
         column, to, mark = columns["input"], Path(out), self.fingerprint_
         role = side or column_side(self._parts(), rows, column)
-        read, counted = self._parts().raw.side(role).read, partial(self._counted, role=role)
-        return embed(rows, column, counted, to, read=read, fingerprint=mark, resume=resume, progress=progress)
+        by = self._engine(role, engine, precision)
+        read, counted = self._parts().raw.side(role).read, partial(self._counted, role=role, engine=by)
+        options: dict[str, Any] = {"read": read, "resume": resume, "engine": by.name if by else "torch"}
+        return embed(rows, column, counted, to, fingerprint=mark, progress=progress, **options)
 
     def index(
         self,
@@ -89,6 +131,13 @@ class Searching(ABC):
         with store_for(store, space, words, resume) as made:
             done = index(rows, column, counted, made, read=read, progress=progress)
             return approximated(done, made, self.seed) if approximate else done
+
+    @staticmethod
+    def similarity(left: Any, right: Any) -> NDArray[np.float32]:
+        """Cosines between vectors (n, L) and (m, L): (n, m)."""
+        a, b = (np.atleast_2d(np.asarray(side, np.float32)) for side in (left, right))
+        a, b = (side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-12) for side in (a, b))
+        return np.asarray(a @ b.T)
 
     def search(
         self,
