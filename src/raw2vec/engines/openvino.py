@@ -7,6 +7,7 @@ called here does not.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import StringIO
@@ -67,7 +68,8 @@ def converted(padded: nn.Module) -> Any:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    with torch.inference_mode():
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # torch has begun to give up what it follows arithmetic with
         decoder = TorchScriptPythonDecoder(padded.eval(), example_input=example())
     reader = FrontEndManager().load_by_framework("pytorch")
     graph = reader.convert(reader.load(decoder))

@@ -14,6 +14,7 @@ from raw2vec.embedding import TokenEmbedding
 from raw2vec.encoders import Dense, Transformer
 from raw2vec.latents import Gaussian, Latent, Point
 from raw2vec.layers import Learned, Rotary, SelfAttention, Sinusoidal, TransformerBlock
+from raw2vec.layers.packed import exchanged
 from raw2vec.layers.pooling import Pooling
 from raw2vec.models import DualEncoder, Embedder
 from raw2vec.raw import Raw, Text
@@ -28,7 +29,7 @@ class Padded(nn.Module):
         super().__init__()
         assert isinstance(model.embedding, TokenEmbedding), "an embedder of texts"
         self.table = nn.Parameter(model.embedding.weight.detach(), requires_grad=False)
-        self.encoder, self.latent = model.encoder, model.latent
+        self.encoder, self.latent = exchanged(model.encoder, _spelled), model.latent
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         present = mask.to(self.table.dtype)
@@ -38,6 +39,21 @@ class Padded(nn.Module):
         assert isinstance(self.encoder, Transformer)
         states = _states(self.encoder, rows, present)
         return _coded(self.latent, _pooled(self.latent.pool, states, present))  # type: ignore[arg-type]
+
+
+class _RMSNorm(nn.Module):
+    """The same norm in sums and products, for formats that have no name for it."""
+
+    def __init__(self, norm: nn.RMSNorm):
+        super().__init__()
+        self.weight, self.eps = norm.weight, norm.eps or 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (x.square().mean(dim=-1, keepdim=True) + self.eps).rsqrt() * self.weight
+
+
+def _spelled(part: nn.Module) -> nn.Module:
+    return _RMSNorm(part) if isinstance(part, nn.RMSNorm) else part
 
 
 def refusal(model: Embedder | DualEncoder, raw: Raw) -> str | None:
@@ -146,7 +162,7 @@ def _pooled(pool: Pooling, states: Tensor, present: Tensor) -> Tensor:
         later = torch.cat((present[:, 1:], torch.zeros_like(present[:, :1])), dim=1)
         return (states * (present - later)[:, :, None]).sum(dim=1)
     if pool.pooling == "attention":
-        scores = states @ pool.query * pool.inputs**-0.5 + (1 - present) * _NEVER
+        scores = (states * pool.query).sum(dim=-1) * pool.inputs**-0.5 + (1 - present) * _NEVER
         return (states * scores.softmax(dim=1)[:, :, None]).sum(dim=1)
     return (states * kept).sum(dim=1) / kept.sum(dim=1).clamp(min=1)
 
