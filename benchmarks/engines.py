@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -85,7 +86,7 @@ def peers(folder: Path) -> dict[str, Callable[[list[str]], np.ndarray]]:
         try:
             model = SentenceTransformer(str(folder), device="cpu", local_files_only=True, **options)
         except Exception as error:  # what is missing differs by version
-            print(f"{name} is left out: {str(error).splitlines()[0]}", flush=True)
+            print(f"{name} is left out: {str(error).splitlines()[0]}", file=sys.stderr)
             continue
         found[name] = partial(model.encode, show_progress_bar=False)
     return found

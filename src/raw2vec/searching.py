@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -112,6 +113,7 @@ class Searching(ABC):
         side: Side | None = None,
         resume: bool = False,
         approximate: bool = False,
+        engine: str | None = None,
         progress: Callable[[int], None] = lambda items: None,
     ) -> Indexed:
         """Puts the rows' vectors and columns into a store, new or this model's own, each row once.
@@ -119,6 +121,7 @@ class Searching(ABC):
         input: the column that is encoded; none: of pairs the target, which queries look for, and of pairs with words
         what is no text. side: as for `embed`. resume: go on with a
         store that is there. approximate: build an approximate index as well, where there are rows enough to gain by it.
+        engine: what encodes, as for `encode`.
         """
         parts = self._parts()
         rows, columns = columns_of(parts, data, sought(parts), input=input)
@@ -126,10 +129,12 @@ class Searching(ABC):
         space = Space(self.n_features_out_, self.fingerprint_, home)
         column = columns["input"]
         role = side or column_side(parts, rows, column)
-        read, counted = parts.raw.side(role).read, partial(self._counted, role=role, purpose="document")
+        by = self._engine(role, engine, None)
+        read, counted = parts.raw.side(role).read, partial(self._counted, role=role, purpose="document", engine=by)
         words = column if isinstance(parts.raw.side(role), Text) else None
         with store_for(store, space, words, resume) as made:
             done = index(rows, column, counted, made, read=read, progress=progress)
+            done = replace(done, engine=by.name if by else "torch")
             return approximated(done, made, self.seed) if approximate else done
 
     @staticmethod

@@ -54,10 +54,13 @@ def test_packed_bfloat16_is_as_near_as_autocast_is() -> None:
         pytest.skip("this CPU does not multiply bfloat16")
     model = made("gated")
     own = vectors(model)
-    found = vectors(model, PackedPyTorch(model.model))
+    half = made_for(model, "torch", "bfloat16")
+    assert isinstance(half, PackedPyTorch)
+    assert half.name == "torch bfloat16"
+    found = vectors(model, half)
     assert cosines(found, own).min() > 0.999
     np.testing.assert_array_equal(vectors(model), own)
-    np.testing.assert_allclose(vectors(model, PackedPyTorch(model.model), batch_size=1), found, atol=0.02)
+    np.testing.assert_allclose(vectors(model, half, batch_size=1), found, atol=0.02)
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnx"])
@@ -81,6 +84,7 @@ def test_auto_takes_nothing_that_is_too_far_off(monkeypatch: pytest.MonkeyPatch)
     assert made_for(model, "auto").name in quick
     monkeypatch.setattr(all_engines.openvino, "library", _absent)
     assert made_for(model, "auto").name in ("torch bfloat16", "torch")
+    assert made_for(made("bag"), "auto").name == "torch", "PyTorch is the quickest with bags of words"
     monkeypatch.setattr(all_engines, "quick_bfloat16", lambda device: False)
     assert made_for(model, "auto").name == "torch"
     assert EXACT == 0.9999

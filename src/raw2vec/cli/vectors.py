@@ -31,6 +31,15 @@ from raw2vec.unreadable import sentence
 
 ENGINES = ("auto", "torch", "openvino", "onnx")
 PRECISIONS = ("float32", "bfloat16", "int8")
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        callback=one_of(*ENGINES),
+        help="torch, openvino, onnx, or auto: the fastest here that is as near as 0.9999.",
+    ),
+]
 
 
 def embed(
@@ -42,15 +51,7 @@ def embed(
     ],
     input: Input = None,
     side: Side = None,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            "--engine",
-            metavar="NAME",
-            callback=one_of(*ENGINES),
-            help="torch, openvino, onnx, or auto: the fastest here that is as near as 0.9999.",
-        ),
-    ] = None,
+    engine: Engine = None,
     precision: Annotated[
         str | None,
         typer.Option(
@@ -89,6 +90,7 @@ def index(
     input: Input = None,
     side: Side = None,
     resume: Resume = False,
+    engine: Engine = None,
     approximate: Annotated[
         bool, typer.Option("--approximate", metavar="", help="Also build an approximate index, and measure its recall.")
     ] = False,
@@ -102,7 +104,7 @@ def index(
     there(model, data)
     loaded = opened(model)
     began = time.perf_counter()
-    options = chosen(side=side, approximate=approximate or None)
+    options = chosen(side=side, approximate=approximate or None, engine=engine)
     with Counter() as progress:
         done = loaded.index(data, store, input=input, resume=resume, progress=progress, **options)
     return _answer(done, store, time.perf_counter() - began, ["search", store, "a few words"], ", and were left out")

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cosine_similarity
 
+from raw2vec.encoders import Dense
 from raw2vec.engines import onnx, openvino
 from raw2vec.engines.base import Engine, GraphEngine, quick_bfloat16
 from raw2vec.engines.padded import Padded, refusal
@@ -17,6 +18,7 @@ from raw2vec.engines.passages import passages, probes
 from raw2vec.engines.pytorch import PackedPyTorch, PyTorch
 from raw2vec.errors import BadInput, MissingExtra, nearest
 from raw2vec.folder import embedder
+from raw2vec.layers.packed import packed
 from raw2vec.models import AnyModel, Embedder
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Raw
@@ -27,7 +29,7 @@ ENGINES = ("auto", "torch", "openvino", "onnx")
 PRECISIONS = ("float32", "bfloat16", "int8")
 EXACT = 0.9999
 """The cosine with the model's own vector that no probe's may fall below where `auto` chooses."""
-CALIBRATION = 200  # texts whose ranges int8 has
+CALIBRATION = 128  # texts whose ranges int8 has
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ def _quickest(model: AnyModel, raw: Raw, golden: list[Any], precision: str) -> E
     device = next(model.parameters()).device
     if precision == "int8":
         return _made(model, raw, "openvino", "int8")
-    if not quick_bfloat16(device):
+    bag = isinstance(model.encoder, Dense)  # of which PyTorch adds up the rows without laying them side by side
+    if bag or not quick_bfloat16(device):
         return PyTorch(model)
     for name in ("openvino", "torch") if device.type == "cpu" else ("torch",):
         try:
@@ -121,8 +124,8 @@ def _torch(model: AnyModel, precision: str) -> Engine:
         raise BadInput("PyTorch encodes in float32 or bfloat16; int8 takes the engine openvino or onnx.")
     if precision == "float32":
         return PyTorch(model)
-    on_cpu = next(model.parameters()).device.type == "cpu"
-    return PackedPyTorch(model) if on_cpu else PyTorch(model, torch.bfloat16)
+    inner = packed(model, torch.bfloat16)
+    return PyTorch(model, torch.bfloat16) if inner is model else PackedPyTorch(inner)
 
 
 def _onnx(model: Embedder, precision: str) -> GraphEngine:

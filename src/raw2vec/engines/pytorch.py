@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from raw2vec.engines.base import FEW_TOKENS, Engine
-from raw2vec.layers.packed import packed
 from raw2vec.models import AnyModel
 from raw2vec.ragged import Ragged
 from raw2vec.workers import cores
@@ -29,14 +28,14 @@ class PyTorch(Engine):
 class PackedPyTorch(Engine):
     """The same arithmetic on a CPU's cores, one batch each: no thread waits for another at the end of a layer.
 
-    What is between linear maps stays float32, as under autocast.
+    model: one that was packed in bfloat16. What is between linear maps stays float32, as under autocast.
     """
 
     name = "torch bfloat16"
     tokens = FEW_TOKENS
 
     def __init__(self, model: AnyModel):
-        self.model, self.workers = packed(model, torch.bfloat16), cores()
+        self.model, self.workers = model, cores()
 
     def run(self, windows: Ragged) -> Tensor:
         vectors: Tensor = self.model(windows)
