@@ -134,3 +134,12 @@ def test_nothing_is_told_over_the_network(tmp_path: Path, monkeypatch: pytest.Mo
     for name in ("send_event", "start_session"):
         monkeypatch.setattr(telemetry.Telemetry, name, sent)
     made_for(made("bag"), "openvino")
+
+
+def test_texts_that_are_too_long_to_be_tried_are_left_out() -> None:
+    model = made("bert", raw__long="error")
+    assert made_for(model, "auto").name
+    assert made_for(model, "torch", "bfloat16").name
+    parity = beside(made_for(model, "torch"), model.model, model.raw, [])
+    assert parity is not None
+    assert 0 < parity.windows < 22

@@ -14,14 +14,14 @@ from raw2vec.encoders import Dense
 from raw2vec.engines import onnx, openvino
 from raw2vec.engines.base import Engine, GraphEngine, quick_bfloat16
 from raw2vec.engines.padded import Padded, refusal
-from raw2vec.engines.passages import passages, probes
+from raw2vec.engines.passages import passages, probes, taken
 from raw2vec.engines.pytorch import PackedPyTorch, PyTorch
 from raw2vec.errors import BadInput, MissingExtra, nearest
 from raw2vec.folder import embedder
 from raw2vec.layers.packed import packed
 from raw2vec.models import AnyModel, Embedder
 from raw2vec.ragged import Ragged
-from raw2vec.raw import Raw
+from raw2vec.raw import Raw, Text
 
 __all__ = ["ENGINES", "EXACT", "PRECISIONS", "Engine", "Parity", "PyTorch", "beside", "engine_for", "seen"]
 
@@ -53,9 +53,14 @@ def engine_for(model: AnyModel, raw: Raw, golden: list[Any], name: str, precisio
     """
     _refuse(name, ENGINES, "engine")
     _refuse(precision or "float32", PRECISIONS, "precision")
-    if name == "auto":
-        return _quickest(model, raw, golden, precision or "float32")
-    return _made(model, raw, name, precision or "float32")
+    training = model.training
+    model.eval()  # what is made of it stays so
+    try:
+        if name == "auto":
+            return _quickest(model, raw, golden, precision or "float32")
+        return _made(model, raw, name, precision or "float32")
+    finally:
+        model.train(training)
 
 
 def beside(engine: Engine, model: AnyModel, raw: Raw, golden: list[Any]) -> Parity | None:
@@ -66,7 +71,6 @@ def beside(engine: Engine, model: AnyModel, raw: Raw, golden: list[Any]) -> Pari
     windows = raw.windows(items).ragged
     own = PyTorch(model)
     with torch.inference_mode():
-        model.eval()
         batches = [windows.take(part) for part in engine.batches(windows.lengths, None, 4)]
         found, true = (torch.cat([by.run(part) for part in batches]) for by in (engine, own))
     cosines = cosine_similarity(found.double(), true.double(), dim=1)
@@ -88,7 +92,8 @@ def refuse_graph(model: AnyModel, raw: Raw, engine: str) -> Embedder:
 
 def seen(raw: Raw, texts: list[str] | None = None) -> list[Ragged]:
     """Windows for int8 to find its ranges by, one by one: of these texts, else of those that are always there."""
-    return raw.windows(texts or list(passages(CALIBRATION))).ragged.split(1)
+    assert isinstance(raw, Text), "a graph's items are texts"
+    return raw.windows(texts or taken(raw, list(passages(CALIBRATION)))).ragged.split(1)
 
 
 def _quickest(model: AnyModel, raw: Raw, golden: list[Any], precision: str) -> Engine:

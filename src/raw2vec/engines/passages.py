@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 
+from raw2vec.errors import BadInput
 from raw2vec.raw import Raw, Text
 
 PROBES = (
@@ -32,4 +34,16 @@ def passages(count: int) -> tuple[str, ...]:
 def probes(raw: Raw, golden: list[object]) -> list[object]:
     """What an engine is asked beside its model: the model's own golden inputs, and of texts those that are always
     there."""
-    return [*golden[:32], *PROBES, *passages(16)] if isinstance(raw, Text) else golden[:32]
+    return [*golden[:32], *taken(raw, [*PROBES, *passages(16)])] if isinstance(raw, Text) else golden[:32]
+
+
+def taken(raw: Text, texts: list[str]) -> list[str]:
+    """Those of the texts that are not too long, where that is an error."""
+    if raw.long != "error":
+        return texts
+    kept = []
+    for text in texts:
+        with suppress(BadInput):
+            raw.windows([text])
+            kept.append(text)
+    return kept
