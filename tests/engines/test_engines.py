@@ -49,10 +49,11 @@ def test_in_float32_every_engine_gives_the_models_vectors(build: str, engine: st
     assert beside(found, model.model, model.raw, []).worst > 0.99999
 
 
-def test_packed_bfloat16_is_as_near_as_autocast_is() -> None:
+@pytest.mark.parametrize("build", ["gated", "bert"])
+def test_packed_bfloat16_is_as_near_as_autocast_is(build: str) -> None:
     if not quick_bfloat16(CPU):
         pytest.skip("this CPU does not multiply bfloat16")
-    model = made("gated")
+    model = made(build)
     own = vectors(model)
     half = made_for(model, "torch", "bfloat16")
     assert isinstance(half, PackedPyTorch)

@@ -15,8 +15,8 @@ from raw2vec.ragged import Ragged
 
 # Rows a batch: enough to fill the cores, small enough for the caches (measured: docs/log.md).
 BATCH_TOKENS = 4096
-FEW_TOKENS = 1024
-"""The same of an engine whose workers have a core each: no more than its own cache holds."""
+FEW_TOKENS = 512
+"""The same of a graph's engine, whose workers have a core each: no more than its own cache holds."""
 
 INPUTS = ("input_ids", "attention_mask")
 OUTPUT = "vectors"

@@ -27,6 +27,7 @@ class PackedLinear(nn.Module):
         self.linear, self.in_features, self.out_features = linear, linear.in_features, linear.out_features
         self.weight = linear.weight.detach()[: linear.out_features].to(precision)  # a tied table may go on
         self.added = None if linear.bias is None else linear.bias.detach().to(precision)
+        self.gelu = ""  # or its algorithm, worked out on what the product gives before it is written
         self.packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(self.weight.contiguous(), None)
 
     @property
@@ -36,7 +37,8 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.to(self.weight.dtype)
-        made: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.added, "none", [], "")
+        after = "gelu" if self.gelu else "none"
+        made: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.added, after, [], self.gelu)
         return made
 
 
