@@ -9,7 +9,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "raw2vec"
 
 # From the ground up. A name is a file or a folder; within a folder files may use its base.py, and its __init__ gathers.
 FLOORS = [
-    ["braces", "errors"],
+    ["braces", "errors", "workers"],
     ["disk", "packaged", "placeholders", "sentences", "unknown", "unreadable", "words", "yardstick"],
     ["neighbours", "pixels", "recipe", "seeding", "ragged", "rows", "samples", "settings", "subwords", "tabular"],
     ["batch", "corpus", "labels", "raw", "layers", "patches", "likelihood", "augmentation"],
@@ -19,6 +19,7 @@ FLOORS = [
     ["build", "presets"],
     ["resolve"],
     ["folder"],
+    ["engines"],
     ["interchange", "sides"],
     ["train", "use"],
     ["evaluate"],
@@ -27,13 +28,14 @@ FLOORS = [
     ["fitting", "measure"],
     ["report"],
     ["decoding", "searching", "surveying"],
-    ["system"],
+    ["exported", "system"],
     ["benching", "distilling"],
     ["demos"],
     ["cli", "service"],
 ]
 # Files that gather their own folder, as its __init__ does, or put its other files to use.
 GATHERERS = {
+    "engines.exports",
     "interchange.checkpoints.marian",
     "interchange.checkpoints.vision",
     "layers.blocks",

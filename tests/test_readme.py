@@ -36,6 +36,7 @@ PAGES = {
     },
     "docs/checkpoints.md": {"embed", "index", "search", "evaluate", "inspect", "fit", "predict", "translate"},
     "docs/distillation.md": {"distill", "embed", "index", "search", "fit", "evaluate", "bench"},
+    "docs/engines.md": {"embed", "index", "export"},
     "docs/pairs.md": {"fit", "index", "search", "predict", "evaluate", "embed"},
     "docs/translation.md": {"fit", "translate", "evaluate"},
     "docs/vision.md": {"fit", "evaluate"},
@@ -167,6 +168,8 @@ def test_the_commands_run_in_their_order(
     page: str, files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("lancedb", reason="needs the extra 'store'")
+    for package in ("openvino", "nncf", "onnxruntime") if page == "docs/engines.md" else ():
+        pytest.importorskip(package, reason="needs the extras 'openvino' and 'onnx'")
     found = commands(page)
     assert {command[0] for command in found} >= PAGES[page]
     for command in found:

@@ -22,6 +22,7 @@ from raw2vec.continuing import raw_of, take_over
 from raw2vec.corpus import Corpus
 from raw2vec.disk import room, writing
 from raw2vec.embedding import TokenEmbedding
+from raw2vec.engines.base import quick_bfloat16
 from raw2vec.errors import BadInput, nearest
 from raw2vec.folder import Model, found, read_json
 from raw2vec.judging import Judge, lines
@@ -284,9 +285,7 @@ def working_precision(name: str, device: torch.device) -> torch.dtype:
     if name not in ("auto", "float32", "bfloat16"):
         raise BadInput(f"The precision is float32, bfloat16 or auto, not '{name}'.")
     if name == "auto":
-        cpu = torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.cpu._is_avx512_bf16_supported()
-        quick = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu
-        return torch.bfloat16 if quick else torch.float32
+        return torch.bfloat16 if quick_bfloat16(device) else torch.float32
     return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 

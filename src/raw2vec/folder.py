@@ -38,6 +38,8 @@ Golden = tuple[list[Any], NDArray[np.float32]]
 """Items, and the vectors (g, L) that a model must give of them."""
 EXPORTED = "ctranslate2"
 """What raw.json calls the weights of a folder that another engine runs, and this one cannot."""
+GRAPHS = ("openvino", "onnx")
+"""The same where it gives vectors."""
 
 
 @dataclass
@@ -99,6 +101,8 @@ def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
     held = bound_by(folder)
     if held["weights"] == EXPORTED:
         raise BadFolder(f"{folder} was exported and only translates: raw2vec translate {folder} FILE.")
+    if held["weights"] in GRAPHS:
+        raise BadFolder(f"{folder} was exported and gives vectors alone: raw2vec embed {folder} DATA --out OUT.")
     with _damage(folder / "raw.json"):
         labels = Labels(**held["labels"]) if held["labels"] else None
         bound, dialect_name = dict(held["files"]), held["weights"]

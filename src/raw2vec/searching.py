@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from raw2vec.disk import refuse_source
+from raw2vec.engines import Engine, engine_for
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
 from raw2vec.measure import columns_of
@@ -36,10 +39,47 @@ class Searching(ABC):
 
     @abstractmethod
     def _counted(
-        self, items: Sequence[Any], role: str = "input", purpose: Purpose | None = None, prompt: str | None = None
+        self,
+        items: Sequence[Any],
+        role: str = "input",
+        purpose: Purpose | None = None,
+        prompt: str | None = None,
+        engine: Engine | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The items' vectors (n, L) and how many tokens were cut off each (n,), after the purpose's prompt if any, or
-        after this one."""
+        after this one.
+
+        engine: one of `_engine`'s.
+        """
+
+    @abstractmethod
+    def _device(self, asked: str | None = None) -> torch.device:
+        """Where the model runs."""
+
+    def _engine(
+        self, role: str, name: str | None, precision: str | None, device: torch.device | None = None
+    ) -> Engine | None:
+        """The engine of this name, made once; None: PyTorch in float32. name: none for the usual one."""
+        if name is None and precision in (None, "float32"):
+            return None
+        parts, held = self._parts(), self.__dict__.setdefault("_engines", {})
+        device = device or self._device()
+        key = (self.fingerprint_, role, name, precision, str(device))
+        if key not in held:
+            golden = parts.golden_targets if role == "target" and parts.golden_targets else parts.golden
+            model, raw = parts.model.to(device).side(role), parts.raw.side(role)
+            held[key] = engine_for(model, raw, golden[0] if golden else [], name or "auto", precision)
+        return held[key]
+
+    def __getstate__(self) -> Any:
+        """Engines are made anew where a pickle is read."""
+        return {name: value for name, value in super().__getstate__().items() if name != "_engines"}  # type: ignore[attr-defined]
+
+    def first_items(self, data: Any, count: int, *, input: str | None = None) -> list[Any]:
+        """The first items of a file's column, as many as there are up to `count`."""
+        rows, columns = columns_of(self._parts(), data, input=input)
+        batch = next(iter(rows.batches(count, [columns["input"]])), None)
+        return [] if batch is None else self._parts().raw.read(batch.slice(0, count), columns["input"])
 
     def embed(
         self,
@@ -50,13 +90,16 @@ class Searching(ABC):
         side: Side | None = None,
         prompt: str | None = None,
         resume: bool = False,
+        engine: str | None = None,
+        precision: str | None = None,
         progress: Callable[[int], None] = lambda items: None,
     ) -> Embedded:
         """Writes the vectors of a file's rows to a folder of Parquet shards, or to one .npy or .parquet file.
 
         input: the column that is encoded. side: whose encoder reads it, of pairs whose sides have one each; none: by
         the column's name and by what is in it. prompt: what stands before every text, by the name that the model knows
-        it by or in words ("query: "); none: the model's default one, if it has one.
+        it by or in words ("query: "); none: the model's default one, if it has one. engine, precision: as for `encode`;
+        what it took, the answer tells.
         """
         refuse_source(out, data)
         words = None if prompt is None else prompt_meant(self._parts().recipe, prompt)
@@ -65,9 +108,10 @@ class Searching(ABC):
         role = side or column_side(self._parts(), rows, column)
         if words and not isinstance(self._parts().raw.side(role), Text):
             raise BadInput(f"A prompt stands before texts, and '{column}' is read as none: leave out --prompt.")
-        read, counted = self._parts().raw.side(role).read, partial(self._counted, role=role, prompt=words)
-        options: dict[str, Any] = {"prompt": words, "resume": resume, "progress": progress}
-        return embed(rows, column, counted, to, read=read, fingerprint=mark, **options)
+        by = self._engine(role, engine, precision)
+        read, counted = self._parts().raw.side(role).read, partial(self._counted, role=role, prompt=words, engine=by)
+        options: dict[str, Any] = {"prompt": words, "resume": resume, "engine": by.name if by else "torch"}
+        return embed(rows, column, counted, to, read=read, fingerprint=mark, progress=progress, **options)
 
     def index(
         self,
@@ -78,6 +122,7 @@ class Searching(ABC):
         side: Side | None = None,
         resume: bool = False,
         approximate: bool = False,
+        engine: str | None = None,
         progress: Callable[[int], None] = lambda items: None,
     ) -> Indexed:
         """Puts the rows' vectors and columns into a store, new or this model's own, each row once.
@@ -85,6 +130,7 @@ class Searching(ABC):
         input: the column that is encoded; none: of pairs the target, which queries look for, and of pairs with words
         what is no text. side: as for `embed`. resume: go on with a
         store that is there. approximate: build an approximate index as well, where there are rows enough to gain by it.
+        engine: what encodes, as for `encode`.
         """
         parts = self._parts()
         rows, columns = columns_of(parts, data, sought(parts), input=input)
@@ -92,11 +138,20 @@ class Searching(ABC):
         space = Space(self.n_features_out_, self.fingerprint_, home)
         column = columns["input"]
         role = side or column_side(parts, rows, column)
-        read, counted = parts.raw.side(role).read, partial(self._counted, role=role, purpose="document")
+        by = self._engine(role, engine, None)
+        read, counted = parts.raw.side(role).read, partial(self._counted, role=role, purpose="document", engine=by)
         words = column if isinstance(parts.raw.side(role), Text) else None
         with store_for(store, space, words, resume) as made:
             done = index(rows, column, counted, made, read=read, progress=progress)
+            done = replace(done, engine=by.name if by else "torch")
             return approximated(done, made, self.seed) if approximate else done
+
+    @staticmethod
+    def similarity(left: Any, right: Any) -> NDArray[np.float32]:
+        """Cosines between vectors (n, L) and (m, L): (n, m)."""
+        a, b = (np.atleast_2d(np.asarray(side, np.float32)) for side in (left, right))
+        a, b = (side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-12) for side in (a, b))
+        return np.asarray(a @ b.T)
 
     def search(
         self,

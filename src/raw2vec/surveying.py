@@ -18,6 +18,7 @@ from raw2vec.recipe import TEXTS, Role
 from raw2vec.rows import Rows
 from raw2vec.sides import Side, column_side, told
 from raw2vec.use.base import blocks
+from raw2vec.use.encode import features
 from raw2vec.use.group import Groups, group
 from raw2vec.use.map import Mapped, Seen, map_of
 
@@ -36,6 +37,13 @@ class Surveying(ABC):
     @abstractmethod
     def _counted(self, items: Sequence[Any], role: str = "input") -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The items' vectors (n, L) and how many tokens were cut off each (n,)."""
+
+    def features(self, items: Any, layer: int = -1) -> NDArray[np.float32] | list[NDArray[np.float32]]:
+        """The states of one layer, (T, D) for each text's T tokens; layer 0 is the encoder's input, -1 its output."""
+        parts = self._parts()
+        several, single = parts.raw.items(items)
+        found = features(parts.model, parts.raw, several, layer)
+        return found[0] if single else found
 
     def map(
         self,

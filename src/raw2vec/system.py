@@ -17,6 +17,7 @@ from torch import Tensor
 from raw2vec import folder, presets
 from raw2vec.continuing import start_of
 from raw2vec.decoding import Decoding
+from raw2vec.engines import Engine, PyTorch
 from raw2vec.errors import BadFolder, BadInput, TruncationWarning
 from raw2vec.evaluate import Report
 from raw2vec.fitting import begun, device_called, finished, fit_model, working_precision
@@ -32,7 +33,7 @@ from raw2vec.surveying import Surveying
 from raw2vec.train.base import FINISHED, Listener
 from raw2vec.use.classify import heads, predicted, supervised
 from raw2vec.use.detect import flags
-from raw2vec.use.encode import Encoded, encode, features, first_numbers, warn
+from raw2vec.use.encode import Encoded, encode, first_numbers, warn
 from raw2vec.use.index import model_of
 from raw2vec.use.inspect import Inspection
 from raw2vec.use.progress import bar
@@ -144,13 +145,16 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         truncate_dim: int | None = None,
         side: Side | None = None,
         purpose: Purpose | None = None,
+        engine: str | None = None,
     ) -> NDArray[np.float32] | Tensor | list[Tensor]:
         """Vectors (n, L) float32 of n items, or (L,) of a single one. The arguments are sentence-transformers'.
 
-        precision: float32, or bfloat16 for the arithmetic inside. batch_size: at most so many items at a time; none:
-        as many as the token budget allows. truncate_dim: only the first numbers of each vector (Matryoshka). side:
-        input or target, whose encoder reads them where each has its own; none: by what the items are. prompt: words
-        before every item; prompt_name: those that the model knows by this name; purpose: those for a query or document.
+        precision: float32, or of the arithmetic inside bfloat16 or int8. engine: torch, openvino or onnx; auto: the
+        fastest that is here and near float32 (cosine 0.9999 where it is tried); none: torch. batch_size: at most so
+        many items at a time; none: as many as the token budget allows. truncate_dim: only the first numbers of each
+        vector (Matryoshka). side: input or target, whose encoder reads them where each has its own; none: by what they
+        are. prompt: words before every item; prompt_name: those that the model knows so; purpose: a query's or
+        document's.
         """
         if output_value != "sentence_embedding":
             raise BadInput(f"encode gives output_value='sentence_embedding', not '{output_value}'; see features().")
@@ -167,6 +171,7 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
             device=device,
             show_progress_bar=show_progress_bar,
             side=side,
+            engine=engine,
         )
         vectors = first_numbers(found.vectors, truncate_dim)
         if normalize_embeddings or (truncate_dim and self._parts().recipe.latent.settings.get("normalize") == "unit"):
@@ -183,13 +188,16 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         device: str | None = None,
         show_progress_bar: bool | None = None,
         side: Side | None = None,
+        engine: str | None = None,
     ) -> Encoded:
         """The items' vectors with the tokens of each and how many were cut off. Warns of what was cut."""
         parts, role = self._parts(), side or likely_side(self._parts(), items)
         place = self._device(device)
-        model, raw, dtype = parts.model.to(place).side(role), parts.raw.side(role), working_precision(precision, place)
+        model, raw = parts.model.to(place).side(role), parts.raw.side(role)
+        plain = engine is None and precision != "int8" and PyTorch(model, working_precision(precision, place))
+        by = plain or self._engine(role, engine, precision, place)
         with bar(bool(show_progress_bar)) as progress:
-            found = encode(model, raw, items, batch_size=batch_size, precision=dtype, progress=progress)
+            found = encode(model, raw, items, batch_size=batch_size, engine=by, progress=progress)
         warn(found, raw)
         return found
 
@@ -199,20 +207,6 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
     def transform(self, X: Any) -> NDArray[np.float32]:
         """scikit-learn's name for `encode`: (n, L) float32."""
         return self.encoded(self._parts().raw.items(X)[0]).vectors
-
-    def features(self, items: Any, layer: int = -1) -> NDArray[np.float32] | list[NDArray[np.float32]]:
-        """The states of one layer, (T, D) for each text's T tokens; layer 0 is the encoder's input, -1 its output."""
-        parts = self._parts()
-        several, single = parts.raw.items(items)
-        found = features(parts.model, parts.raw, several, layer)
-        return found[0] if single else found
-
-    @staticmethod
-    def similarity(left: Any, right: Any) -> NDArray[np.float32]:
-        """Cosines between vectors (n, L) and (m, L): (n, m)."""
-        a, b = (np.atleast_2d(np.asarray(side, np.float32)) for side in (left, right))
-        a, b = (side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-12) for side in (a, b))
-        return np.asarray(a @ b.T)
 
     def predict(
         self, X: Sequence[Any], labels: Sequence[str] | None = None, templates: Sequence[str] = PLAIN
@@ -321,11 +315,16 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         return self._counted(items, role, "query" if role == "input" else "document")[0]
 
     def _counted(
-        self, items: Sequence[Any], role: str = "input", purpose: Purpose | None = None, prompt: str | None = None
+        self,
+        items: Sequence[Any],
+        role: str = "input",
+        purpose: Purpose | None = None,
+        prompt: str | None = None,
+        engine: Engine | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         parts = self._parts()
         items = prompted(items, prompt_for(parts.recipe, purpose) if prompt is None else prompt)
-        found = encode(parts.model.to(self._device()).side(role), parts.raw.side(role), items)
+        found = encode(parts.model.to(self._device()).side(role), parts.raw.side(role), items, engine=engine)
         return found.vectors, found.truncated
 
     def _device(self, asked: str | None = None) -> torch.device:

@@ -23,25 +23,29 @@ def gemm_rate(dtype: torch.dtype, size: int = 1024, device: torch.device | str =
     return 2 * size**3 / statistics.median(seconds)
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds of one call."""
-    began = time.perf_counter()
+def timed(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds of one call, by this clock."""
+    began = clock()
     work()
-    return time.perf_counter() - began
+    return clock() - began
 
 
-def in_turn(contestants: Mapping[str, Callable[[], object]], rounds: int = 5) -> dict[str, list[float]]:
+def in_turn(
+    contestants: Mapping[str, Callable[[], object]], rounds: int = 5, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Seconds of each call of each, run in turn A B A B … after one warm-up, so that a drifting machine favours
     nobody."""
     found: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(rounds + 1):
         for name, work in contestants.items():
-            seconds = timed(work)
+            seconds = timed(work, clock)
             if turn:
                 found[name].append(seconds)
     return found
 
 
-def interleaved(contestants: Mapping[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
+def interleaved(
+    contestants: Mapping[str, Callable[[], object]], rounds: int = 5, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Median seconds of each, see `in_turn`."""
-    return {name: statistics.median(seconds) for name, seconds in in_turn(contestants, rounds).items()}
+    return {name: statistics.median(seconds) for name, seconds in in_turn(contestants, rounds, clock).items()}

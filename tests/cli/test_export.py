@@ -19,12 +19,12 @@ LINES = ["the red door", "", "the old hat", "a blue car and an old door"]
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a translator, `mt`, and two that write with it, and with lines for them."""
+    """A folder with a translator, `mt`, two that write with it, one called as an encoder is, and lines."""
     place = tmp_path_factory.mktemp("export")
     settings = {"raw.vocabulary": 300, "raw.max_tokens": 32, "training.hold_out": 0.0}
     made = Raw2Vec("translation", kind="pairs", size="tiny", latent=8, steps=20, settings=settings)
     made.fit(ROWS, input="en", target="fr")
-    for name in ("mt", "mt.second", "mt.third"):
+    for name in ("mt", "mt.second", "mt.third", "tickets"):
         made.save(place / name)
     (place / "news.en").write_text("\n".join(LINES) + "\n")
     return place
@@ -84,7 +84,11 @@ def test_every_engine_gives_a_line_for_a_line_and_the_same_ones(place: Path, exp
             ["embed", "mt.ct2", "news.en", "--out", "v.npy"],
             "only translates: raw2vec translate mt.ct2 FILE.",
         ),
-        (["export", "mt", "--to", "onnx", "--out", "o"], "there is no 'onnx', only ctranslate2."),
+        (["export", "mt", "--to", "onx", "--out", "o"], "only openvino, onnx, ctranslate2. Did you mean 'onnx'?"),
+        (
+            ["export", "mt", "--to", "onnx", "--out", "o", "--calibrate", "news.en"],
+            "--calibrate goes with --to openvino",
+        ),
         (["export", "mt", "--to", "ctranslate2", "--out", "o", "--quantization", "int4"], "Did you mean 'int8'?"),
         (["export", "mt", "--to", "ctranslate2", "--out", "mt"], "mt holds a model"),
         (["export", "nt", "--to", "ctranslate2", "--out", "o"], "There is no file or folder 'nt'."),

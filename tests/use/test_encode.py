@@ -8,9 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raw2vec.engines.base import batches
 from raw2vec.errors import BadInput, EmptyTextWarning, NonFinite
 from raw2vec.system import Raw2Vec, TruncationWarning
-from raw2vec.use.encode import batches, encode, features
+from raw2vec.use.encode import encode, features
 from small import recipe, rows, texts
 
 LONG = " ".join(texts(12))

@@ -38,6 +38,13 @@ def heavy(module: str = "system") -> ModuleType:
     return import_module(f"raw2vec.{module}")
 
 
+def opened(model: str) -> Any:
+    """The model of a folder or of a name; or what was exported for another engine, which gives vectors alone."""
+    if (Path(model) / "encode.json").is_file():
+        return heavy("exported").Exported(model)
+    return heavy().load(model)
+
+
 # -- options: the same name means the same thing in every command -------------------------------------------------
 
 

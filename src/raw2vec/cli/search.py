@@ -10,7 +10,21 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from raw2vec.cli.base import Answer, Debug, Json, Side, chosen, console, grid, heavy, one_line, one_of, pace, there
+from raw2vec.cli.base import (
+    Answer,
+    Debug,
+    Json,
+    Side,
+    chosen,
+    console,
+    grid,
+    heavy,
+    one_line,
+    one_of,
+    opened,
+    pace,
+    there,
+)
 from raw2vec.errors import BadInput
 
 MODES = ("exact", "approximate", "hybrid")
@@ -50,7 +64,7 @@ def search(
     there(store, *([model] if model else []))
     asked = _asked(queries)
     system = heavy()
-    loaded = system.load(model or system.model_of(store))
+    loaded = opened(model or system.model_of(store))
     began = time.perf_counter()
     found = loaded.search(store, asked, k=k, where=where, mode=mode, **chosen(side=side))
     seconds = time.perf_counter() - began

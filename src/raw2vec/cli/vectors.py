@@ -21,12 +21,25 @@ from raw2vec.cli.base import (
     chosen,
     counted,
     duration,
-    heavy,
     notes,
+    one_of,
+    opened,
     pace,
     there,
 )
 from raw2vec.unreadable import sentence
+
+ENGINES = ("auto", "torch", "openvino", "onnx")
+PRECISIONS = ("float32", "bfloat16", "int8")
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        callback=one_of(*ENGINES),
+        help="torch, openvino, onnx, or auto: the fastest here that is as near as 0.9999.",
+    ),
+]
 
 
 def embed(
@@ -42,6 +55,16 @@ def embed(
         str | None,
         typer.Option("--prompt", metavar="WORDS|NAME", help="Before every text: words, or a prompt the model knows."),
     ] = None,
+    engine: Engine = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision",
+            metavar="NAME",
+            callback=one_of(*PRECISIONS),
+            help="float32, bfloat16 or int8.",
+        ),
+    ] = None,
     resume: Resume = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -49,16 +72,17 @@ def embed(
     """Encode every row of DATA to a vector.
 
     A folder gets Parquet shards that a crash cannot tear; --resume goes on
-    after the last whole one.
+    after the last whole one. Without --engine it is PyTorch in float32.
 
     raw2vec embed tickets tickets.csv --input body --out vectors.npy
     raw2vec embed tickets tickets.csv --input body --out vectors --resume
+    raw2vec embed tickets tickets.csv --out quick.npy --engine auto
     """
     there(model, data, out=out)
-    loaded = heavy().load(model)
+    loaded = opened(model)
     began = time.perf_counter()
+    options = chosen(side=side, prompt=prompt, engine=engine, precision=precision)
     with Counter() as progress:
-        options = chosen(side=side, prompt=prompt)
         done = loaded.embed(data, out, input=input, resume=resume, progress=progress, **options)
     return _answer(done, out, time.perf_counter() - began, (), ", and got vectors of zeros")
 
@@ -70,6 +94,7 @@ def index(
     input: Input = None,
     side: Side = None,
     resume: Resume = False,
+    engine: Engine = None,
     approximate: Annotated[
         bool, typer.Option("--approximate", metavar="", help="Also build an approximate index, and measure its recall.")
     ] = False,
@@ -81,9 +106,9 @@ def index(
     raw2vec index tickets tickets.csv --input body --store tickets.store
     """
     there(model, data)
-    loaded = heavy().load(model)
+    loaded = opened(model)
     began = time.perf_counter()
-    options = chosen(side=side, approximate=approximate or None)
+    options = chosen(side=side, approximate=approximate or None, engine=engine)
     with Counter() as progress:
         done = loaded.index(data, store, input=input, resume=resume, progress=progress, **options)
     return _answer(done, store, time.perf_counter() - began, ["search", store, "a few words"], ", and were left out")
@@ -98,11 +123,14 @@ def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()], fa
     more |= {"recall": None, "notes": [said]} if said else {}
     unreadable = list(getattr(done, "unreadable", ()))
     more |= {"unreadable": unreadable} if unreadable else {}
+    engine = getattr(done, "engine", "torch")
+    more |= {"engine": engine}
     values = {"items": done.items, "new": done.new, "truncated": done.truncated, "out": out, **more}
     before = done.items - done.new
     told = [
         f"{out}: {counted(done.items, 'row')} in {duration(seconds)}" + (f", {before:,} from before" if before else "")
     ]
+    told += [f"by {engine}"] if engine != "torch" else []
     if done.truncated:
         told.append(f"{counted(done.truncated, 'text', 'were')} longer than the model takes, and cut")
     if more.get("empty"):

@@ -70,8 +70,11 @@ class Dense(Encoder):
         return [shapes] + [torch.ones(len(shapes), 1, dtype=torch.long)] * (len(self.layers) + 1)
 
     def weights(self, x: Ragged) -> Tensor | None:
-        """The weight of each row's place (N,): 32 places have one of their own, from there on every 16 share one."""
-        if self.places is None:
-            return None
-        place = torch.where(x.places < 32, x.places, 30 + x.places // 16).clamp(max=_PLACES - 1)
+        """The weight of each row's place (N,); None: all count alike."""
+        return None if self.places is None else self.weights_at(x.places)
+
+    def weights_at(self, places: Tensor) -> Tensor:
+        """The weights of places (N,): 32 have one of their own, from there on every 16 share one."""
+        assert self.places is not None, "learned positions"
+        place = torch.where(places < 32, places, 30 + places // 16).clamp(max=_PLACES - 1)
         return (_HASTE * self.places)[place].exp()

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from raw2vec.engines.base import batches
 from raw2vec.evaluate import (
     ARRAY_CLASSIFICATION,
     ARRAY_KNN,
@@ -24,7 +25,7 @@ from raw2vec.folder import Model
 from raw2vec.measure.base import numbers
 from raw2vec.ragged import Ragged
 from raw2vec.use.classify import heads, predicted
-from raw2vec.use.encode import batches, evaluation
+from raw2vec.use.encode import evaluation
 
 BATCH = 4096  # rows of states at a time
 PROBED = {"knn": (KNN, ARRAY_KNN), "linear-probe": (LINEAR_PROBE, ARRAY_LINEAR_PROBE)}

@@ -26,7 +26,7 @@ from raw2vec.use.base import Column, Encode, blocks, empty, texts
 class Embedded:
     """What an embedding run did: rows in all, rows of this run, how many texts were cut, how many were empty, and the
     first of those rows, counted from 0. unreadable: the pictures or sounds that could not be read, each with its `row`,
-    its path (`item`) and the `reason`, those of earlier runs too."""
+    its path (`item`) and the `reason`, those of earlier runs too. engine: what ran the model."""
 
     items: int
     new: int
@@ -34,6 +34,7 @@ class Embedded:
     empty: int
     first_empty: int | None = None
     unreadable: Sequence[dict[str, Any]] = ()
+    engine: str = "torch"
 
 
 def embed(
@@ -45,6 +46,7 @@ def embed(
     read: Column = texts,
     fingerprint: str,
     prompt: str | None = None,
+    engine: str = "torch",
     resume: bool = False,
     progress: Callable[[int], None] = lambda items: None,
 ) -> Embedded:
@@ -53,9 +55,10 @@ def embed(
     A row without text is encoded as an empty text, and counted; one whose picture or sound cannot be read gets a vector
     of zeros, which is like no other, and is listed: N rows in are N vectors out.
 
-    A shard counts once the manifest names it; the manifest belongs to one model (`fingerprint`) and one input, and
-    another's is refused; and to one `prompt`, where texts are encoded after such. A single file is put together from
-    the shards at the end and then takes its name in one step. A run that ends before its first shard leaves nothing.
+    A shard counts once the manifest names it; the manifest belongs to one model (`fingerprint`), one input, one engine,
+    whose vectors are its own to the last digit, and one `prompt`, where texts are encoded after such; another's is
+    refused. A single file is put together from the shards at the end and then takes its name in one step. A run that
+    ends before its first shard leaves nothing.
     """
     single = out.suffix in (".npy", ".parquet")
     if out.suffix and not single:
@@ -65,6 +68,7 @@ def embed(
     folder = out.with_name(out.name + ".partial") if single else out
     origin = {"model": fingerprint, "data": rows.fingerprint(), "column": column}
     origin |= {} if prompt is None else {"prompt": prompt}
+    origin |= {} if engine == "torch" else {"engine": engine}
     with writing(out, lambda: _kept(folder)), room(folder / "_manifest.json"):
         manifest = _Manifest.open(folder, origin, resume)
         done = manifest.rows
@@ -86,7 +90,7 @@ def embed(
             manifest.discard()
     counted = manifest.count("truncated"), manifest.count("empty"), manifest.first_empty
     unreadable = tuple(each for shard in manifest.shards for each in shard.get("unreadable", ()))
-    return Embedded(manifest.rows, manifest.rows - done, *counted, unreadable)
+    return Embedded(manifest.rows, manifest.rows - done, *counted, unreadable, engine)
 
 
 def _kept(folder: Path) -> str:
@@ -109,7 +113,10 @@ class _Manifest:
         path = folder / "_manifest.json"
         if path.exists() and resume:
             began, shards, finished = _read(path)
-            other = [name for name in {**began, **origin} if began.get(name) != origin.get(name)]
+            other = [name for name in origin | began if began.get(name) != origin.get(name)]
+            if other == ["engine"] and shards:
+                used = began.get("engine", "torch")
+                raise BadInput(f"{folder} was begun with the engine {used}: go on with that, or give another --out.")
             if other and shards:
                 raise BadInput(f"{folder} was begun with another {' and '.join(other)}; give another --out.")
             if shards:

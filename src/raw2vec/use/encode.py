@@ -13,14 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from raw2vec.engines.base import Engine
+from raw2vec.engines.pytorch import PyTorch, autocast
 from raw2vec.errors import BadInput, EmptyTextWarning, NonFinite, NumberedList, TruncationWarning, called, spared
 from raw2vec.models import AnyModel, Autoencoder
 from raw2vec.ragged import Ragged
 from raw2vec.raw import FILES_AT_ONCE, Raw
 from raw2vec.use.base import empty
+from raw2vec.workers import side_by_side
 
-# Rows a batch: enough to fill the cores, small enough for the caches (measured: docs/log.md).
-BATCH_TOKENS = 4096
 GAPS = (
     "The item has gaps (NaN), and the model was made without any: fill them, or fit with --set embedding.missing=flag."
 )
@@ -45,14 +46,16 @@ def encode(
     items: Sequence[Any],
     *,
     batch_size: int | None = None,
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
     precision: torch.dtype = torch.float32,
+    engine: Engine | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Encoded:
     """The items' vectors in their own order. An item of several windows gives the mean of theirs, weighted by tokens.
 
     An empty text gives zeros, which are like nothing: their cosine with any vector is 0. Where there is a decoder it
     gives what the model makes of it, which leads back to it.
+    engine: what runs the model; none: PyTorch, in this precision.
     An item that cannot be read gives zeros as well where the items have a place to note it. Files are read some at a
     time. Raises NonFinite with the item's number where a vector is not finite, after a second try in float32.
     """
@@ -60,17 +63,19 @@ def encode(
         numbers = items if isinstance(items, NumberedList) else NumberedList(range(len(items)), items)
         parts = [numbers.part(start, start + FILES_AT_ONCE) for start in range(0, len(items), FILES_AT_ONCE)]
         options: dict[str, Any] = {"batch_size": batch_size, "batch_tokens": batch_tokens, "precision": precision}
+        options |= {"engine": engine}
         return _joined([encode(model, raw, part, **options, progress=progress) for part in parts])
-    windows = raw.windows(items)
-    device = next(model.parameters()).device
+    windows, engine = raw.windows(items), engine or PyTorch(model, precision)
     vectors = torch.zeros(len(items), model.latent.width)
     weights = torch.zeros(len(items))
     rows = model.embedding.grids(windows.ragged.shapes).prod(dim=1)
     with evaluation(model):
-        for part in batches(rows, batch_tokens, batch_size):
-            owners = windows.owners[part]
-            found = _vectors(model, windows.ragged.take(part).to(device), precision, owners, items)
-            lengths = windows.ragged.lengths[part].float()
+        places = list(engine.batches(rows, batch_tokens, batch_size))
+        made = side_by_side(lambda part: engine.run(windows.ragged.take(part)), places, engine.workers)
+        for part, found in zip(places, made, strict=True):
+            owners, lengths = windows.owners[part], windows.ragged.lengths[part].float()
+            if not bool(found.isfinite().all()):
+                found = _again(model, engine, windows.ragged.take(part), owners, items)
             vectors.index_add_(0, owners, found * lengths[:, None])
             weights.index_add_(0, owners, lengths)
             progress(len(part), len(windows.owners))
@@ -142,21 +147,6 @@ def first_numbers(vectors: NDArray[np.float32], count: int | None) -> NDArray[np
     return vectors[:, :count]
 
 
-def batches(lengths: Tensor, tokens: int, items: int | None = None) -> Iterator[Tensor]:
-    """The items' places, (b,) at a time: longest first, at most so many tokens and items together."""
-    if items is not None and items < 1:
-        raise BadInput(f"A batch holds at least one item: give a batch_size of 1 or more, not {items}.")
-    order = lengths.argsort(descending=True, stable=True)
-    start = total = 0
-    for place, length in enumerate(lengths[order].tolist()):
-        if place > start and (total + length > tokens or place - start == items):
-            yield order[start:place]
-            start, total = place, 0
-        total += length
-    if len(order):
-        yield order[start:]
-
-
 @contextmanager
 def evaluation(model: torch.nn.Module) -> Iterator[None]:
     """Within the block the model is in evaluation mode and no gradients are kept; afterwards it is as it was."""
@@ -169,21 +159,13 @@ def evaluation(model: torch.nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
-    """bfloat16 where asked for; in float32 nothing changes."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16)
-
-
-def _vectors(model: AnyModel, ids: Ragged, precision: torch.dtype, owners: Tensor, items: Sequence[Any]) -> Tensor:
-    with autocast(ids.values.device, precision):
-        vectors = model(ids).float()
-    if not bool(vectors.isfinite().all()):
-        with autocast(ids.values.device, torch.float32):
-            vectors = model(ids).float()
-    bad = (~vectors.isfinite().all(dim=1)).nonzero().squeeze(1).cpu()
+def _again(model: AnyModel, engine: Engine, windows: Ragged, owners: Tensor, items: Sequence[Any]) -> Tensor:
+    """The vectors once more, by PyTorch in float32 where the model is there; NonFinite where they stay as they are."""
+    vectors = (engine if engine.alone else PyTorch(model)).run(windows)
+    bad = (~vectors.isfinite().all(dim=1)).nonzero().squeeze(1)
     if len(bad):
         named = called(items, *owners[bad].unique().tolist()[:5])
-        gaps = ids.values.is_floating_point() and bool(ids.values.isnan().any())
+        gaps = windows.values.is_floating_point() and bool(windows.values.isnan().any())
         reason = GAPS if gaps else "Its weights may be damaged."
         raise NonFinite(f"The model gives a vector that is not finite for {named}, in float32 too. {reason}")
-    return vectors.cpu()
+    return vectors

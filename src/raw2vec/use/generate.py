@@ -11,13 +11,14 @@ from numpy.typing import ArrayLike
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
+from raw2vec.engines.base import BATCH_TOKENS, batches
 from raw2vec.errors import BadInput, NonFinite
 from raw2vec.folder import Model
 from raw2vec.models import Autoencoder
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Form
 from raw2vec.seeding import Draws, key
-from raw2vec.use.encode import BATCH_TOKENS, GAPS, batches, evaluation
+from raw2vec.use.encode import GAPS, evaluation
 
 # Elements (pixels, numbers, tokens) that weigh as much as one row of states: a readout gives each its own likelihood.
 _ELEMENTS_A_ROW = 16

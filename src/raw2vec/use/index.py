@@ -54,7 +54,7 @@ class Indexed:
     """What an indexing run did: rows of this source so far, those of this run, texts cut, texts empty and the
     first of those rows, counted from 0; and the recall@10 of the approximate index where one was built, or why not.
     unreadable: the pictures or sounds of this run that could not be read and are not in the store, each with its `row`,
-    its path (`item`) and the `reason`."""
+    its path (`item`) and the `reason`. engine: what ran the model."""
 
     items: int
     new: int
@@ -64,6 +64,7 @@ class Indexed:
     first_empty: int | None = None
     note: str | None = None
     unreadable: Sequence[dict[str, Any]] = ()
+    engine: str = "torch"
 
 
 def index(

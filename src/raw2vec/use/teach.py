@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
+from raw2vec.engines.pytorch import autocast
 from raw2vec.errors import NonFinite
 from raw2vec.folder import Model
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
-from raw2vec.use.encode import autocast, encode, evaluation
+from raw2vec.use.encode import encode, evaluation
 from raw2vec.use.prompt import prompt_for, prompted
 
 BLOCK = 1024  # texts between two looks at the clock

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from raw2vec.engines.base import batches
 from raw2vec.errors import BadInput, numbered
 from raw2vec.folder import Model
 from raw2vec.interchange.ctranslate2 import Exported
@@ -20,12 +21,12 @@ from raw2vec.ragged import Ragged
 from raw2vec.raw import Text, Windows
 from raw2vec.subwords import check_text
 from raw2vec.use.base import is_empty
-from raw2vec.use.encode import batches, evaluation
+from raw2vec.use.encode import evaluation
 from raw2vec.use.ensemble import Ensemble, refuse_strangers
 from raw2vec.use.exported import drafted
 from raw2vec.use.protect import Protected, protected
-from raw2vec.use.workers import side_by_side
 from raw2vec.use.write import Draft, Manner, write
+from raw2vec.workers import side_by_side
 
 # Source tokens a batch: so many at most, and so many over the drafts of each; over those where CTranslate2 writes.
 BATCH_TOKENS, BATCH_DRAFTS, BATCH_EXPORTED = 4096, 8192, 2048

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -49,3 +50,9 @@ def _alone(threads: int) -> None:
         last = Thread(target=torch.set_num_threads, args=(threads,))
         last.start()
         last.join()
+
+
+def cores() -> int:
+    """How many threads there is work for: torch's, unless this process may use fewer cores than that."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(torch.get_num_threads(), allowed)

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from raw2vec.use.workers import side_by_side
+from raw2vec.workers import side_by_side
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,148 @@
+"""Engines: what runs an encoder. PyTorch, or OpenVINO and ONNX Runtime on a graph that is made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch.nn.functional import cosine_similarity
+
+from raw2vec.encoders import Dense
+from raw2vec.engines import onnx, openvino
+from raw2vec.engines.base import Engine, GraphEngine, quick_bfloat16
+from raw2vec.engines.padded import Padded, refusal
+from raw2vec.engines.passages import passages, probes, taken
+from raw2vec.engines.pytorch import PackedPyTorch, PyTorch
+from raw2vec.errors import BadInput, MissingExtra, nearest
+from raw2vec.folder import embedder
+from raw2vec.layers.packed import packed
+from raw2vec.models import AnyModel, Embedder
+from raw2vec.ragged import Ragged
+from raw2vec.raw import Raw, Text
+
+__all__ = ["ENGINES", "EXACT", "PRECISIONS", "Engine", "Parity", "PyTorch", "beside", "engine_for", "seen"]
+
+ENGINES = ("auto", "torch", "openvino", "onnx")
+PRECISIONS = ("float32", "bfloat16", "int8")
+EXACT = 0.9999
+"""The cosine with the model's own vector that no probe's may fall below where `auto` chooses."""
+CALIBRATION = 128  # texts whose ranges int8 has
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How near an engine's vectors are to the model's own, in float32, of some windows.
+
+    worst, mean: cosines. difference: the largest between two vectors' numbers, in lengths of the longest vector.
+    """
+
+    windows: int
+    worst: float
+    mean: float
+    difference: float
+
+
+def engine_for(model: AnyModel, raw: Raw, golden: list[Any], name: str, precision: str | None) -> Engine:
+    """The engine of this name for one side's model. "auto": the fastest that is installed and, of the probes, as near
+    to the model in float32 as EXACT, unless a precision says how near is near enough.
+
+    precision: none or float32, bfloat16, or int8. BadInput for what does not exist, or cannot run this model.
+    """
+    _refuse(name, ENGINES, "engine")
+    _refuse(precision or "float32", PRECISIONS, "precision")
+    training = model.training
+    model.eval()  # what is made of it stays so
+    try:
+        if name == "auto":
+            return _quickest(model, raw, golden, precision or "float32")
+        return _made(model, raw, name, precision or "float32")
+    finally:
+        model.train(training)
+
+
+def beside(engine: Engine, model: AnyModel, raw: Raw, golden: list[Any]) -> Parity | None:
+    """How near the engine is to the model on the probes; None where there is nothing to ask."""
+    items = probes(raw, golden)
+    if not items:
+        return None
+    windows = raw.windows(items).ragged
+    own = PyTorch(model)
+    with torch.inference_mode():
+        batches = [windows.take(part) for part in engine.batches(windows.lengths, None, 4)]
+        found, true = (torch.cat([by.run(part) for part in batches]) for by in (engine, own))
+    cosines = cosine_similarity(found.double(), true.double(), dim=1)
+    difference = float((found - true).abs().max() / true.norm(dim=1).max().clamp(min=1e-12))
+    return Parity(len(cosines), float(cosines.min()), float(cosines.mean()), difference)
+
+
+def refuse_graph(model: AnyModel, raw: Raw, engine: str) -> Embedder:
+    """The embedder that a graph is made of; BadInput where none can be made."""
+    inner = embedder(model)
+    if why := refusal(inner, raw):
+        raise BadInput(
+            f"No graph for {engine} can be made of this model: {why}. It takes encoders of texts that are dense or "
+            "transformers, with a latent that is a point or Gaussian; torch runs them all."
+        )
+    assert isinstance(inner, Embedder)
+    return inner
+
+
+def seen(raw: Raw, texts: list[str] | None = None) -> list[Ragged]:
+    """Windows for int8 to find its ranges by, one by one: of these texts, else of those that are always there."""
+    assert isinstance(raw, Text), "a graph's items are texts"
+    return raw.windows(texts or taken(raw, list(passages(CALIBRATION)))).ragged.split(1)
+
+
+def _quickest(model: AnyModel, raw: Raw, golden: list[Any], precision: str) -> Engine:
+    device = next(model.parameters()).device
+    if precision == "int8":
+        return _made(model, raw, "openvino", "int8")
+    bag = isinstance(model.encoder, Dense)  # of which PyTorch adds up the rows without laying them side by side
+    if bag or not quick_bfloat16(device):
+        return PyTorch(model)
+    for name in ("openvino", "torch") if device.type == "cpu" else ("torch",):
+        try:
+            engine = _made(model, raw, name, "bfloat16")
+        except (BadInput, MissingExtra):
+            continue
+        parity = beside(engine, model, raw, golden)
+        if precision == "bfloat16" or (parity is not None and parity.worst >= EXACT):
+            return engine
+    return PyTorch(model)
+
+
+def _made(model: AnyModel, raw: Raw, name: str, precision: str) -> Engine:
+    if name == "torch":
+        return _torch(model, precision)
+    inner = refuse_graph(model, raw, name)
+    if name == "onnx":
+        return _onnx(inner, precision)
+    graph = openvino.converted(Padded(inner))
+    return openvino.OpenVINO(openvino.quantised(graph, seen(raw)) if precision == "int8" else graph, precision)
+
+
+def _torch(model: AnyModel, precision: str) -> Engine:
+    if precision == "int8":
+        raise BadInput("PyTorch encodes in float32 or bfloat16; int8 takes the engine openvino or onnx.")
+    if precision == "float32":
+        return PyTorch(model)
+    inner = packed(model, torch.bfloat16)
+    return PyTorch(model, torch.bfloat16) if inner is model else PackedPyTorch(inner)
+
+
+def _onnx(model: Embedder, precision: str) -> GraphEngine:
+    if precision == "bfloat16":
+        raise BadInput("ONNX Runtime encodes in float32 or int8; bfloat16 takes the engine openvino or torch.")
+    with TemporaryDirectory() as place:
+        onnx.written(Padded(model), Path(place))
+        if precision == "int8":
+            onnx.rounded_weights(Path(place))
+        return onnx.ONNX(Path(place, onnx.FILE), precision)
+
+
+def _refuse(word: str, known: tuple[str, ...], what: str) -> None:
+    if word not in known:
+        raise BadInput(f"There is no {what} '{word}', only {', '.join(known)}.{nearest(word, known)}")

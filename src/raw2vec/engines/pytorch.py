@@ -1,0 +1,57 @@
+"""PyTorch itself as an engine: in the precision that it is asked for, or in bfloat16 with the weights laid out once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from raw2vec.engines.base import Engine
+from raw2vec.layers import FeedForward
+from raw2vec.layers.packed import PackedLinear
+from raw2vec.models import AnyModel
+from raw2vec.ragged import Ragged
+from raw2vec.workers import cores
+
+
+class PyTorch(Engine):
+    """The model where it is, under autocast where bfloat16 is asked for."""
+
+    def __init__(self, model: AnyModel, precision: torch.dtype = torch.float32):
+        self.model, self.precision = model, precision
+        self.name = "torch" if precision is torch.float32 else "torch bfloat16"
+
+    def run(self, windows: Ragged) -> Tensor:
+        ids = windows.to(next(self.model.parameters()).device)
+        with autocast(ids.values.device, self.precision):
+            vectors: Tensor = self.model(ids)
+        return vectors.float().cpu()
+
+
+class PackedPyTorch(Engine):
+    """The same arithmetic on a CPU's cores, one batch each: no thread waits for another at the end of a layer.
+
+    model: one that was packed in bfloat16 for this alone. What is between linear maps stays float32, as under autocast;
+    a GELU is worked out as the product before it is written.
+    """
+
+    name = "torch bfloat16"
+    tokens = 2048  # measured: docs/log.md
+
+    def __init__(self, model: AnyModel):
+        self.model, self.workers = model, cores()
+        for part in model.modules():
+            if (
+                isinstance(part, FeedForward)
+                and isinstance(part.enter, PackedLinear)
+                and isinstance(part.activation, nn.GELU)
+            ):
+                part.enter.gelu, part.activation = part.activation.approximate, nn.Identity()
+
+    def run(self, windows: Ragged) -> Tensor:
+        vectors: Tensor = self.model(windows)
+        return vectors.float()
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """bfloat16 where asked for; in float32 nothing changes."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16)
