@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 
 from benchmarks.machine import heading
-from raw2vec.cli.fit import changed
+from raw2vec.settings import worded
 from raw2vec.system import Raw2Vec
 
 Rows = dict[str, list[str]]
@@ -37,7 +37,7 @@ def main(
 ) -> None:
     """Fits on the training rows and tells the test's, once."""
     train, test = read(data / "train.csv"), read(data / "test.csv")
-    model = Raw2Vec("supervised", encoder=encoder, minutes=minutes, settings=changed(settings), seed=seed)
+    model = Raw2Vec("supervised", encoder=encoder, minutes=minutes, settings=worded(settings), seed=seed)
     model.fit(train, input="text", label="category")
     found = {"raw2vec": float(np.mean(model.predict(test["text"]) == np.array(test["category"])))}
     if peers:

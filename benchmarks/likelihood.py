@@ -20,7 +20,7 @@ import typer
 import raw2vec
 from benchmarks.digits import Pictures, binary
 from benchmarks.machine import heading
-from raw2vec.cli.fit import changed
+from raw2vec.settings import worded
 from raw2vec.use.likelihood import bounds
 
 ELBO: dict[str, Any] = {
@@ -68,7 +68,7 @@ def main(
         encoder,
         minutes=minutes,
         seed=seed,
-        settings={**recipe, "likelihood": {"name": "bernoulli"}, "training.hold_out": 0.02, **changed(settings)},
+        settings={**recipe, "likelihood": {"name": "bernoulli"}, "training.hold_out": 0.02, **worded(settings)},
     )
     made.fit(train)
     began = time.perf_counter()

@@ -20,8 +20,8 @@ from sklearn.decomposition import PCA
 import raw2vec
 from benchmarks.digits import Pictures, grey
 from benchmarks.machine import gemm_rate, heading
-from raw2vec.cli.fit import changed
 from raw2vec.seeding import permutation
+from raw2vec.settings import worded
 
 
 def main(
@@ -40,7 +40,7 @@ def main(
         order = permutation(len(train), seed, "tune")  # the file may be sorted by digit
         train, judged = train[order[:50_000]], train[order[50_000:]]
     made = raw2vec.Raw2Vec(
-        "reconstruction", encoder, latent=latent, size=size, minutes=minutes, seed=seed, settings=changed(settings)
+        "reconstruction", encoder, latent=latent, size=size, minutes=minutes, seed=seed, settings=worded(settings)
     )
     made.fit(train)
     found = {

@@ -22,8 +22,8 @@ import typer
 import raw2vec
 from benchmarks.fsdd import SOUND, TEST, baselines, opened
 from benchmarks.machine import heading
-from raw2vec.cli.fit import changed
 from raw2vec.seeding import permutation
+from raw2vec.settings import worded
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 HELD_OUT = 1000
@@ -42,7 +42,7 @@ def main(
     budget: dict[str, Any] = {"steps": steps} if steps else {"minutes": minutes}
     run = digits if corpus == "digits" else glosses
     began = time.process_time()
-    found = run(data, changed(settings), seed, budget)
+    found = run(data, worded(settings), seed, budget)
     asked = {"corpus": corpus, "seed": seed, "set": settings, **budget}
     print(json.dumps({"machine": heading(), "command": asked, **found, "cpu_s": round(time.process_time() - began)}))
 

@@ -32,8 +32,8 @@ import typer
 
 import raw2vec
 from benchmarks.machine import heading
-from raw2vec.cli.fit import changed
 from raw2vec.measure.translation import translation
+from raw2vec.settings import worded
 from raw2vec.train.base import Listener
 
 Pairs = dict[str, list[str]]
@@ -83,7 +83,7 @@ def fitted(
     **asked: Any,
 ) -> raw2vec.Raw2Vec:
     """A translator of these pairs; `asked` are Raw2Vec's own arguments, `settings` changes to its recipe."""
-    made = raw2vec.Raw2Vec("translation", kind="pairs", seed=seed, settings=changed(list(settings)) or None, **asked)
+    made = raw2vec.Raw2Vec("translation", kind="pairs", seed=seed, settings=worded(list(settings)) or None, **asked)
     rows = [{"en": a, "fr": b} for a, b in zip(train["input"], train["target"], strict=True)]
     return made.fit(rows, input="en", target="fr", out=out, listener=listener)
 

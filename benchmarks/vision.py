@@ -26,9 +26,9 @@ from PIL import Image
 
 import raw2vec
 from benchmarks.machine import gemm_rate, heading
-from raw2vec.cli.fit import changed
 from raw2vec.evaluate import ARRAY_KNN, ARRAY_LINEAR_PROBE
 from raw2vec.seeding import permutation
+from raw2vec.settings import worded
 
 _ARCHIVES = ("cifar10-train.tar.xz", "cifar10-test.tar.xz")
 
@@ -81,7 +81,7 @@ def fitted(
     train: Labelled, objective: str, encoder: str, options: dict[str, Any], settings: list[str]
 ) -> tuple[raw2vec.Raw2Vec, dict[str, float]]:
     """A model of these pictures, and the seconds that it took in all, judging and what is read before it too."""
-    made = raw2vec.Raw2Vec(objective, encoder, settings=changed(settings), **options)
+    made = raw2vec.Raw2Vec(objective, encoder, settings=worded(settings), **options)
     began, worked = time.perf_counter(), time.process_time()
     made.fit(train.pictures, train.classes if objective == "supervised" else None)
     return made, {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - worked}

@@ -32,7 +32,7 @@ def said(result) -> str:
         (
             [*FIT, "--objective", "contrastiv"],
             "Invalid value for '--objective': there is no 'contrastiv', only contrastive, vicreg, masked, "
-            "supervised, reconstruction, variational, translation."
+            "supervised, distillation, reconstruction, variational, translation."
             " Did you mean 'contrastive'? See: raw2vec fit --help",
         ),
         (
