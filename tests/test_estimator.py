@@ -116,7 +116,7 @@ def test_encode_takes_what_sentence_transformers_takes() -> None:
         1, abs=1e-5
     )
     with pytest.raises(BadInput, match="int8"):
-        model.encode(TEXTS, precision="int8")
+        model.encode(TEXTS, precision="int4")
 
 
 @pytest.mark.parametrize(("device", "sentence"), [("gpuu", "There is no device 'gpuu'"), ("cuda:7", "needs a GPU")])

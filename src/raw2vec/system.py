@@ -194,7 +194,8 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         parts, role = self._parts(), side or likely_side(self._parts(), items)
         place = self._device(device)
         model, raw = parts.model.to(place).side(role), parts.raw.side(role)
-        plain = engine is None and precision != "int8" and PyTorch(model, working_precision(precision, place))
+        known = engine is None and precision in ("float32", "bfloat16", "auto")
+        plain = known and PyTorch(model, working_precision(precision, place))
         by = plain or self._engine(role, engine, precision, place)
         with bar(bool(show_progress_bar)) as progress:
             found = encode(model, raw, items, batch_size=batch_size, engine=by, progress=progress)

@@ -16,7 +16,7 @@ from raw2vec.engines.base import Engine, GraphEngine, quick_bfloat16
 from raw2vec.engines.padded import Padded, refusal
 from raw2vec.engines.passages import passages, probes, taken
 from raw2vec.engines.pytorch import PackedPyTorch, PyTorch
-from raw2vec.errors import BadInput, MissingExtra, nearest
+from raw2vec.errors import BadInput, nearest
 from raw2vec.folder import embedder
 from raw2vec.layers.packed import packed
 from raw2vec.models import AnyModel, Embedder
@@ -97,21 +97,15 @@ def seen(raw: Raw, texts: list[str] | None = None) -> list[Ragged]:
 
 
 def _quickest(model: AnyModel, raw: Raw, golden: list[Any], precision: str) -> Engine:
-    device = next(model.parameters()).device
     if precision == "int8":
         return _made(model, raw, "openvino", "int8")
-    bag = isinstance(model.encoder, Dense)  # of which PyTorch adds up the rows without laying them side by side
-    if bag or not quick_bfloat16(device):
+    # A bag's rows are added up in no time. OpenVINO in bfloat16 is no faster than PyTorch is (docs/engines.md).
+    if isinstance(model.encoder, Dense) or not quick_bfloat16(next(model.parameters()).device):
         return PyTorch(model)
-    for name in ("openvino", "torch") if device.type == "cpu" else ("torch",):
-        try:
-            engine = _made(model, raw, name, "bfloat16")
-        except (BadInput, MissingExtra):
-            continue
-        parity = beside(engine, model, raw, golden)
-        if precision == "bfloat16" or (parity is not None and parity.worst >= EXACT):
-            return engine
-    return PyTorch(model)
+    engine = _torch(model, "bfloat16")
+    parity = beside(engine, model, raw, golden)
+    near = precision == "bfloat16" or (parity is not None and parity.worst >= EXACT)
+    return engine if near else PyTorch(model)
 
 
 def _made(model: AnyModel, raw: Raw, name: str, precision: str) -> Engine:
