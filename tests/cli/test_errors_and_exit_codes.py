@@ -106,6 +106,15 @@ def test_unusable_arguments_are_answered_with_2(run, asked, words, sentence):
     assert json.loads(told.stdout) == {"error": sentence}
 
 
+def test_of_processes_that_were_started_together_one_says_what_cannot_be_used(run, monkeypatch):
+    words = ("fit", "nowhere.txt", "--out", "m", "--json")
+    monkeypatch.setenv("RANK", "0")
+    assert "error" in json.loads(run(*words).stdout)
+    monkeypatch.setenv("RANK", "1")
+    other = run(*words)
+    assert (other.exit_code, other.output) == (2, "")
+
+
 def test_a_name_in_braces_that_the_shell_took_apart(run):
     result = run("fit", "train.en", "train.fr", "--out", "m", "--input", "en", "--target", "fr")
     assert result.exit_code == 2

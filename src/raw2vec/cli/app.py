@@ -144,6 +144,8 @@ def _stopped(words: list[str]) -> str:
 
 
 def _fail(told: str, code: int, out: TextIO | None) -> int:
+    if code == UNUSABLE and not speaks():  # processes that were started together all meet it
+        return code
     console(stderr=True).print(Text(f"raw2vec: {one_line(told)}"), soft_wrap=True)
     try:
         if out:
