@@ -1,6 +1,7 @@
-"""Intents of bank customers (banking77; Casanueva et al. 2020), told by an encoder that was fitted from nothing.
+"""Intents of bank customers (banking77; Casanueva et al. 2020), by an encoder fitted from nothing or from a checkpoint.
 
     python -m benchmarks.intents --data FOLDER --minutes 10
+    python -m benchmarks.intents --data FOLDER --minutes 10 --checkpoint minilm
 
 FOLDER holds train.csv and test.csv, of the columns text and category. Settings were chosen on a part of the training
 rows. Beside it logistic regressions on TF-IDF: as scikit-learn has them, and with word pairs and the weight of the
@@ -12,7 +13,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -32,12 +33,14 @@ def main(
     minutes: float = 10.0,
     seed: int = 0,
     encoder: str | None = None,
+    checkpoint: Annotated[str | None, typer.Option(help="Begin from this encoder.")] = None,
     settings: Annotated[list[str], typer.Option("--set", help="A change to the recipe, KEY=VALUE.")] = [],  # noqa: B006
     peers: Annotated[bool, typer.Option(help="Measure the regressions as well.")] = True,
 ) -> None:
     """Fits on the training rows and tells the test's, once."""
     train, test = read(data / "train.csv"), read(data / "test.csv")
-    model = Raw2Vec("supervised", encoder=encoder, minutes=minutes, settings=worded(settings), seed=seed)
+    asked: dict[str, Any] = {"encoder": encoder, "checkpoint": checkpoint, "minutes": minutes, "seed": seed}
+    model = Raw2Vec("supervised", settings=worded(settings), **asked)
     model.fit(train, input="text", label="category")
     found = {"raw2vec": float(np.mean(model.predict(test["text"]) == np.array(test["category"])))}
     if peers:

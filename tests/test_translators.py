@@ -167,6 +167,17 @@ def test_it_is_inspected_as_it_writes_what_it_is_to_write(looking: Raw2Vec, thro
             model.inspect(SOURCES)
 
 
+def test_two_tellings_teach_what_one_does_but_for_dropout() -> None:
+    def learned(consistency: float, dropout: float) -> torch.Tensor:
+        dropped = {f"{part}__dropout": dropout for part in ("embedding", "encoder", "decoder")}
+        made = fitted(3, stages__0__objectives__0__consistency=consistency, training__precision="float32", **dropped)
+        return torch.from_numpy(made.encode(SOURCES))
+
+    alone = learned(0.0, 0.0)
+    torch.testing.assert_close(learned(5.0, 0.0), alone, rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(learned(5.0, 0.3), learned(0.0, 0.3), rtol=1e-2)
+
+
 def test_a_report_sets_the_translator_beside_its_baselines() -> None:
     report = fitted(2, training__hold_out=0.9).report
     assert (report["protocol"], set(report["baselines"])) == ("translation/1", {"copy", "dictionary", "nearest"})

@@ -203,9 +203,14 @@ class TokenReadout(Readout):
         found: Tensor = self.linear(narrow) if whole else linear(narrow, self.weight, self.linear.bias)
         return found
 
-    def costs(self, states: Tensor, ids: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
-        """What ids (N,) cost after states (N, inputs), nats: the sum to be minimised, smoothed, and each one's (N,)."""
-        return token_costs(self.narrow(states), self.weight, self.linear.bias, ids, smoothing)
+    def costs(
+        self, states: Tensor, ids: Tensor, smoothing: float = 0.0, consistency: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        """What ids (N,) cost after states (N, inputs), nats: the sum to be minimised, and each one's (N,).
+
+        smoothing, consistency: as `layers.cross_entropy` has them.
+        """
+        return token_costs(self.narrow(states), self.weight, self.linear.bias, ids, smoothing, consistency)
 
     def log_prob(self, states: Ragged, items: Ragged) -> Tensor:
         return _log_prob(self.logits(states.values), items.values)

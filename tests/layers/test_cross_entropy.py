@@ -43,3 +43,23 @@ def test_bfloat16_stays_near_and_keeps_float32_losses() -> None:
 def test_nothing_to_tell() -> None:
     total, costs = cross_entropy(torch.zeros(0, 3), torch.zeros(5, 3), torch.zeros(5), torch.zeros(0, dtype=torch.long))
     assert (total.item(), len(costs)) == (0.0, 0)
+
+
+def two_tellings(states: torch.Tensor, table: torch.Tensor, bias: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """R-Drop as its paper has it (Liang et al. 2021, equations 2 and 4, alpha 5), summed over tokens."""
+    logits = functional.linear(states, table, bias)
+    p, q = (logits[row::2].log_softmax(-1) for row in (0, 1))
+    between = [functional.kl_div(a, b, reduction="sum", log_target=True) for a, b in ((p, q), (q, p))]
+    return functional.cross_entropy(logits, ids, reduction="sum", label_smoothing=0.1) + 5 / 2 * sum(between)
+
+
+@pytest.mark.parametrize("pairs", [1, 200])
+def test_two_tellings_are_drawn_together(pairs: int) -> None:
+    torch.manual_seed(0)
+    given = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((2 * pairs, 5), (11, 5), (11,))]
+    ids = torch.randint(11, (pairs,)).repeat_interleave(2)
+    total, costs = cross_entropy(*given, ids, 0.1, 5 / 2)
+    expected = two_tellings(*given, ids)
+    torch.testing.assert_close(total, expected)
+    torch.testing.assert_close(costs, functional.cross_entropy(functional.linear(*given), ids, reduction="none"))
+    torch.testing.assert_close(torch.autograd.grad(total, given), torch.autograd.grad(expected, given))

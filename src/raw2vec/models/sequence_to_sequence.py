@@ -65,10 +65,17 @@ class SequenceToSequence(Autoencoder):
         before, told = parted(items)
         return self.decoder(source.codes, self.embedding(before), source.memory), told
 
-    def costs(self, source: Source, items: Ragged, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
-        """What the items cost their teller, nats: the sum to be minimised, and each token's own (N,); see Readout."""
-        states, told = self.written(source, items)
-        return self.readout.costs(states.values, told.values, smoothing)
+    def costs(
+        self, source: Source, items: Ragged, smoothing: float = 0.0, consistency: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        """What the items cost their teller, nats: the sum to be minimised, and each token's own (N,); see Readout.
+
+        consistency: how much two tellings of the same count for their divergence; the items are `twice` the same then.
+        """
+        states, told = (part.values for part in self.written(source, items))
+        if consistency:
+            states, told = (part.unflatten(0, (2, -1)).transpose(0, 1).flatten(0, 1) for part in (states, told))
+        return self.readout.costs(states, told, smoothing, consistency)
 
     def log_prob(self, codes: Tensor, items: Ragged) -> Tensor:
         states, told = self.written(self.told(codes), items)
@@ -137,6 +144,11 @@ class SequenceToSequence(Autoencoder):
                 "translate the text itself, or fit with --set bridge=fixed."
             )
         return Source(codes, None)
+
+
+def twice(items: Ragged) -> Ragged:
+    """The items, and after them the same again."""
+    return items.take(torch.arange(len(items)).repeat(2))
 
 
 def parted(items: Ragged) -> tuple[Ragged, Ragged]:
