@@ -94,9 +94,10 @@ def read(made: raw2vec.Raw2Vec, train: Labelled, judged: Labelled, seed: int) ->
     found = {}
     for protocol in (ARRAY_KNN, ARRAY_LINEAR_PROBE):
         report = protocol.run(lambda items, role: vectors, rows[1], seed, rows[0])
-        rivals = {name: round(metrics["accuracy"], 4) for name, metrics in report.baselines.items()}
-        ours = {"raw2vec": round(report.metrics["accuracy"], 4), "interval": report.intervals["accuracy"]}
-        found[report.protocol] = {**ours, **rivals}
+        for metric in (name for name in report.metrics if name.endswith("accuracy")):
+            ours = {"raw2vec": round(report.metrics[metric], 4), "interval": report.intervals[metric]}
+            rivals = {name: each[metric] for name, each in report.baselines.items() if metric in each}
+            found[f"{report.protocol} {metric}"] = ours | {name: round(value, 4) for name, value in rivals.items()}
     return found
 
 

@@ -47,6 +47,13 @@ def test_of_many_rows_the_nearest_200_vote() -> None:
     assert of_classes(np.vstack([near, far]), classes, np.zeros(len(classes)), asked)[""].tolist() == [0]
 
 
+def test_beside_them_the_nearest_20_vote() -> None:
+    """30 rows of one class a little off, 20 of another straight ahead: of all, the first outweigh the second."""
+    learnt = np.repeat([[1.0, 0.0], [1.0, 0.01]], [20, 30], axis=0)
+    said = of_classes(learnt, np.repeat([0, 1], [20, 30]), np.zeros(50), np.array([[1.0, 0.0]]))
+    assert {name: classes.tolist() for name, classes in said.items()} == {"": [1], "knn20_": [0]}
+
+
 def test_both_are_protocols_with_versions_and_read_texts() -> None:
     assert protocol("knn/1") is KNN
     assert protocol("linear-probe") is LINEAR_PROBE
@@ -60,7 +67,8 @@ def test_both_are_protocols_with_versions_and_read_texts() -> None:
     for each in (KNN, LINEAR_PROBE):
         report = each.run(telling, asked, train=learnt)
         assert report.protocol == f"{each.name}/1"
-        assert list(report.metrics) == ["accuracy", "macro_f1"]
+        assert list(report.metrics)[:2] == ["accuracy", "macro_f1"]
+        assert list(report.metrics)[2:] == (["knn20_accuracy", "knn20_macro_f1"] if each is KNN else [])
         assert set(report.baselines) == {"majority", "TF-IDF", "TF-IDF+SVD"}
         assert report.items == 2
 
