@@ -20,6 +20,19 @@ from raw2vec.folder import Model
 from raw2vec.measure import columns_of
 from raw2vec.raw import Text
 from raw2vec.sides import Side, column_side, likely_side, sought
+from raw2vec.use.base import Encode, first
+from raw2vec.use.compact import (
+    CALIBRATED_ON,
+    Form,
+    Kind,
+    Ranges,
+    Small,
+    calibrated,
+    first_numbers,
+    read_ranges,
+    refuse_kind,
+    write_ranges,
+)
 from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.index import Indexed, Space, approximated, index, store_for
 from raw2vec.use.prompt import Purpose, prompt_meant
@@ -78,8 +91,7 @@ class Searching(ABC):
     def first_items(self, data: Any, count: int, *, input: str | None = None) -> list[Any]:
         """The first items of a file's column, as many as there are up to `count`."""
         rows, columns = columns_of(self._parts(), data, input=input)
-        batch = next(iter(rows.batches(count, [columns["input"]])), None)
-        return [] if batch is None else self._parts().raw.read(batch.slice(0, count), columns["input"])
+        return first(rows, columns["input"], self._parts().raw.read, count)
 
     def embed(
         self,
@@ -92,6 +104,9 @@ class Searching(ABC):
         resume: bool = False,
         engine: str | None = None,
         precision: str | None = None,
+        truncate_dim: int | None = None,
+        vectors: Kind = "float32",
+        calibrate: Any = None,
         progress: Callable[[int], None] = lambda items: None,
     ) -> Embedded:
         """Writes the vectors of a file's rows to a folder of Parquet shards, or to one .npy or .parquet file.
@@ -99,9 +114,12 @@ class Searching(ABC):
         input: the column that is encoded. side: whose encoder reads it, of pairs whose sides have one each; none: by
         the column's name and by what is in it. prompt: what stands before every text, by the name that the model knows
         it by or in words ("query: "); none: the model's default one, if it has one. engine, precision: as for `encode`;
-        what it took, the answer tells.
+        what it took, the answer tells. truncate_dim: only so many of the first numbers of each. vectors: what each
+        number is written as, int8 within ranges, which are written beside the vectors (`ranges.npy`) and found in the
+        first 2,000 items of the data, or of the data `calibrate`; or are given so, as such a file.
         """
         refuse_source(out, data)
+        refuse_kind(vectors)
         words = None if prompt is None else prompt_meant(self._parts().recipe, prompt)
         rows, columns = columns_of(self._parts(), data, input=input)
         column, to, mark = columns["input"], Path(out), self.fingerprint_
@@ -110,8 +128,44 @@ class Searching(ABC):
             raise BadInput(f"A prompt stands before texts, and '{column}' is read as none: leave out --prompt.")
         by = self._engine(role, engine, precision)
         read, counted = self._parts().raw.side(role).read, partial(self._counted, role=role, prompt=words, engine=by)
+        ranges = None
+        if vectors == "int8":
+            ranges = self._ranges(
+                calibrate, truncate_dim, lambda: first(rows, column, read, CALIBRATED_ON), counted, input
+            )
+        elif calibrate is not None:
+            raise BadInput(f"Only int8 is calibrated: leave out what is to calibrate vectors of {vectors}.")
+        form = Form(vectors, truncate_dim, self._unit, ranges)
+
+        def written(items: list[Any]) -> tuple[Small, NDArray[np.int64]]:
+            whole, cut = counted(items)
+            return form.of(whole), cut
+
         options: dict[str, Any] = {"prompt": words, "resume": resume, "engine": by.name if by else "torch"}
-        return embed(rows, column, counted, to, read=read, fingerprint=mark, progress=progress, **options)
+        options |= {"form": form.told(), "progress": progress}
+        done = embed(rows, column, written, to, read=read, fingerprint=mark, **options)
+        if ranges is not None:
+            write_ranges(to, ranges)
+        return done
+
+    def _ranges(
+        self,
+        calibrate: Any,
+        numbers: int | None,
+        own: Callable[[], list[Any]],
+        encode: Callable[[list[Any]], tuple[NDArray[np.float32], NDArray[np.int64]]],
+        input: str | None,
+    ) -> Ranges:
+        """The ranges of int8: those in a file, or those of the first items of other data, else of one's `own`."""
+        if isinstance(calibrate, str | Path) and str(calibrate).endswith(".npy"):
+            return read_ranges(Path(calibrate), numbers or self.n_features_out_)
+        items = own() if calibrate is None else self.first_items(calibrate, CALIBRATED_ON, input=input)
+        return calibrated(first_numbers(encode(items)[0], numbers, self._unit))
+
+    @property
+    def _unit(self) -> bool:
+        """Whether the model's vectors are of length one, and are to be so when they are cut."""
+        return bool(self._parts().recipe.latent.settings.get("normalize") == "unit")
 
     def index(
         self,
@@ -123,6 +177,7 @@ class Searching(ABC):
         resume: bool = False,
         approximate: bool = False,
         engine: str | None = None,
+        truncate_dim: int | None = None,
         progress: Callable[[int], None] = lambda items: None,
     ) -> Indexed:
         """Puts the rows' vectors and columns into a store, new or this model's own, each row once.
@@ -130,21 +185,32 @@ class Searching(ABC):
         input: the column that is encoded; none: of pairs the target, which queries look for, and of pairs with words
         what is no text. side: as for `embed`. resume: go on with a
         store that is there. approximate: build an approximate index as well, where there are rows enough to gain by it.
-        engine: what encodes, as for `encode`.
+        engine: what encodes, as for `encode`. truncate_dim: only so many of the first numbers of each vector are kept,
+        which a search for them then asks by as well.
         """
         parts = self._parts()
+        first_numbers(np.zeros((0, self.n_features_out_), np.float32), truncate_dim)
         rows, columns = columns_of(parts, data, sought(parts), input=input)
         home = str(Path(self.source_).absolute()) if hasattr(self, "source_") else ""
-        space = Space(self.n_features_out_, self.fingerprint_, home)
+        space = Space(truncate_dim or self.n_features_out_, self.fingerprint_, home)
         column = columns["input"]
         role = side or column_side(parts, rows, column)
         by = self._engine(role, engine, None)
         read, counted = parts.raw.side(role).read, partial(self._counted, role=role, purpose="document", engine=by)
         words = column if isinstance(parts.raw.side(role), Text) else None
         with store_for(store, space, words, resume) as made:
-            done = index(rows, column, counted, made, read=read, progress=progress)
+            done = index(rows, column, self._cut(counted, made.width), made, read=read, progress=progress)
             done = replace(done, engine=by.name if by else "torch")
             return approximated(done, made, self.seed) if approximate else done
+
+    def _cut(self, encode: Encode, width: int) -> Encode:
+        """What encodes to vectors of this width, the first numbers of the model's own."""
+
+        def first(items: list[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+            vectors, cut = encode(items)
+            return first_numbers(vectors, width, self._unit), cut
+
+        return encode if width == self.n_features_out_ else first
 
     @staticmethod
     def similarity(left: Any, right: Any) -> NDArray[np.float32]:
@@ -168,5 +234,6 @@ class Searching(ABC):
         """
         role = side or likely_side(self._parts(), queries)
         items = self._parts().raw.side(role).items(queries)[0]
-        vectors = self._counted(items, role, "query")[0]
-        return open_store(store, self.fingerprint_).search(vectors, k, where, items, mode)
+        there = open_store(store, self.fingerprint_)
+        vectors = self._cut(partial(self._counted, role=role, purpose="query"), there.width)(items)[0]
+        return there.search(vectors, k, where, items, mode)

@@ -32,8 +32,9 @@ from raw2vec.sides import Side, likely_side
 from raw2vec.surveying import Surveying
 from raw2vec.train.base import FINISHED, Listener
 from raw2vec.use.classify import heads, predicted, supervised
+from raw2vec.use.compact import first_numbers, unit_length
 from raw2vec.use.detect import flags
-from raw2vec.use.encode import Encoded, encode, first_numbers, warn
+from raw2vec.use.encode import Encoded, encode, warn
 from raw2vec.use.index import model_of
 from raw2vec.use.inspect import Inspection
 from raw2vec.use.progress import bar
@@ -173,9 +174,8 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
             side=side,
             engine=engine,
         )
-        vectors = first_numbers(found.vectors, truncate_dim)
-        if normalize_embeddings or (truncate_dim and self._parts().recipe.latent.settings.get("normalize") == "unit"):
-            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        vectors = first_numbers(found.vectors, truncate_dim, self._unit)
+        vectors = unit_length(vectors) if normalize_embeddings else vectors
         given = torch.from_numpy(vectors) if convert_to_tensor or not convert_to_numpy else vectors
         return given[0] if single else given
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -31,6 +32,11 @@ from raw2vec.unreadable import sentence
 
 ENGINES = ("auto", "torch", "openvino", "onnx")
 PRECISIONS = ("float32", "bfloat16", "int8")
+KINDS = ("float32", "float16", "int8", "binary")
+Truncate = Annotated[
+    int | None,
+    typer.Option("--truncate", metavar="N", min=1, help="Keep the first N numbers of each vector (Matryoshka)."),
+]
 Engine = Annotated[
     str | None,
     typer.Option(
@@ -65,6 +71,20 @@ def embed(
             help="float32, bfloat16 or int8.",
         ),
     ] = None,
+    truncate: Truncate = None,
+    vectors: Annotated[
+        str | None,
+        typer.Option(
+            "--vectors",
+            metavar="TYPE",
+            callback=one_of(*KINDS),
+            help="What numbers are written as: float32, float16, int8, or binary, a bit each.",
+        ),
+    ] = None,
+    calibrate: Annotated[
+        str | None,
+        typer.Option("--calibrate", metavar="FILE", help="Items to find int8's ranges by, or a ranges.npy of before."),
+    ] = None,
     resume: Resume = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -77,14 +97,17 @@ def embed(
     raw2vec embed tickets tickets.csv --input body --out vectors.npy
     raw2vec embed tickets tickets.csv --input body --out vectors --resume
     raw2vec embed tickets tickets.csv --out quick.npy --engine auto
+    raw2vec embed tickets tickets.csv --out small.npy --vectors int8
     """
-    there(model, data, out=out)
+    there(model, data, *([calibrate] if calibrate else []), out=out)
     loaded = opened(model)
     began = time.perf_counter()
-    options = chosen(side=side, prompt=prompt, engine=engine, precision=precision)
+    options = chosen(side=side, prompt=prompt, engine=engine, precision=precision, truncate_dim=truncate)
+    options |= chosen(vectors=vectors, calibrate=calibrate)
     with Counter() as progress:
         done = loaded.embed(data, out, input=input, resume=resume, progress=progress, **options)
-    return _answer(done, out, time.perf_counter() - began, (), ", and got vectors of zeros")
+    answer = _answer(done, out, time.perf_counter() - began, (), ", and got vectors of zeros")
+    return replace(answer, values={**answer.values, "vectors": vectors or "float32"})
 
 
 def index(
@@ -95,6 +118,7 @@ def index(
     side: Side = None,
     resume: Resume = False,
     engine: Engine = None,
+    truncate: Truncate = None,
     approximate: Annotated[
         bool, typer.Option("--approximate", metavar="", help="Also build an approximate index, and measure its recall.")
     ] = False,
@@ -108,7 +132,7 @@ def index(
     there(model, data)
     loaded = opened(model)
     began = time.perf_counter()
-    options = chosen(side=side, approximate=approximate or None, engine=engine)
+    options = chosen(side=side, approximate=approximate or None, engine=engine, truncate_dim=truncate)
     with Counter() as progress:
         done = loaded.index(data, store, input=input, resume=resume, progress=progress, **options)
     return _answer(done, store, time.perf_counter() - began, ["search", store, "a few words"], ", and were left out")

@@ -47,6 +47,13 @@ def _block(held: list[pa.RecordBatch], start: int, column: str, read: Column) ->
     return items, written(table)
 
 
+def first(rows: Rows, column: str, read: Column, count: int) -> NumberedList:
+    """The first items of a column, as many as there are up to `count`, with a place for those that cannot be read."""
+    batch = next(iter(rows.batches(count, [column])), None)
+    items = [] if batch is None else read(pa.Table.from_batches([batch.slice(0, count)]), column)
+    return NumberedList(range(len(items)), items, unreadable={})
+
+
 def texts(table: pa.Table, column: str) -> list[str]:
     """A column as texts, the empty one where nothing is."""
     return [text or "" for text in text_column(table, column)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,11 @@ from raw2vec.disk import drafts, room, writing
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.rows import Rows
 from raw2vec.unreadable import as_list
-from raw2vec.use.base import Column, Encode, blocks, empty, texts
+from raw2vec.use.base import Column, blocks, empty, texts
+from raw2vec.use.compact import Small
+
+Encode = Callable[[list[Any]], tuple[Small, NDArray[np.int64]]]
+"""Items to vectors (n, L), in the bytes that are written, and the tokens that were cut off each, (n,)."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ def embed(
     fingerprint: str,
     prompt: str | None = None,
     engine: str = "torch",
+    form: Mapping[str, str] | None = None,
     resume: bool = False,
     progress: Callable[[int], None] = lambda items: None,
 ) -> Embedded:
@@ -56,9 +61,9 @@ def embed(
     of zeros, which is like no other, and is listed: N rows in are N vectors out.
 
     A shard counts once the manifest names it; the manifest belongs to one model (`fingerprint`), one input, one engine,
-    whose vectors are its own to the last digit, and one `prompt`, where texts are encoded after such; another's is
-    refused. A single file is put together from the shards at the end and then takes its name in one step. A run that
-    ends before its first shard leaves nothing.
+    whose vectors are its own to the last digit, one `prompt`, where texts are encoded after such, and one `form`, what
+    tells the vectors from whole ones in float32; another's is refused. A single file is put together from the shards at
+    the end and then takes its name in one step. A run that ends before its first shard leaves nothing.
     """
     single = out.suffix in (".npy", ".parquet")
     if out.suffix and not single:
@@ -68,7 +73,7 @@ def embed(
     folder = out.with_name(out.name + ".partial") if single else out
     origin = {"model": fingerprint, "data": rows.fingerprint(), "column": column}
     origin |= {} if prompt is None else {"prompt": prompt}
-    origin |= {} if engine == "torch" else {"engine": engine}
+    origin |= ({} if engine == "torch" else {"engine": engine}) | dict(form or {})
     with writing(out, lambda: _kept(folder)), room(folder / "_manifest.json"):
         manifest = _Manifest.open(folder, origin, resume)
         done = manifest.rows
@@ -142,7 +147,7 @@ class _Manifest:
     def count(self, what: str) -> int:
         return sum(shard[what] for shard in self.shards)
 
-    def add(self, start: int, vectors: NDArray[np.float32], counts: dict[str, Any], block: pa.Table | None) -> None:
+    def add(self, start: int, vectors: Small, counts: dict[str, Any], block: pa.Table | None) -> None:
         name = f"shard-{len(self.shards):05d}" + (".npy" if block is None else ".parquet")
         shards = [*self.shards, {"name": name, "start": start, "rows": len(vectors), **counts}]
         partial = self.folder / (name + ".partial")
@@ -200,10 +205,10 @@ class _Manifest:
 
     def _join_arrays(self, paths: list[Path], out: Path) -> None:
         """Written, not mapped: where the disk is full, a write raises an error and a mapped page kills the process."""
-        shape = (self.rows, np.load(paths[0], mmap_mode="r").shape[1])
+        first = np.load(paths[0], mmap_mode="r")
         with open(out, "wb") as file:
-            header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False}
-            np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
+            header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False}
+            np.lib.format.write_array_header_1_0(file, {**header, "shape": (self.rows, first.shape[1])})
             for path in paths:
                 file.write(np.load(path).data)
             file.flush()
@@ -227,5 +232,5 @@ def _read(manifest: Path) -> tuple[dict[str, str], list[dict[str, Any]], bool]:
         raise BadFolder(f"{manifest} is damaged; give another --out, or delete its folder to begin anew.") from None
 
 
-def _vector_column(vectors: NDArray[np.float32]) -> pa.FixedSizeListArray:
+def _vector_column(vectors: Small) -> pa.FixedSizeListArray:
     return pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])

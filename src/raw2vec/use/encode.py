@@ -138,15 +138,6 @@ def features(
     return [torch.cat(parts).numpy() for parts in found]
 
 
-def first_numbers(vectors: NDArray[np.float32], count: int | None) -> NDArray[np.float32]:
-    """The first `count` numbers of each vector, (n, count); none: all. BadInput for 0, or more than there are."""
-    if count is not None and not 1 <= count <= vectors.shape[1]:
-        raise BadInput(
-            f"A vector of this model has {vectors.shape[1]} numbers: truncate_dim is 1 to that, not {count}."
-        )
-    return vectors[:, :count]
-
-
 @contextmanager
 def evaluation(model: torch.nn.Module) -> Iterator[None]:
     """Within the block the model is in evaluation mode and no gradients are kept; afterwards it is as it was."""

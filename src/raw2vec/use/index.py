@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from raw2vec.disk import room, writing
-from raw2vec.errors import BadInput, spared
+from raw2vec.errors import BadInput, WrongSpace, spared
 from raw2vec.interchange.checkpoints import checkpoint_at
 from raw2vec.rows import NUMBERS, Rows, Typed
 from raw2vec.unreadable import as_list, sentence
@@ -41,12 +41,22 @@ def store_for(place: str | Path, space: Space, text: str | None, resume: bool = 
     with writing(folder, kept), nullcontext() if "://" in str(place) else room(folder / "store.json"):
         width, mark, model = space
         store = open_store(place, mark) if there else create_store(place, width, mark, model=model, text=text)
+        refuse_width(store, width, place)
         try:
             yield store
         except BaseException:
             if not there:
                 store.discard()
             raise
+
+
+def refuse_width(store: VectorStore, width: int, place: str | Path) -> None:
+    """WrongSpace for vectors cut elsewhere than those that are in the store."""
+    if store.width != width:
+        raise WrongSpace(
+            f"{place} holds the first {store.width} numbers of each vector, and these are {width}: "
+            f"go on with --truncate {store.width}, or name another --store."
+        )
 
 
 @dataclass(frozen=True)
