@@ -126,6 +126,17 @@ def test_the_json_of_a_fit_is_one_object_whatever_a_library_prints(run):
     assert "a library prints" in result.stderr
 
 
+def test_embed_and_index_pass_on_how_small_vectors_are(run, asked):
+    small = ["--vectors", "int8", "--truncate", "64", "--calibrate", "tickets.csv"]
+    result = run("embed", "tickets", "tickets.csv", "--out", "v.npy", *small, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["vectors"]) == (0, "int8")
+    options = {"vectors": "int8", "truncate_dim": 64, "calibrate": "tickets.csv"}
+    assert asked("embed") == [{"data": "tickets.csv", "out": "v.npy", "input": None, "resume": False, **options}]
+    run("index", "tickets", "tickets.csv", "--store", "s", "--truncate", "64")
+    assert asked("index")[0]["truncate_dim"] == 64
+    assert run("embed", "tickets", "tickets.csv", "--out", "v.npy", "--vectors", "int4").exit_code == 2
+
+
 def test_embed(run, asked):
     result = run("embed", "tickets", "tickets.csv", "--out", "v.npy", "--input", "body", "--resume", "--json")
     found = answer(result)
