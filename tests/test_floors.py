@@ -42,6 +42,7 @@ GATHERERS = {
     "layers.pooling",
     "train.loop",
     "train.prepare",
+    "use.stores.postgres.table",
 } | {
     f"use.{name}"
     for name in ("detect", "explain", "exported", "generate", "index", "speak", "teach", "translate", "zero_shot")
