@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from raw2vec.addresses import shown
 from raw2vec.disk import Kept, room, writing
 from raw2vec.errors import BadInput, Unreachable, Unwritable, spared
 from raw2vec.interchange.checkpoints import checkpoint_at
 from raw2vec.rows import NUMBERS, Rows, Typed
 from raw2vec.unreadable import as_list, sentence
 from raw2vec.use.base import Column, Encode, blocks, empty, texts
-from raw2vec.use.stores import LEAST_ROWS, VectorStore, create_store, is_store, open_store, shown
+from raw2vec.use.stores import LEAST_ROWS, VectorStore, create_store, is_store, open_store
 
 
 class Space(NamedTuple):

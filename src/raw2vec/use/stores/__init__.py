@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from raw2vec.addresses import shown
 from raw2vec.errors import BadFolder, BadInput, nearest
 from raw2vec.use.stores import about, exact
 from raw2vec.use.stores.base import (
@@ -24,7 +25,6 @@ from raw2vec.use.stores.base import (
     fuse,
     refuse_few,
     refuse_search,
-    shown,
     writing,
 )
 from raw2vec.use.stores.bucket import Bucket
@@ -45,7 +45,6 @@ __all__ = [
     "create_store",
     "is_store",
     "open_store",
-    "shown",
 ]
 
 _SERVERS = ("postgresql", "postgres")

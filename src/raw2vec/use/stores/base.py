@@ -179,12 +179,6 @@ def connected(place: Any, **options: Any) -> Any:
     return lancedb.connect(place, **options)
 
 
-def shown(address: object) -> str:
-    """An address without its password, for messages, answers and files."""
-    hidden = re.sub(r"(?<=://)([^/?#@]*?):[^@]*@", r"\1:***@", str(address))
-    return re.sub(r"([?&](?:ssl)?password=)[^&]*", r"\1***", hidden, flags=re.IGNORECASE)
-
-
 def refuse_search(k: int, mode: str) -> None:
     """BadInput for fewer hits than one, or a mode that there is not."""
     modes = get_args(Mode)

@@ -1,32 +1,44 @@
-"""A store in a bucket (`s3://bucket/prefix`): two Lance tables on object storage, and no locks but Lance's own commits.
+"""A store in a bucket (`s3://bucket/prefix`): Lance tables on object storage, and no locks but Lance's own commits.
 
-`store` says what the store is, in one row; `rows` comes into being with the first rows. A commit to object storage is
-one conditional put: of two tables created at once one is there, and of two merges that insert the same key one does.
-So a block of rows is merged by the number of its first row (`_batch`): it goes in whole, or, where another writer's
-block has taken that number, not at all, and is numbered anew. Nothing has to be unlocked after a crash.
+Of two merges that insert the same key into a Lance table one does, for a commit is one conditional put. (Of two tables
+created at once the later may replace the other, so no more than emptiness is ever created.) On this all stands:
+- `store`, keys and values, says what the store is and which table holds its rows. The first rows make a table with
+  their columns, of a name of its own; the one whose name gets into `store` is it.
+- A block of rows is merged by the number of its first row (`_batch`): it goes in whole, or, where another writer's
+  block has taken that number, not at all, and is numbered anew.
+Nothing has to be unlocked after a crash.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from http.client import HTTPException
 from pathlib import Path
+from socket import gaierror
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from urllib.request import urlopen
 
 import numpy as np
 import pyarrow as pa
 
+from raw2vec.addresses import shown
 from raw2vec.errors import BadFolder, BadInput, Raw2VecError, Unreachable, Unwritable
-from raw2vec.use.stores.base import ROWS, Home, connected, reason, shown
+from raw2vec.use.stores.base import ROWS, Home, connected, reason
 
 _STORE = "store"
-_KEY = pa.field("_batch", pa.int64(), False, metadata={"lance-schema:unenforced-primary-key": "true"})
-# A first answer within seconds, or none; blocks of vectors may take longer on their way.
-_FIRST = {"connect_timeout": "3s", "timeout": "8s", "client_max_retries": "1", "retry_timeout": "8"}
+_ONCE = {"lance-schema:unenforced-primary-key": "true"}  # makes merges that insert equal values conflict
+_BATCH = pa.field("_batch", pa.int64(), False, metadata=_ONCE)
+_SAYS = pa.schema([pa.field("key", pa.string(), False, metadata=_ONCE), ("value", pa.string())])
+_PATIENCE = 8  # seconds for a host to answer at all; Lance by itself asks a silent one for minutes
+# A first answer within seconds; blocks of vectors may take longer on their way.
+_FIRST = {"connect_timeout": "3s", "timeout": "8s", "client_max_retries": "0", "retry_timeout": "8"}
 _LATER = {"connect_timeout": "5s", "timeout": "120s", "client_max_retries": "3", "retry_timeout": "60"}
 _KEPT = timedelta(hours=1)  # an old version's files stay for those who read them still
 _REFUSED = "AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|AllAccessDisabled|Forbidden"
@@ -46,55 +58,60 @@ class Bucket(Home):
         return connected(self._place, storage_options=self._options | _LATER)
 
     def told(self) -> str | None:
+        self._refuse_silent()
         with self.reading():
-            try:
-                table = connected(self._place, storage_options=self._options | _FIRST).open_table(_STORE)
-            except ValueError as error:
-                if _absent(error):
-                    return None
-                raise
-            lines: list[str] = table.to_arrow()["about"].to_pylist()
-            return lines[0]
+            table = _opened(connected(self._place, storage_options=self._options | _FIRST), _STORE)
+            if table is not None and table.schema.names != _SAYS.names:
+                raise BadFolder(f"{self} is not a store: its Lance table '{_STORE}' is something else.")
+            return None if table is None else _said(table, "about")
 
     def tell(self, about: str) -> None:
-        self.connect().open_table(_STORE).add(_line(about), mode="overwrite")
+        table = self.connect().open_table(_STORE)
+        table.merge_insert("key").when_matched_update_all().execute(_saying("about", about))
 
     def create(self, about: str, schema: pa.Schema) -> Any:
-        if self.told() is not None:  # which is quick to find a place that does not answer
-            raise BadInput(f"{self} is a store already. Open it, or name another place.")
-        with self.writer():
-            connection = self.connect()
-            if self.open() is not None:
-                raise BadInput(f"{self} holds a Lance table '{ROWS}' that is no store's. Name another place.")
-            try:
-                connection.create_table(_STORE, _line(about))
-            except ValueError as error:
-                if "already exists" in str(error):
-                    raise BadInput(f"{self} is a store already. Open it, or name another place.") from error
-                raise
+        """Says what the store is; its table is left to the first rows."""
+        if self.told() is None:  # which is quick to find a place that does not answer
+            with self.writer():
+                connection = self.connect()
+                with suppress(ValueError):  # that there is one: of a creation that goes on or was cut short
+                    connection.create_table(_STORE, schema=_SAYS)
+                if _first(connection.open_table(_STORE), "key", _saying("about", about)):
+                    return
+        raise BadInput(f"{self} is a store already. Open it, or name another place.")
 
     def open(self) -> Any:
-        try:
-            return self.connect().open_table(ROWS)
-        except ValueError as error:
-            if _absent(error):
-                return None
-            raise
+        connection = self.connect()
+        says = _opened(connection, _STORE)
+        name = None if says is None else _said(says, ROWS)
+        return None if name is None else connection.open_table(name)
 
     def append(self, table: Any, rows: pa.Table) -> Any:
         """See the first lines of this file."""
         first = pa.array(np.full(len(rows), rows["_row"][0].as_py()))
-        rows = rows.append_column(_KEY, first)
+        rows = rows.append_column(_BATCH, first)
+        if table is None:
+            table = self._begun(rows.schema)
+        if set(table.schema.names) != set(rows.schema.names):
+            return None  # another writer's first rows came with other columns
         try:
-            if table is None:
-                return self.connect().create_table(ROWS, rows)
-            block = rows.select(table.schema.names).cast(table.schema)
-            done = table.merge_insert("_batch").when_not_matched_insert_all().execute(block)
-        except (ValueError, RuntimeError) as error:
-            if re.search(r"Table '\w+' already exists|TooMuchWriteContention|Too many concurrent writers", str(error)):
+            return table if _first(table, "_batch", rows.select(table.schema.names).cast(table.schema)) else None
+        except RuntimeError as error:
+            if re.search("TooMuchWriteContention|Too many concurrent writers", str(error)):
                 return None
             raise
-        return table if done.num_inserted_rows else None
+
+    def _begun(self, schema: pa.Schema) -> Any:
+        """The table that holds the store's rows, with these columns unless another writer has begun it."""
+        connection = self.connect()
+        says, name = connection.open_table(_STORE), f"{ROWS}-{uuid.uuid4().hex}"
+        if json.loads(_said(says, "about") or "{}").get("id", "").encode() != schema.metadata[b"raw2vec.store"]:
+            raise BadFolder(f"{self} is another store by now. Open it anew.")
+        table = connection.create_table(name, schema=schema)
+        if _first(says, "key", _saying(ROWS, name)):
+            return table
+        connection.drop_table(name)
+        return self.open()
 
     def tidy(self, table: Any) -> None:
         """Other writers may be at work, so what may be theirs stays: Lance removes what a killed one left in a week."""
@@ -135,6 +152,24 @@ class Bucket(Home):
             told = f"The store {self} cannot be read, objects of it are missing or damaged: {self._worded(error)}."
             raise self._trouble(error) or BadFolder(f"{told} Index the data again into a new place.") from error
 
+    def _refuse_silent(self) -> None:
+        """Unreachable where the endpoint does not answer; what it answers is left to Lance."""
+        endpoint = self._options.get("aws_endpoint", "")
+        if not endpoint.startswith(("http://", "https://")):
+            return
+        try:
+            urlopen(endpoint, timeout=_PATIENCE).close()
+        except OSError as error:
+            cause = getattr(error, "reason", error)
+            if isinstance(cause, ConnectionRefusedError | TimeoutError | gaierror):
+                raise self._silent() from error
+        except HTTPException:
+            pass
+
+    def _silent(self) -> Unreachable:
+        where = shown(self._options.get("aws_endpoint") or "Amazon S3")
+        return Unreachable(f"{self}: {where} does not answer. See AWS_ENDPOINT_URL, or try again later.")
+
     def _trouble(self, error: Exception) -> Raw2VecError | None:
         """What keeps one out of the bucket, in a sentence; None for anything else."""
         told = str(error)
@@ -150,8 +185,7 @@ class Bucket(Home):
         if "resolve region" in told:
             return Unreachable(f"{self}: Amazon S3 does not say where the bucket is. Set AWS_REGION to its region.")
         if re.search(_NO_ANSWER, told):
-            where = shown(self._options.get("aws_endpoint") or "Amazon S3")
-            return Unreachable(f"{self}: {where} does not answer. See AWS_ENDPOINT_URL, or try again later.")
+            return self._silent()
         return None
 
     def _worded(self, error: Exception) -> str:
@@ -175,8 +209,8 @@ def _read(address: str) -> tuple[str, str, dict[str, str]]:
     asked = dict(parse_qsl(parts.query, keep_blank_values=True))
     if strange := sorted(set(asked) - {"region", "endpoint"}):
         raise BadInput(
-            f"{shown(address)}: '{strange[0]}' is nothing that an address may name; it may end in ?region= and "
-            "&endpoint=. Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            f"s3://{parts.netloc}{parts.path}: '{strange[0]}' is nothing that an address may name; it may end in "
+            "?region= and &endpoint=. Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         )
     return parts.netloc, f"s3://{parts.netloc}{parts.path.rstrip('/')}", _options(os.environ, asked)
 
@@ -197,9 +231,26 @@ def _options(environment: Mapping[str, str], asked: Mapping[str, str]) -> dict[s
     return {name: value for name, value in found.items() if value}
 
 
-def _line(about: str) -> pa.Table:
-    return pa.table({"about": pa.array([about])})
+def _opened(connection: Any, name: str) -> Any:
+    """The table of this name, or None."""
+    try:
+        return connection.open_table(name)
+    except ValueError as error:
+        if re.search(r"Table '\w+' was not found", str(error)):
+            return None
+        raise
 
 
-def _absent(error: ValueError) -> bool:
-    return bool(re.search(r"Table '\w+' was not found", str(error)))
+def _first(table: Any, key: str, rows: pa.Table) -> bool:
+    """Whether the rows went in, for none with their key was there."""
+    return bool(table.merge_insert(key).when_not_matched_insert_all().execute(rows).num_inserted_rows)
+
+
+def _saying(key: str, value: str) -> pa.Table:
+    return pa.table({"key": [key], "value": [value]}, schema=_SAYS)
+
+
+def _said(table: Any, key: str) -> str | None:
+    """What `store` has by this key."""
+    found: dict[str, str] = {line["key"]: line["value"] for line in table.to_arrow().to_pylist()}
+    return found.get(key)

@@ -77,7 +77,8 @@ def _values(field: pa.Field, column: pa.ChunkedArray) -> Sequence[Any]:
 def _json(value: Any) -> Any:
     from psycopg.types.json import Jsonb
 
-    return Jsonb(value, lambda one: json.dumps(one, allow_nan=False, ensure_ascii=False))
+    json.dumps(value, allow_nan=False)  # ValueError or TypeError for what JSON has no word for, before anything is sent
+    return Jsonb(value)
 
 
 def lines(schema: pa.Schema, found: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
+from raw2vec.addresses import shown
 from raw2vec.errors import BadFolder, BadInput, MissingExtra, Raw2VecError, Unreachable, Unwritable
-from raw2vec.use.stores.base import shown
 
 if TYPE_CHECKING:
     import psycopg
