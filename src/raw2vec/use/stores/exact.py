@@ -42,14 +42,14 @@ class Matrix:
     def rows(self, count: int, read: Read) -> NDArray[np.float32]:
         """The first `count` unit vectors, (count, width); what the file lacks comes from `read(first row)`.
 
-        Where the folder cannot be written to, they are held in memory instead.
+        Where the folder is not there or cannot be written to, they are held in memory instead.
         """
         if len(self._values) < count:
             try:
                 self._grow(count, read)
                 self._values = np.memmap(self._path, np.float32, "r", shape=(self._whole(), self._width))
             except OSError as error:
-                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                if error.errno not in (errno.EACCES, errno.ENOENT, errno.EPERM, errno.EROFS):
                     raise
                 self._values = np.concatenate([_unit(block) for block in read(0)])
         return self._values[:count]
