@@ -11,6 +11,9 @@ from raw2vec.errors import NumberedList
 from raw2vec.rows import Rows, text_column, written
 
 BLOCK_ROWS = 16_384
+BLOCK_BYTES = 1 << 24
+"""Of rows as Arrow holds them: texts of ten pages each would else fill the memory, 16,384 at a time."""
+_READ = 256  # rows at a time: what a reader holds before a block can be full
 
 Encode = Callable[[list[Any]], tuple[NDArray[np.float32], NDArray[np.int64]]]
 """Items to vectors (n, L) and the tokens that were cut off each, (n,)."""
@@ -19,24 +22,25 @@ Column = Callable[[pa.Table, str], list[Any]]
 
 
 def blocks(rows: Rows, column: str, read: Column, done: int = 0) -> Iterator[tuple[int, NumberedList, pa.Table]]:
-    """Blocks of BLOCK_ROWS rows after the first `done`: where each starts, its items, and all columns.
+    """Blocks of BLOCK_ROWS rows, or of fewer with BLOCK_BYTES, after the first `done`: where each starts, its items,
+    and all columns.
 
     The items are numbered, and have a place for those that cannot be read; the columns are as the data's file has them.
     """
     held: list[pa.RecordBatch] = []
     start = at = done
-    skip = done
-    for batch in rows.batches(BLOCK_ROWS):
+    skip, size = done, 0
+    for batch in rows.batches(_READ):
         taken = batch.slice(min(skip, batch.num_rows))
         skip -= batch.num_rows - taken.num_rows
         while taken.num_rows:
             part = taken.slice(0, BLOCK_ROWS - (at - start))
             taken = taken.slice(part.num_rows)
             held.append(part)
-            at += part.num_rows
-            if at - start == BLOCK_ROWS:
+            at, size = at + part.num_rows, size + part.nbytes
+            if at - start == BLOCK_ROWS or size >= BLOCK_BYTES:
                 yield start, *_block(held, start, column, read)
-                held, start = [], at
+                held, start, size = [], at, 0
     if held:
         yield start, *_block(held, start, column, read)
 
