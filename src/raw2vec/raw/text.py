@@ -142,9 +142,8 @@ class Text(Raw):
                 owners.append(place)
         values = np.array(read, np.int64)
         values[values >= len(SPECIAL)] += self._shift
-        full, used = torch.tensor(tokens, dtype=torch.long), torch.tensor(kept, dtype=torch.long)
-        ragged = Ragged(torch.from_numpy(values), torch.tensor(lengths, dtype=torch.long)[:, None])
-        return Windows(ragged, torch.tensor(owners, dtype=torch.long), full, full - used)
+        of, full, used, sizes = (torch.tensor(each, dtype=torch.long) for each in (owners, tokens, kept, lengths))
+        return Windows(Ragged(torch.from_numpy(values), sizes[:, None]), of, full, full - used)
 
     @property
     def form(self) -> Form:
