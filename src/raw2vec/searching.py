@@ -20,6 +20,8 @@ from raw2vec.folder import Model
 from raw2vec.measure import columns_of
 from raw2vec.raw import Text
 from raw2vec.sides import Side, column_side, likely_side, sought
+from raw2vec.use.base import Encode
+from raw2vec.use.cluster import on_ray
 from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.index import Indexed, Space, approximated, index, store_for
 from raw2vec.use.prompt import Purpose, prompt_meant
@@ -92,6 +94,7 @@ class Searching(ABC):
         resume: bool = False,
         engine: str | None = None,
         precision: str | None = None,
+        on: Literal["local", "ray"] = "local",
         progress: Callable[[int], None] = lambda items: None,
     ) -> Embedded:
         """Writes the vectors of a file's rows to a folder of Parquet shards, or to one .npy or .parquet file.
@@ -99,7 +102,8 @@ class Searching(ABC):
         input: the column that is encoded. side: whose encoder reads it, of pairs whose sides have one each; none: by
         the column's name and by what is in it. prompt: what stands before every text, by the name that the model knows
         it by or in words ("query: "); none: the model's default one, if it has one. engine, precision: as for `encode`;
-        what it took, the answer tells.
+        what it took, the answer tells. on: "ray" for the workers of a Ray cluster, or of this machine (extra `ray`);
+        what is written is the same.
         """
         refuse_source(out, data)
         words = None if prompt is None else prompt_meant(self._parts().recipe, prompt)
@@ -111,6 +115,8 @@ class Searching(ABC):
         by = self._engine(role, engine, precision)
         read, counted = self._parts().raw.side(role).read, partial(self._counted, role=role, prompt=words, engine=by)
         options: dict[str, Any] = {"prompt": words, "resume": resume, "engine": by.name if by else "torch"}
+        if on == "ray":
+            options["through"] = on_ray(partial(_encoder, self, role, words, options["engine"]))
         return embed(rows, column, counted, to, read=read, fingerprint=mark, progress=progress, **options)
 
     def index(
@@ -170,3 +176,9 @@ class Searching(ABC):
         items = self._parts().raw.side(role).items(queries)[0]
         vectors = self._counted(items, role, "query")[0]
         return open_store(store, self.fingerprint_).search(vectors, k, where, items, mode)
+
+
+def _encoder(model: Searching, role: str, words: str | None, engine: str) -> Encode:
+    """What a worker encodes with, of a model that has come to it. engine: its name and precision."""
+    by = None if engine == "torch" else model._engine(role, *engine.split())
+    return partial(model._counted, role=role, prompt=words, engine=by)

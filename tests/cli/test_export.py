@@ -29,6 +29,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made.save(place / name)
     bag = {**settings, "encoder.positions": "none", "encoder.width": 16, "embedding.width": 16}
     Raw2Vec("contrastive", size="tiny", steps=3, settings=bag).fit([row["en"] for row in ROWS]).save(place / "tickets")
+    (place / "news.txt").write_text("\n".join(LINES) + "\n")
     (place / "news.en").write_text("\n".join(LINES) + "\n")
     return place
 
@@ -122,7 +123,7 @@ def test_a_folder_for_a_library(place: Path) -> None:
     answer = told(place, "export", "tickets", "--to", "sentence-transformers", "--out", "tickets.too")
     assert answer["family"] == "SentenceTransformer"
     assert answer["metrics"]["difference"] < 1e-5
-    assert told(place, "embed", "tickets.too", "news.en", "--out", "too.npy")["items"] == len(LINES)
+    assert told(place, "embed", "tickets.too", "news.txt", "--out", "too.npy")["items"] == len(LINES)
 
 
 def test_without_the_package_one_is_told_how_to_get_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,10 @@ def embed(
             help="float32, bfloat16 or int8.",
         ),
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option("--on", metavar="local|ray", callback=one_of("local", "ray"), help="Where: here, or by Ray."),
+    ] = None,
     resume: Resume = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -81,7 +85,7 @@ def embed(
     there(model, data, out=out)
     loaded = opened(model)
     began = time.perf_counter()
-    options = chosen(side=side, prompt=prompt, engine=engine, precision=precision)
+    options = chosen(side=side, prompt=prompt, engine=engine, precision=precision, on=on)
     with Counter() as progress:
         done = loaded.embed(data, out, input=input, resume=resume, progress=progress, **options)
     return _answer(done, out, time.perf_counter() - began, (), ", and got vectors of zeros")

@@ -1,6 +1,7 @@
 """What embedding and indexing share: rows as blocks of items, and what an encoder looks like to them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from raw2vec.errors import NumberedList
 from raw2vec.rows import Rows, text_column, written
+from raw2vec.unreadable import as_list
 
 BLOCK_ROWS = 16_384
 BLOCK_BYTES = 1 << 24
@@ -19,9 +21,45 @@ Encode = Callable[[list[Any]], tuple[NDArray[np.float32], NDArray[np.int64]]]
 """Items to vectors (n, L) and the tokens that were cut off each, (n,)."""
 Column = Callable[[pa.Table, str], list[Any]]
 """A column of a table as items that `Encode` takes, every one there."""
+Block = tuple[int, NumberedList, pa.Table]
+"""Where a block starts, its items, and all columns of its rows."""
 
 
-def blocks(rows: Rows, column: str, read: Column, done: int = 0) -> Iterator[tuple[int, NumberedList, pa.Table]]:
+@dataclass(frozen=True)
+class Made:
+    """A block's vectors (n, L), and what its items gave cause to count: `truncated`, `empty`, `first_empty`,
+    `unreadable`, the last two only where there are such."""
+
+    vectors: NDArray[np.float32]
+    counts: dict[str, Any]
+
+
+Done = tuple[int, pa.Table, Made]
+Through = Callable[[Iterator[Block]], Iterator[Done]]
+"""Who encodes blocks; they come out in their order."""
+
+
+def made(start: int, items: NumberedList, encode: Encode) -> Made:
+    """What there is to keep of a block's items."""
+    vectors, cut = encode(items)
+    blank = empty(items)
+    counts: dict[str, Any] = {"truncated": int((cut > 0).sum()), "empty": len(blank)}
+    counts |= {"first_empty": start + blank[0]} if blank else {}
+    counts |= {"unreadable": as_list(items.unreadable)} if items.unreadable else {}
+    return Made(vectors, counts)
+
+
+def in_turn(encode: Encode) -> Through:
+    """Encodes blocks here, one after the other."""
+
+    def through(blocks: Iterator[Block]) -> Iterator[Done]:
+        for start, items, block in blocks:
+            yield start, block, made(start, items, encode)
+
+    return through
+
+
+def blocks(rows: Rows, column: str, read: Column, done: int = 0) -> Iterator[Block]:
     """Blocks of BLOCK_ROWS rows, or of fewer with BLOCK_BYTES, after the first `done`: where each starts, its items,
     and all columns.
 
