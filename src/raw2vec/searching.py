@@ -180,5 +180,6 @@ class Searching(ABC):
 
 def _encoder(model: Searching, role: str, words: str | None, engine: str) -> Encode:
     """What a worker encodes with, of a model that has come to it. engine: its name and precision."""
-    by = None if engine == "torch" else model._engine(role, *engine.split())
+    name, _, precision = engine.partition(" ")
+    by = model._engine(role, name, precision) if precision else None
     return partial(model._counted, role=role, prompt=words, engine=by)

@@ -1,6 +1,6 @@
 """What embedding and indexing share: rows as blocks of items, and what an encoder looks like to them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ class Made:
 
 
 Done = tuple[int, pa.Table, Made]
-Through = Callable[[Iterator[Block]], Iterator[Done]]
+Through = Callable[[Iterator[Block]], Generator[Done, None, None]]
 """Who encodes blocks; they come out in their order."""
 
 
@@ -52,7 +52,7 @@ def made(start: int, items: NumberedList, encode: Encode) -> Made:
 def in_turn(encode: Encode) -> Through:
     """Encodes blocks here, one after the other."""
 
-    def through(blocks: Iterator[Block]) -> Iterator[Done]:
+    def through(blocks: Iterator[Block]) -> Generator[Done, None, None]:
         for start, items, block in blocks:
             yield start, block, made(start, items, encode)
 

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -41,7 +41,7 @@ def on_ray(make: Callable[[], Encode]) -> Through:
     """
     ray = library()
 
-    def through(blocks: Iterator[Block]) -> Iterator[Done]:
+    def through(blocks: Iterator[Block]) -> Generator[Done, None, None]:
         # Ray prints what becomes of its workers where a command's one JSON object goes.
         with redirect_stdout(sys.stderr), _workers(ray, make) as workers:
             yield from _in_order(ray, workers, blocks)
