@@ -10,6 +10,7 @@ from raw2vec.errors import BadInput
 from raw2vec.layers import LowRank
 from raw2vec.models import Embedder
 from raw2vec.settings import construct, known
+from raw2vec.train.base import placed
 
 
 class Optimizer:
@@ -40,10 +41,11 @@ class Optimizer:
         for place, optimizer in enumerate(self.optimizers):
             whole = optimizer.state_dict()
             whole["state"] = {}
+            weights = [weight for group in optimizer.param_groups for weight in group["params"]]
             for key, value in tensors.items():
                 at, number, name = key.split(".", 2)
                 if int(at) == place:
-                    whole["state"].setdefault(int(number), {})[name] = value
+                    whole["state"].setdefault(int(number), {})[name] = placed(value, weights[int(number)])
             optimizer.load_state_dict(whole)
 
 
