@@ -10,7 +10,7 @@ from raw2vec.errors import BadInput
 from raw2vec.layers import LowRank
 from raw2vec.models import Embedder
 from raw2vec.settings import construct, known
-from raw2vec.train.base import placed
+from raw2vec.train.base import cut, placed
 
 
 class Optimizer:
@@ -99,13 +99,35 @@ def muon(
     rest = _groups((tables, {"weight_decay": weight_decay, "rate": embedding_rate}), (vectors, {"weight_decay": 0.0}))
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=0.0, betas=(0.9, 0.98), fused=True)]
     options: dict[str, Any] = {"lr": 0.0, "weight_decay": weight_decay, "momentum": momentum, "ns_steps": iterations}
-    for made, parameters in ((torch.optim.Muon, matrices), (Kernels, kernels)):
+    for made, parameters in ((Muon, matrices), (Kernels, kernels)):
         if parameters:
             optimizers.append(made(parameters, adjust_lr_fn="match_rms_adamw", **options))
     return Optimizer(*optimizers)
 
 
-class Kernels(torch.optim.Muon):
+class Muon(torch.optim.Muon):
+    """Muon, also on matrices that are cut up over processes: an update is made orthogonal whole, in each of them."""
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if cut(weight) and weight.grad is not None:
+                    self._move(weight, weight.grad, group)
+                    weight.grad = None
+        super().step()  # those that are whole
+
+    def _move(self, weight: Tensor, grad: Any, group: dict[str, Any]) -> None:
+        buffer = self.state[weight].setdefault("momentum_buffer", torch.zeros_like(grad))
+        buffer.lerp_(grad, 1 - group["momentum"])
+        whole = nn.Parameter(torch.zeros(weight.shape, device=weight.device))
+        whole.grad = grad.lerp(buffer, group["momentum"]).full_tensor()
+        options = {name: group[name] for name in ("lr", "ns_coefficients", "eps", "ns_steps", "adjust_lr_fn")}
+        torch.optim.Muon([whole], weight_decay=0.0, momentum=0.0, nesterov=False, **options).step()
+        weight.mul_(1 - group["lr"] * group["weight_decay"]).add_(placed(whole.detach(), weight))
+
+
+class Kernels(Muon):
     """Muon on kernels (out, in, …) as the matrices (out, in · …) that they are."""
 
     def __init__(self, kernels: list[nn.Parameter], **options: Any):
