@@ -105,6 +105,9 @@ def muon(
     return Optimizer(*optimizers)
 
 
+_MUONS = ("lr", "weight_decay", "ns_coefficients", "eps", "ns_steps", "adjust_lr_fn")
+
+
 class Muon(torch.optim.Muon):
     """Muon, also on matrices that are cut up over processes: an update is made orthogonal whole, in each of them."""
 
@@ -117,14 +120,15 @@ class Muon(torch.optim.Muon):
                     weight.grad = None
         super().step()  # those that are whole
 
-    def _move(self, weight: Tensor, grad: Any, group: dict[str, Any]) -> None:
+    def _move(self, weight: Any, grad: Tensor, group: dict[str, Any]) -> None:
         buffer = self.state[weight].setdefault("momentum_buffer", torch.zeros_like(grad))
         buffer.lerp_(grad, 1 - group["momentum"])
-        whole = nn.Parameter(torch.zeros(weight.shape, device=weight.device))
-        whole.grad = grad.lerp(buffer, group["momentum"]).full_tensor()
-        options = {name: group[name] for name in ("lr", "ns_coefficients", "eps", "ns_steps", "adjust_lr_fn")}
-        torch.optim.Muon([whole], weight_decay=0.0, momentum=0.0, nesterov=False, **options).step()
-        weight.mul_(1 - group["lr"] * group["weight_decay"]).add_(placed(whole.detach(), weight))
+        update: Any = grad.lerp(buffer, group["momentum"])
+        whole = nn.Parameter(weight.full_tensor())
+        whole.grad = update.full_tensor()
+        options = {name: value for name, value in group.items() if name in _MUONS}
+        torch.optim.Muon([whole], momentum=0.0, nesterov=False, **options).step()  # the momentum is in it already
+        weight.copy_(placed(whole.detach(), weight))
 
 
 class Kernels(Muon):
