@@ -7,7 +7,8 @@ Forward and backward pass of a batch of the standard library's functions, as vec
 padded for theirs): ours is the encoder `recurrent`; theirs is torch's module, over the padded batch (`padded`) and over
 `pack_padded_sequence` of it, unpacked again (`packed`). All have the same weights, and the loss is the mean of the
 squares of the states at real places. Batches are of items of like length, as ours are trained (`by length`), or drawn
-(`at random`). Counted are tokens without padding. Prints one JSON object.
+(`at random`). Counted are tokens without padding. clock: `cpu` counts a thread's own seconds, where other programs run.
+Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Literal
@@ -45,17 +47,26 @@ def main(
     rounds: int = 7,
     threads: int = 1,
     precision: Literal["float32", "bfloat16"] = "float32",
+    clock: Literal["wall", "cpu"] = "wall",
     seed: int = 0,
 ) -> None:
     """Tokens a second of each, and ours over theirs: medians over the rounds."""
     torch.set_num_threads(threads)
+    clocks = {"wall": time.perf_counter, "cpu": time.process_time}
     ours = Recurrent(width, width, layers, cell, directions)
     theirs = bare(ours)
     found: dict[str, object] = {
         "machine": heading(),
         "load": round(os.getloadavg()[0], 1),
         "command": {"width": width, "layers": layers, "cell": cell, "directions": directions, "tokens": tokens}
-        | {"batches": batches, "rounds": rounds, "threads": threads, "precision": precision, "seed": seed},
+        | {
+            "batches": batches,
+            "rounds": rounds,
+            "threads": threads,
+            "precision": precision,
+            "clock": clock,
+            "seed": seed,
+        },
         "gemm_gflops": round(gemm_rate(getattr(torch, precision)) / 1e9),
     }
     for order in ("by length", "at random"):
@@ -66,7 +77,7 @@ def main(
             "packed": lambda items, rectangle: of_packed(theirs, items, rectangle),
         }
         contestants = {name: partial(learned, way, chosen, precision) for name, way in ways.items()}
-        seconds = {name: statistics.median(each) for name, each in in_turn(contestants, rounds).items()}
+        seconds = {name: statistics.median(each) for name, each in in_turn(contestants, rounds, clocks[clock]).items()}
         real = sum(len(items.values) for items, _ in chosen)
         found[order] = {
             "padding": round(1 - real / sum(rectangle[..., 0].numel() for _, rectangle in chosen), 3),

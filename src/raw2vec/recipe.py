@@ -79,7 +79,7 @@ class Adapters(_Strict):
     rank: int = Field(8, ge=1, description="of the change to a map: rank · (inputs + outputs) numbers learn")
     alpha: float = Field(16.0, gt=0, description="the change counts alpha / rank times")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of what adapters take that is left out")
-    rate: float = Field(10.0, gt=0, description="times the learning rate, by adamw: they begin from nothing")
+    rate: float = Field(10.0, gt=0, description="times the learning rate: they begin from nothing")
 
 
 class Stage(_Strict):

@@ -84,7 +84,7 @@ def adamw(
 
 
 def muon(
-    modules: Iterable[nn.Module],
+    modules: Sequence[nn.Module],
     weight_decay: float = 0.01,
     momentum: float = 0.95,
     embedding_rate: float = 1.0,
@@ -99,9 +99,11 @@ def muon(
     rest = _groups((tables, {"weight_decay": weight_decay, "rate": embedding_rate}), (vectors, {"weight_decay": 0.0}))
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=0.0, betas=(0.9, 0.98), fused=True)]
     options: dict[str, Any] = {"lr": 0.0, "weight_decay": weight_decay, "momentum": momentum, "ns_steps": iterations}
-    for made, parameters in ((Muon, matrices), (Kernels, kernels)):
-        if parameters:
-            optimizers.append(made(parameters, adjust_lr_fn="match_rms_adamw", **options))
+    options["adjust_lr_fn"] = "match_rms_adamw"
+    if matrices:
+        optimizers.append(Muon(_paced(modules, 1.0, (matrices, {})), **options))
+    if kernels:
+        optimizers.append(Kernels(kernels, **options))
     return Optimizer(*optimizers)
 
 
