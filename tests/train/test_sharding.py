@@ -24,13 +24,12 @@ from raw2vec.train.loop import Trainer
 
 out, kind, fate = sys.argv[1:4]
 rank, first = os.environ["RANK"], os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
-step, shares = Trainer._step, []
+step, shares = Trainer._step, set()
 
 def watched(self, *given):
     if self.state.step == 5 and first and rank in fate:
         os.kill(os.getpid(), signal.SIGKILL)
-    if self.state.step == 2:
-        shares.append(any(hasattr(weight, "to_local") for weight in self.weights))
+    shares.add(any(hasattr(weight, "to_local") for weight in self.weights))
     step(self, *given)
 
 Trainer._step = watched
@@ -53,7 +52,7 @@ try:
 except Raw2VecError as error:
     sys.exit(f"{rank}: {error}")
 assert not any(hasattr(weight, "to_local") for weight in made.parts_.model.parameters()), "what comes out is whole"
-assert shares == [int(os.environ.get("WORLD_SIZE", "1")) > 1]
+assert shares == {int(os.environ.get("WORLD_SIZE", "1")) > 1}
 """
 
 

@@ -124,7 +124,7 @@ class Trainer:
     def _gradients(self, work: Work, chosen: list[NDArray[np.int64]]) -> tuple[dict[str, float], int, int]:
         """Those of the batches' mean, worked out by all processes; its losses, and the items and tokens in it.
 
-        Nothing is asked of the device until all of it is under way: a GPU never waits for the loop.
+        Losses and norm are asked of the device once, when all is under way: no wait for each of them on a GPU.
         """
         told: list[Tensor] = []
         items = tokens = 0.0
