@@ -90,6 +90,37 @@ def test_a_lance_table_of_somebody_else_is_left_alone(store_kinds: StoreKinds) -
             ask(place)
 
 
+def test_a_table_that_a_killed_writer_began_is_gone_on_with(
+    store_kinds: StoreKinds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, columns = store_kinds.place("s3"), pa.table({"x": [1, 2, 3]})
+    with monkeypatch.context() as patched:
+        patched.setattr("lancedb.merge.LanceMergeInsertBuilder.execute", _killed_at(3))
+        with pytest.raises(KeyboardInterrupt):
+            create_store(place, 4, "space").add(ONES, columns)
+    store = open_store(place)
+    assert len(store) == 0
+    with pytest.raises(BadInput, match="'x', which this store's rows have, is missing"):
+        store.add(ONES, pa.table({"y": [1, 2, 3]}))
+    assert store.add(ONES, columns) == 3
+    assert [hit.columns for hit in store.search(ONES[:1])[0]] == columns.to_pylist()
+
+
+def _killed_at(number: int) -> object:
+    """LanceDB's merges, of which the first is what the store is, the second its table's name, the third its rows."""
+    from lancedb.merge import LanceMergeInsertBuilder
+
+    calls, execute = [0], LanceMergeInsertBuilder.execute
+
+    def merge(self: object, rows: object) -> object:
+        calls[0] += 1
+        if calls[0] == number:
+            raise KeyboardInterrupt
+        return execute(self, rows)
+
+    return merge
+
+
 def test_without_a_cache_a_store_in_a_bucket_is_searched_all_the_same(
     store_kinds: StoreKinds, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -184,7 +184,7 @@ class Store(VectorStore):
             while True:
                 start = self.resume_point(source)
                 places = rising(start + np.arange(len(array)) if positions is None else positions, len(array))
-                table = fitted(columns, len(array), self._table.schema if self._rows else None, self.text)
+                table = fitted(columns, len(array), self._table.schema if self._table.settled else None, self.text)
                 new = int((places >= start).sum())
                 if not new:
                     return 0

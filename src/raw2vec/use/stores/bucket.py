@@ -90,10 +90,9 @@ class Bucket(Home):
         """See the first lines of this file."""
         first = pa.array(np.full(len(rows), rows["_row"][0].as_py()))
         rows = rows.append_column(_BATCH, first)
+        table = self._begun(rows.schema) if table is None else table
         if table is None:
-            table = self._begun(rows.schema)
-        if set(table.schema.names) != set(rows.schema.names):
-            return None  # another writer's first rows came with other columns
+            return None
         try:
             return table if _first(table, "_batch", rows.select(table.schema.names).cast(table.schema)) else None
         except RuntimeError as error:
@@ -102,7 +101,7 @@ class Bucket(Home):
             raise
 
     def _begun(self, schema: pa.Schema) -> Any:
-        """The table that holds the store's rows, with these columns unless another writer has begun it."""
+        """A table with these columns for the store's rows; None where another writer has begun one."""
         connection = self.connect()
         says, name = connection.open_table(_STORE), f"{ROWS}-{uuid.uuid4().hex}"
         if json.loads(_said(says, "about") or "{}").get("id", "").encode() != schema.metadata[b"raw2vec.store"]:
@@ -111,7 +110,7 @@ class Bucket(Home):
         if _first(says, "key", _saying(ROWS, name)):
             return table
         connection.drop_table(name)
-        return self.open()
+        return None
 
     def tidy(self, table: Any) -> None:
         """Other writers may be at work, so what may be theirs stays: Lance removes what a killed one left in a week."""

@@ -68,6 +68,11 @@ class Table:
         fields = () if self._inner is None else self._inner.schema
         return pa.schema([field for field in fields if field.name not in _OWN])
 
+    @property
+    def settled(self) -> bool:
+        """Whether the user's columns are settled: by the first rows, in a bucket by the table that waits for them."""
+        return self._inner is not None and ("_batch" in self._inner.schema.names or len(self) > 0)
+
     def append(self, rows: pa.Table, store: str) -> bool:
         """Commits the rows; False when another writer's came before them. The first ones bring the columns."""
         table = self.home.append(self._inner, rows.replace_schema_metadata({"raw2vec.store": store}))
