@@ -42,6 +42,8 @@ GATHERERS = {
     "layers.pooling",
     "train.loop",
     "train.prepare",
+    "use.embed",
+    "use.stores.compact",
 } | {
     f"use.{name}"
     for name in ("detect", "explain", "exported", "generate", "index", "speak", "teach", "translate", "zero_shot")

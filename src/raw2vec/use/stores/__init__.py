@@ -29,6 +29,7 @@ from raw2vec.use.stores.base import (
     writing,
 )
 from raw2vec.use.stores.columns import fitted, joined, rising, words
+from raw2vec.use.stores.compact import Compact, refuse_vectors
 from raw2vec.use.stores.recall import measured
 from raw2vec.use.stores.table import Table
 
@@ -47,10 +48,16 @@ def open_store(address: str | Path, fingerprint: str | None = None) -> VectorSto
 
 
 def create_store(
-    address: str | Path, width: int, fingerprint: str, *, model: str = "", text: str | None = None
+    address: str | Path,
+    width: int,
+    fingerprint: str,
+    *,
+    model: str = "",
+    text: str | None = None,
+    vectors: str = "float32",
 ) -> VectorStore:
     """A new store at an address; see `Store.create`."""
-    return Store.create(_folder(address), width, fingerprint, model=model, text=text)
+    return Store.create(_folder(address), width, fingerprint, model=model, text=text, vectors=vectors)
 
 
 def _folder(address: str | Path) -> Path:
@@ -73,6 +80,8 @@ class Store(VectorStore):
         self._identity: str = known["id"]
         self.width, self.fingerprint = known["width"], known["fingerprint"]
         self.model, self.text = known["model"], known["text"]
+        self.vectors = known["vectors"]
+        self._small = Compact(folder, self._identity, self.width, self.vectors)
         self._matrix = exact.Matrix(folder, self._identity, self.width)
         self._rows = len(table)
         self._adds = 0
@@ -81,16 +90,25 @@ class Store(VectorStore):
 
     @classmethod
     def create(
-        cls, folder: str | Path, width: int, fingerprint: str, *, model: str = "", text: str | None = None
+        cls,
+        folder: str | Path,
+        width: int,
+        fingerprint: str,
+        *,
+        model: str = "",
+        text: str | None = None,
+        vectors: str = "float32",
     ) -> Store:
         """An empty store for vectors (n, width) of the model with this fingerprint; `model` names it in messages.
 
-        `text` names the column that hybrid search reads. BadInput when the folder holds anything already.
+        `text` names the column that hybrid search reads. vectors: float32, or the small ones that a search reads first,
+        int8 or binary, beside the whole ones. BadInput when the folder holds anything already.
         """
         folder = Path(folder)
         if width < 1:
             raise BadInput(f"A store's vectors have at least one number, not {width}.")
-        known = about.new(width, fingerprint, model, text)
+        refuse_vectors(vectors)
+        known = about.new(width, fingerprint, model, text, vectors)
         with writing(folder), room(folder / "writer.lock"):
             about.refuse_occupied(folder)
             with locked(folder / "writer.lock"):
@@ -186,7 +204,7 @@ class Store(VectorStore):
                 self._table.index_words()
             self._table.tidy()
             self.refresh()
-            self._values()
+            self._small.write(self._values())
 
     def search(
         self,
@@ -194,19 +212,23 @@ class Store(VectorStore):
         k: int = 10,
         where: str | None = None,
         texts: Sequence[str] | None = None,
-        mode: Mode = "exact",
+        mode: Mode | None = None,
+        rescore: int = 4,
     ) -> list[list[Hit]]:
         """The k rows nearest to each of the queries (q, width) by cosine, among those that the SQL `where` keeps.
 
         "exact" looks at every row; "approximate" asks the index for candidates and scores these exactly; "hybrid" fuses
-        the exact ranking with that of the `texts`' words (one text a query), its hits keeping their cosines as scores.
+        the exact ranking with that of the `texts`' words (one text a query), its hits keeping their cosines as scores;
+        "rescored", the usual one where there are small vectors, takes the best `rescore` times k by these, and scores
+        them exactly.
         Best first; equal scores in the order of their rows. BadInput for a filter that cannot be used.
         """
-        array = checked(queries, self.width, "queries")
+        array, mode = checked(queries, self.width, "queries"), mode or self.usual_mode
         ways: dict[str, Callable[[], list[exact.Found]]] = {
             "exact": lambda: exact.nearest(self._values(), array, k, self._kept(where)),
             "approximate": lambda: self._approximate(array, k, where),
             "hybrid": lambda: self._hybrid(array, k, where, texts),
+            "rescored": lambda: self._rescored(array, k, where, rescore),
         }
         if mode not in ways:
             raise BadInput(f"There is no search mode '{mode}', only {', '.join(ways)}.{nearest(mode, ways)}")
@@ -270,6 +292,11 @@ class Store(VectorStore):
             [Hit(row, score, dict(columns[row])) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
             for rows, scores in found
         ]
+
+    def _rescored(self, queries: NDArray[np.float32], k: int, where: str | None, rescore: int) -> list[exact.Found]:
+        values = self._values()
+        with writing(self.folder):
+            return self._small.nearest(values, queries, k, rescore, self._kept(where))
 
     def _approximate(self, queries: NDArray[np.float32], k: int, where: str | None) -> list[exact.Found]:
         index = self.approximate

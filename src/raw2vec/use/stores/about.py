@@ -13,7 +13,13 @@ from raw2vec.use.stores.base import write_json
 
 _NAME = "store.json"
 _FORMAT = 1
-_OURS = {"rows.lance", "writer.lock", "vectors.f32", "vectors.json", "vectors.lock"}
+_OURS = {"rows.lance", "writer.lock", "vectors.f32", "vectors.json", "vectors.lock"} | {
+    "ranges.npy",
+    "small.binary",
+    "small.int8",
+    "small.json",
+    "small.lock",
+}
 _TYPES = {
     "format": int,
     "id": str,
@@ -23,9 +29,10 @@ _TYPES = {
     "text": str | None,
     "approximate": dict | None,
 }
+_LATER = {"vectors": "float32"}  # entries that stores of before lack, and what those are
 
 
-def new(width: int, fingerprint: str, model: str, text: str | None) -> dict[str, Any]:
+def new(width: int, fingerprint: str, model: str, text: str | None, vectors: str = "float32") -> dict[str, Any]:
     """What a new store will say of itself; the id tells its files from another store's."""
     return {
         "format": _FORMAT,
@@ -35,6 +42,7 @@ def new(width: int, fingerprint: str, model: str, text: str | None) -> dict[str,
         "model": model,
         "text": text,
         "approximate": None,
+        "vectors": vectors,
     }
 
 
@@ -55,7 +63,7 @@ def read(folder: Path) -> dict[str, Any]:
         raise BadFolder(f"The store {folder} is damaged: its {_NAME} lacks entries. Index the data again.")
     if known["format"] > _FORMAT:
         raise BadFolder(f"The store {folder} was written by a newer raw2vec (format {known['format']}). Upgrade it.")
-    return known
+    return _LATER | known
 
 
 def discard(folder: Path) -> None:
