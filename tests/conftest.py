@@ -7,6 +7,9 @@ import pytest
 
 from raw2vec.system import Raw2Vec
 from small import recipe, rows
+from store_servers import store_kinds
+
+__all__ = ["fitted", "store_kinds"]
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "raw2vec"
 
 # From the ground up. A name is a file or a folder; within a folder files may use its base.py, and its __init__ gathers.
 FLOORS = [
-    ["braces", "errors", "workers"],
+    ["addresses", "braces", "errors", "workers"],
     ["disk", "packaged", "placeholders", "sentences", "unknown", "unreadable", "words", "yardstick"],
     ["neighbours", "pixels", "recipe", "seeding", "ragged", "rows", "samples", "settings", "subwords", "tabular"],
     ["batch", "corpus", "labels", "raw", "layers", "patches", "likelihood", "augmentation"],
@@ -44,6 +44,7 @@ GATHERERS = {
     "train.prepare",
     "use.embed",
     "use.stores.compact",
+    "use.stores.postgres.table",
 } | {
     f"use.{name}"
     for name in ("detect", "explain", "exported", "generate", "index", "speak", "teach", "translate", "zero_shot")

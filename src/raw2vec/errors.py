@@ -37,6 +37,10 @@ class Unwritable(BadInput):
     """A file, folder or store that cannot be written: the disk is full, or the place is not to be written to."""
 
 
+class Unreachable(BadInput):
+    """A bucket or a server that does not answer, or does not let one in."""
+
+
 class WrongSpace(BadInput):
     """Vectors, a store or a model of another space (their fingerprints differ)."""
 

@@ -20,13 +20,12 @@ from raw2vec.folder import Model
 from raw2vec.measure import columns_of
 from raw2vec.raw import Text
 from raw2vec.sides import Side, column_side, likely_side, sought
-from raw2vec.use.base import Encode, first
+from raw2vec.use.base import Encode, Small, first
 from raw2vec.use.compact import (
     CALIBRATED_ON,
     Form,
     Kind,
     Ranges,
-    Small,
     calibrated,
     first_numbers,
     read_ranges,

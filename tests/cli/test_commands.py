@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import facade_double
 import pytest
@@ -126,6 +127,17 @@ def test_the_json_of_a_fit_is_one_object_whatever_a_library_prints(run):
     assert "a library prints" in result.stderr
 
 
+def test_embed_and_index_pass_on_how_small_vectors_are(run, asked):
+    small = ["--vectors", "int8", "--truncate", "64", "--calibrate", "tickets.csv"]
+    result = run("embed", "tickets", "tickets.csv", "--out", "v.npy", *small, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["vectors"]) == (0, "int8")
+    options = {"vectors": "int8", "truncate_dim": 64, "calibrate": "tickets.csv"}
+    assert asked("embed") == [{"data": "tickets.csv", "out": "v.npy", "input": None, "resume": False, **options}]
+    run("index", "tickets", "tickets.csv", "--store", "s", "--truncate", "64")
+    assert asked("index")[0]["truncate_dim"] == 64
+    assert run("embed", "tickets", "tickets.csv", "--out", "v.npy", "--vectors", "int4").exit_code == 2
+
+
 def test_embed(run, asked):
     result = run("embed", "tickets", "tickets.csv", "--out", "v.npy", "--input", "body", "--resume", "--json")
     found = answer(result)
@@ -168,6 +180,16 @@ def test_search_finds_the_model_of_the_store(run, asked):
         {"store": "tickets.store", "queries": ["fire", "smoke"], "k": 2, "where": "id > 3", "mode": "hybrid"}
     ]
     assert "smoke" in result.stdout
+
+
+def test_stores_of_small_vectors_are_made_and_asked(run, asked):
+    run("index", "tickets", "tickets.csv", "--store", "s", "--vectors", "binary")
+    assert asked("index")[0]["vectors"] == "binary"
+    assert run("index", "tickets", "tickets.csv", "--store", "s", "--vectors", "float16").exit_code == 2
+    Path("small.store").mkdir()
+    result = run("search", "small.store", "fire", "--rescore", "8", "--json")
+    assert asked("search")[0]["rescore"] == 8
+    assert answer(result)["mode"] == "rescored"
 
 
 def test_search_takes_another_model_and_questions_by_line(run, asked):

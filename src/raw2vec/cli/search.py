@@ -35,7 +35,10 @@ TELLING = ("text", "body", "title", "name", "file", "path")  # columns that say 
 
 
 def search(
-    store: Annotated[str, typer.Argument(metavar="STORE", show_default=False, help="The folder `raw2vec index` made.")],
+    store: Annotated[
+        str,
+        typer.Argument(metavar="STORE", show_default=False, help="What `raw2vec index` made: a folder or an address."),
+    ],
     queries: Annotated[
         list[str], typer.Argument(metavar="QUERY", show_default=False, help="Questions, or - for one a line.")
     ],

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from raw2vec.addresses import shown
 from raw2vec.cli.base import (
     Answer,
     Counter,
@@ -113,7 +114,9 @@ def embed(
 def index(
     model: Model,
     data: Data,
-    store: Annotated[str, typer.Option("--store", metavar="STORE", show_default=False, help="The folder to search.")],
+    store: Annotated[
+        str, typer.Option("--store", metavar="STORE", show_default=False, help="A folder, s3://… or postgresql://….")
+    ],
     input: Input = None,
     side: Side = None,
     resume: Resume = False,
@@ -137,6 +140,7 @@ def index(
     """Encode every row of DATA into a store, with its columns beside it.
 
     raw2vec index tickets tickets.csv --input body --store tickets.store
+    raw2vec index tickets tickets.csv --store s3://bucket/tickets
     """
     there(model, data)
     loaded = opened(model)
@@ -145,7 +149,8 @@ def index(
     options |= chosen(vectors=vectors)
     with Counter() as progress:
         done = loaded.index(data, store, input=input, resume=resume, progress=progress, **options)
-    return _answer(done, store, time.perf_counter() - began, ["search", store, "a few words"], ", and were left out")
+    place = shown(store)
+    return _answer(done, place, time.perf_counter() - began, ["search", place, "a few words"], ", and were left out")
 
 
 def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()], fate: str) -> Answer:

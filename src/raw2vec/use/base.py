@@ -14,6 +14,8 @@ BLOCK_ROWS = 16_384
 
 Encode = Callable[[list[Any]], tuple[NDArray[np.float32], NDArray[np.int64]]]
 """Items to vectors (n, L) and the tokens that were cut off each, (n,)."""
+Small = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int8] | NDArray[np.uint8]
+"""Vectors as they are written: numbers of so many bits, or a bit each, eight to a byte."""
 Column = Callable[[pa.Table, str], list[Any]]
 """A column of a table as items that `Encode` takes, every one there."""
 

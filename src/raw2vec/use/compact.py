@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from raw2vec.disk import replacing
 from raw2vec.errors import BadInput, nearest
+from raw2vec.use.base import Small
 
 Kind = Literal["float32", "float16", "int8", "binary"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -27,7 +28,6 @@ _BLOCK = 1 << 16  # vectors looked through at a time
 
 Ranges = NDArray[np.float32]
 """The least and the greatest of each number, (2, L)."""
-Small = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int8] | NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from raw2vec.disk import drafts, room, writing
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.rows import Rows
 from raw2vec.unreadable import as_list
-from raw2vec.use.base import Column, blocks, empty, texts
-from raw2vec.use.compact import Small
+from raw2vec.use.base import Column, Small, blocks, empty, texts
 
 Encode = Callable[[list[Any]], tuple[Small, NDArray[np.int64]]]
 """Items to vectors (n, L), in the bytes that are written, and the tokens that were cut off each, (n,)."""

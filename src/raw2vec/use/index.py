@@ -1,18 +1,19 @@
 """Files into a store: every row's vector with its columns beside it, each once, however often it is cut short."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from raw2vec.disk import room, writing
-from raw2vec.errors import BadInput, WrongSpace, spared
+from raw2vec.addresses import shown
+from raw2vec.disk import Kept, room, writing
+from raw2vec.errors import BadInput, Unreachable, Unwritable, WrongSpace, spared
 from raw2vec.interchange.checkpoints import checkpoint_at
 from raw2vec.rows import NUMBERS, Rows, Typed
 from raw2vec.unreadable import as_list, sentence
 from raw2vec.use.base import Column, Encode, blocks, empty, texts
-from raw2vec.use.stores import LEAST_ROWS, VectorStore, create_store, open_store
+from raw2vec.use.stores import LEAST_ROWS, VectorStore, create_store, is_store, open_store
 
 
 class Space(NamedTuple):
@@ -30,18 +31,17 @@ def store_for(
     """A new store, or with `resume` the one that is there if it is of the same space. `text`: its column of words.
     vectors: what a search reads first, float32 unless said; of a store that is there, as it has it.
 
-    Where the block fails, a new store without rows goes with the folders that were made for it; Unwritable says how
-    many rows there are to go on with.
+    Where the block fails, a new store without rows goes with the folders that were made for it; Unwritable or
+    Unreachable says how many rows there are to go on with.
     """
-    folder, store = Path(place), None
-    there = (folder / "store.json").exists()
+    store, there = None, is_store(place)
     if there and not resume:
-        raise BadInput(f"{place} is a store already; add --resume to go on with it, or name another --store.")
+        raise BadInput(f"{shown(place)} is a store already; add --resume to go on with it, or name another --store.")
 
     def kept() -> str:
         return f"{len(store):,} rows are in it" if store else ""
 
-    with writing(folder, kept), nullcontext() if "://" in str(place) else room(folder / "store.json"):
+    with _far(kept) if "://" in str(place) else _near(Path(place), kept):
         width, mark, model = space
         store = (
             open_store(place, mark)
@@ -55,7 +55,8 @@ def store_for(
             yield store
         except BaseException:
             if not there:
-                store.discard()
+                with suppress(Unreachable):  # what ended the block is the one to tell of
+                    store.discard()
             raise
 
 
@@ -63,9 +64,25 @@ def refuse_width(store: VectorStore, width: int, place: str | Path) -> None:
     """WrongSpace for vectors cut elsewhere than those that are in the store."""
     if store.width != width:
         raise WrongSpace(
-            f"{place} holds the first {store.width} numbers of each vector, and these are {width}: "
+            f"{shown(place)} holds the first {store.width} numbers of each vector, and these are {width}: "
             f"go on with --truncate {store.width}, or name another --store."
         )
+
+
+@contextmanager
+def _near(folder: Path, kept: Kept) -> Iterator[None]:
+    with writing(folder, kept), room(folder / "store.json"):
+        yield
+
+
+@contextmanager
+def _far(kept: Kept) -> Iterator[None]:
+    try:
+        yield
+    except (Unreachable, Unwritable) as error:
+        if not (rows := kept()):
+            raise
+        raise type(error)(f"{error} {rows}: go on with --resume.") from error
 
 
 @dataclass(frozen=True)
@@ -139,7 +156,9 @@ def model_of(store: str | Path) -> Path:
     """Where the model that filled a store was; BadInput when it is there no longer."""
     place = Path(open_store(store).model)
     if not (place / "recipe.json").exists() and checkpoint_at(place) is None:
-        raise BadInput(f"The model that filled {store} was at {place}, and is not there now; name it with --model.")
+        raise BadInput(
+            f"The model that filled {shown(store)} was at {place}, and is not there now; name it with --model."
+        )
     return place
 
 

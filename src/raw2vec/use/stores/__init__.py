@@ -1,10 +1,8 @@
-"""Stores of vectors: an embedded one in a folder, and the door through which others come in by their address."""
+"""Stores of vectors, by their address: on LanceDB in a folder or a bucket, and the door to those on PostgreSQL."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,38 +11,55 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from raw2vec.disk import room
-from raw2vec.errors import BadFolder, BadInput, WrongSpace, nearest
-from raw2vec.seeding import permutation
+from raw2vec.addresses import shown
+from raw2vec.errors import BadFolder, BadInput, nearest
 from raw2vec.use.stores import about, exact
 from raw2vec.use.stores.base import (
     LEAST_ROWS,
     Approximate,
     Hit,
+    Home,
     Mode,
     VectorStore,
     checked,
     fuse,
-    locked,
+    refuse_few,
+    refuse_search,
     writing,
 )
+from raw2vec.use.stores.bucket import Bucket
 from raw2vec.use.stores.columns import fitted, joined, rising, words
 from raw2vec.use.stores.compact import Compact, refuse_vectors
-from raw2vec.use.stores.recall import measured
+from raw2vec.use.stores.folder import Folder
+from raw2vec.use.stores.postgres import PostgresStore
+from raw2vec.use.stores.recall import held_out, measured
 from raw2vec.use.stores.table import Table
 
-__all__ = ["LEAST_ROWS", "Approximate", "Hit", "Mode", "Store", "VectorStore", "create_store", "open_store"]
+__all__ = [
+    "LEAST_ROWS",
+    "Approximate",
+    "Hit",
+    "Mode",
+    "PostgresStore",
+    "Store",
+    "VectorStore",
+    "create_store",
+    "is_store",
+    "open_store",
+]
 
+_SERVERS = ("postgresql", "postgres")
 _TIDY_EVERY = 100  # adds; each one leaves a file and a version behind
 _DEPTH = 100  # how far down each ranking a fusion looks
 _WIDEN = 10  # an approximate index is asked for this many times k rows, which are then scored exactly
-_HELD_OUT = 200  # queries that recall is measured on
 _Answer = TypeVar("_Answer")
 
 
 def open_store(address: str | Path, fingerprint: str | None = None) -> VectorStore:
     """The store at an address, which must hold the space `fingerprint` when one is given."""
-    return Store.open(_folder(address), fingerprint)
+    if _scheme(address) in _SERVERS:
+        return PostgresStore.open(str(address), fingerprint)
+    return Store.open(_home(address), fingerprint)
 
 
 def create_store(
@@ -57,32 +72,50 @@ def create_store(
     vectors: str = "float32",
 ) -> VectorStore:
     """A new store at an address; see `Store.create`."""
-    return Store.create(_folder(address), width, fingerprint, model=model, text=text, vectors=vectors)
+    refuse_vectors(vectors)
+    if _scheme(address) in _SERVERS:
+        if vectors != "float32":
+            raise BadInput(f"{shown(address)}: a store on PostgreSQL searches whole vectors, none of {vectors}.")
+        return PostgresStore.create(str(address), width, fingerprint, model=model, text=text)
+    return Store.create(_home(address), width, fingerprint, model=model, text=text, vectors=vectors)
 
 
-def _folder(address: str | Path) -> Path:
+def is_store(address: str | Path) -> bool:
+    """Whether there is a store at an address."""
+    if _scheme(address) in _SERVERS:
+        return PostgresStore.exists(str(address))
+    return _home(address).told() is not None
+
+
+def _scheme(address: str | Path) -> str:
     scheme, separator, _ = str(address).partition("://")
-    if not separator:
-        return Path(address)
-    if scheme in ("s3", "postgresql", "postgres"):
-        raise BadInput(f"{address}: stores at {scheme}:// addresses are not there yet. Name a folder instead.")
-    raise BadInput(f"{address}: there are no stores at {scheme}:// addresses. Name a folder.")
+    return scheme if separator else ""
+
+
+def _home(address: str | Path) -> Home:
+    scheme = _scheme(address)
+    if scheme and scheme != "s3":
+        raise BadInput(
+            f"{shown(address)}: there are no stores at {scheme}:// addresses. Name a folder, s3://bucket/prefix or "
+            f"postgresql://host/database.{nearest(scheme, ('s3', *_SERVERS))}"
+        )
+    return Bucket(str(address)) if scheme else Folder(Path(address))
 
 
 class Store(VectorStore):
-    """An embedded store: a folder with a Lance table, its unit vectors as one matrix, and `store.json`.
+    """A store on LanceDB: a Lance table in a folder or a bucket, and its unit vectors as one matrix.
 
     A handle reads one version of the table, the newest when it was opened, refreshed or last added to.
     """
 
-    def __init__(self, folder: Path, known: dict[str, Any], table: Table):
-        self.folder, self._table = folder, table
+    def __init__(self, home: Home, known: dict[str, Any], table: Table):
+        self._home, self._table = home, table
         self._identity: str = known["id"]
         self.width, self.fingerprint = known["width"], known["fingerprint"]
         self.model, self.text = known["model"], known["text"]
         self.vectors = known["vectors"]
-        self._small = Compact(folder, self._identity, self.width, self.vectors)
-        self._matrix = exact.Matrix(folder, self._identity, self.width)
+        self._small = Compact(home.cache(self._identity), self._identity, self.width, self.vectors)
+        self._matrix = exact.Matrix(home.cache(self._identity), self._identity, self.width)
         self._rows = len(table)
         self._adds = 0
         self._next: dict[str, int] = {}
@@ -91,7 +124,7 @@ class Store(VectorStore):
     @classmethod
     def create(
         cls,
-        folder: str | Path,
+        place: str | Path | Home,
         width: int,
         fingerprint: str,
         *,
@@ -102,41 +135,28 @@ class Store(VectorStore):
         """An empty store for vectors (n, width) of the model with this fingerprint; `model` names it in messages.
 
         `text` names the column that hybrid search reads. vectors: float32, or the small ones that a search reads first,
-        int8 or binary, beside the whole ones. BadInput when the folder holds anything already.
+        int8 or binary, beside the whole ones. BadInput when the place holds anything already.
         """
-        folder = Path(folder)
-        if width < 1:
-            raise BadInput(f"A store's vectors have at least one number, not {width}.")
         refuse_vectors(vectors)
+        home = place if isinstance(place, Home) else Folder(Path(place))
         known = about.new(width, fingerprint, model, text, vectors)
-        with writing(folder), room(folder / "writer.lock"):
-            about.refuse_occupied(folder)
-            with locked(folder / "writer.lock"):
-                about.refuse_occupied(folder)  # again, for it may have been waited for
-                shutil.rmtree(folder / "rows.lance", ignore_errors=True)  # of a creation that was cut short
-                try:
-                    table = Table.create(folder, width, known["id"])
-                    about.write(folder, known)
-                except Exception:
-                    about.discard(folder)
-                    raise
-        return cls(folder, known, table)
+        return cls(home, known, Table.create(home, about.worded(known), width, known["id"]))
 
     @classmethod
-    def open(cls, folder: str | Path, fingerprint: str | None = None) -> Store:
-        """The store in a folder; WrongSpace when it holds another model's vectors, BadFolder when it is not whole."""
-        folder = Path(folder)
-        known = about.read(folder)
-        if fingerprint is not None and fingerprint != known["fingerprint"]:
-            whose = f"of '{known['model']}', " if known["model"] else "of the model "
-            raise WrongSpace(
-                f"The store {folder} holds vectors {whose}with fingerprint {known['fingerprint']}; this model's is "
-                f"{fingerprint}. Search with the model that filled it, or index the data again into a new store."
-            )
-        return cls(folder, known, Table.open(folder, known["id"]))
+    def open(cls, place: str | Path | Home, fingerprint: str | None = None) -> Store:
+        """The store there; WrongSpace when it holds another model's vectors, BadFolder when it is not whole."""
+        home = place if isinstance(place, Home) else Folder(Path(place))
+        known = about.read(home)
+        about.refuse_other(known, fingerprint, home)
+        return cls(home, known, Table.open(home, known["id"]))
 
     def __len__(self) -> int:
         return self._rows
+
+    @property
+    def folder(self) -> Path:
+        """Where the matrix is kept: the store's own folder, or one in this machine's cache."""
+        return self._home.cache(self._identity)
 
     @property
     def columns(self) -> list[str]:
@@ -146,14 +166,14 @@ class Store(VectorStore):
     @property
     def approximate(self) -> Approximate | None:
         """What the approximate index was measured to do when it was built; None without one."""
-        found = about.read(self.folder)["approximate"]
+        found = about.read(self._home)["approximate"]
         return Approximate(**found) if found else None
 
     def discard(self) -> None:
-        with self._writer():
+        with self._home.writer():
             self.refresh()
             if not self._rows:
-                about.discard(self.folder)
+                self._home.discard()
 
     def refresh(self) -> None:
         self._table.refresh()
@@ -181,24 +201,27 @@ class Store(VectorStore):
         below `resume_point(source)` are committed already and left out, so a shard may be added again after a crash.
         """
         array = checked(vectors, self.width, "vectors")
-        with self._writer():
-            start = self.resume_point(source)
-            places = rising(start + np.arange(len(array)) if positions is None else positions, len(array))
-            table = fitted(columns, len(array), self._table.schema if self._rows else None, self.text)
-            new = int((places >= start).sum())
-            if new:
+        with self._home.writer():
+            while True:
+                start = self.resume_point(source)
+                places = rising(start + np.arange(len(array)) if positions is None else positions, len(array))
+                table = fitted(columns, len(array), self._table.schema if self._rows else None, self.text)
+                new = int((places >= start).sum())
+                if not new:
+                    return 0
                 rest = table.slice(len(array) - new)
                 rows = joined(self._rows, array[-new:], rest, source, places[-new:], self.text)
-                self._table.append(rows, self._identity)
-                self.refresh()
-                self._adds += 1
-                if self._adds % _TIDY_EVERY == 0:
-                    self._table.tidy()
-                self._next[source], self._next_version = int(places[-1]) + 1, self._table.version
+                if self._table.append(rows, self._identity):
+                    break  # and not overtaken by another writer
+            self.refresh()
+            self._adds += 1
+            if self._adds % _TIDY_EVERY == 0:
+                self._table.tidy()
+            self._next[source], self._next_version = int(places[-1]) + 1, self._table.version
         return new
 
     def finish(self) -> None:
-        with self._writer():
+        with self._home.writer():
             self.refresh()
             if self.text and self._rows and not self._table.has_index("_words"):
                 self._table.index_words()
@@ -230,10 +253,7 @@ class Store(VectorStore):
             "hybrid": lambda: self._hybrid(array, k, where, texts),
             "rescored": lambda: self._rescored(array, k, where, rescore),
         }
-        if mode not in ways:
-            raise BadInput(f"There is no search mode '{mode}', only {', '.join(ways)}.{nearest(mode, ways)}")
-        if k < 1:
-            raise BadInput(f"A search asks for k = 1 hit or more, not {k}.")
+        refuse_search(k, mode)
         if not self._rows or not len(array):
             return [[] for _ in array]
         return self._whole(lambda: self._hits(ways[mode]()))
@@ -246,14 +266,10 @@ class Store(VectorStore):
         Recall is measured against exact search, on up to 200 queries drawn from `queries` (m, width); without any, on
         rows drawn from the store, each left out of its own answers. A store of fewer than `least_rows` is refused.
         """
-        with self._writer():
+        with self._home.writer():
             self.refresh()
-            if self._rows < max(least_rows, 2):
-                raise BadInput(
-                    f"The store {self.folder} has {self._rows:,} rows. Exact search is faster than an approximate "
-                    f"index below {max(least_rows, 2):,} rows; search it exactly."
-                )
-            asked, own = self._held_out(queries, seed)
+            refuse_few(self._home, self._rows, least_rows)
+            asked, own = held_out(queries, self.width, self._rows, seed, lambda rows: self._values()[rows])
             partitions = self._table.index_vectors(self.width)
             self.refresh()
             found = measured(
@@ -265,7 +281,7 @@ class Store(VectorStore):
                 goal=goal,
                 partitions=partitions,
             )
-            about.write(self.folder, about.read(self.folder) | {"approximate": asdict(found)})
+            about.write(self._home, about.read(self._home) | {"approximate": asdict(found)})
         return found
 
     def _values(self) -> NDArray[np.float32]:
@@ -303,7 +319,7 @@ class Store(VectorStore):
         if index is None:
             few = self._rows < LEAST_ROWS
             advice = "Search exactly: of so few rows it is faster" if few else "Build one, or search exactly"
-            raise BadInput(f"The store {self.folder} has no approximate index. {advice}.")
+            raise BadInput(f"The store {self._home} has no approximate index. {advice}.")
         return [self._near(query, k, index.probes, where) for query in queries]
 
     def _near(self, query: NDArray[np.float32], k: int, probes: int, where: str | None = None) -> exact.Found:
@@ -315,11 +331,11 @@ class Store(VectorStore):
         self, queries: NDArray[np.float32], k: int, where: str | None, texts: Sequence[str] | None
     ) -> list[exact.Found]:
         if self.text is None:
-            raise BadInput(f"The store {self.folder} was created without a text column, so it has no words to search.")
+            raise BadInput(f"The store {self._home} was created without a text column, so it has no words to search.")
         if texts is None or isinstance(texts, str) or len(texts) != len(queries):
             raise BadInput(f"A hybrid search needs one text a query, {len(queries)} of them, in `texts`.")
         if not self._table.has_index("_words"):
-            raise BadInput(f"The words of the store {self.folder} are not indexed yet: call finish() after adding.")
+            raise BadInput(f"The words of the store {self._home} are not indexed yet: call finish() after adding.")
         values, kept, depth = self._values(), self._kept(where), max(k, _DEPTH)
         answers = []
         for query, text, near in zip(queries, texts, exact.nearest(values, queries, depth, kept), strict=True):
@@ -329,19 +345,3 @@ class Store(VectorStore):
             ranked, scores = exact.nearest(values, query[None], k, np.sort(rows))[0]
             answers.append((rows, scores[np.argsort(ranked)][np.argsort(np.argsort(rows))]))
         return answers
-
-    def _held_out(self, queries: ArrayLike | None, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Up to 200 queries, and for each the row that it is itself, -1 for none."""
-        if queries is None:
-            rows = permutation(self._rows, seed, "recall queries")[:_HELD_OUT]
-            return np.array(self._values()[rows]), rows
-        array = checked(queries, self.width, "queries")
-        if not len(array):
-            raise BadInput("Recall cannot be measured on no queries. Give some, or none at all to have rows drawn.")
-        drawn = array[permutation(len(array), seed, "recall queries")[:_HELD_OUT]]
-        return drawn, np.full(len(drawn), -1)
-
-    @contextmanager
-    def _writer(self) -> Iterator[None]:
-        with writing(self.folder), locked(self.folder / "writer.lock"):
-            yield

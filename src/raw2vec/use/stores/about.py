@@ -1,25 +1,15 @@
-"""What a store is, told by the `store.json` in its folder: whose vectors, how wide, which column is text."""
+"""What a store says of itself, as JSON wherever it is kept: whose vectors, how wide, which column is text."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import uuid
-from pathlib import Path
 from typing import Any
 
-from raw2vec.errors import BadFolder, BadInput
-from raw2vec.use.stores.base import write_json
+from raw2vec.errors import BadFolder, BadInput, WrongSpace
+from raw2vec.use.stores.base import Home
 
-_NAME = "store.json"
 _FORMAT = 1
-_OURS = {"rows.lance", "writer.lock", "vectors.f32", "vectors.json", "vectors.lock"} | {
-    "ranges.npy",
-    "small.binary",
-    "small.int8",
-    "small.json",
-    "small.lock",
-}
 _TYPES = {
     "format": int,
     "id": str,
@@ -34,6 +24,8 @@ _LATER = {"vectors": "float32"}  # entries that stores of before lack, and what 
 
 def new(width: int, fingerprint: str, model: str, text: str | None, vectors: str = "float32") -> dict[str, Any]:
     """What a new store will say of itself; the id tells its files from another store's."""
+    if width < 1:
+        raise BadInput(f"A store's vectors have at least one number, not {width}.")
     return {
         "format": _FORMAT,
         "id": uuid.uuid4().hex,
@@ -46,37 +38,46 @@ def new(width: int, fingerprint: str, model: str, text: str | None, vectors: str
     }
 
 
-def write(folder: Path, known: dict[str, Any]) -> None:
-    """Replaces `store.json` in one step."""
-    write_json(folder / _NAME, known)
-
-
-def read(folder: Path) -> dict[str, Any]:
-    """What `store.json` says, or BadFolder."""
+def read(home: Home) -> dict[str, Any]:
+    """What the store there says, or BadFolder."""
     try:
-        known = json.loads((folder / _NAME).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise BadFolder(f"{folder} is not a store: it has no {_NAME}.") from None
+        told = home.told()
     except (OSError, ValueError) as error:
-        raise BadFolder(f"The store {folder} is damaged: its {_NAME} cannot be read ({error}).") from error
+        if isinstance(error, BadInput):
+            raise
+        raise BadFolder(f"The store {home} is damaged: what it says of itself cannot be read ({error}).") from error
+    if told is None:
+        raise BadFolder(f"{home} is not a store: nothing there says whose vectors it holds.")
+    return parsed(told, home)
+
+
+def write(home: Home, known: dict[str, Any]) -> None:
+    """Replaces it in one step."""
+    home.tell(worded(known))
+
+
+def worded(known: dict[str, Any]) -> str:
+    return json.dumps(known, indent=2, ensure_ascii=False)
+
+
+def parsed(told: str, store: object) -> dict[str, Any]:
+    """What the store says, or BadFolder where it is not whole or a newer raw2vec's."""
+    try:
+        known = json.loads(told)
+    except ValueError as error:
+        raise BadFolder(f"The store {store} is damaged: what it says of itself is no JSON ({error}).") from error
     if not isinstance(known, dict) or not all(key in known and isinstance(known[key], _TYPES[key]) for key in _TYPES):
-        raise BadFolder(f"The store {folder} is damaged: its {_NAME} lacks entries. Index the data again.")
+        raise BadFolder(f"The store {store} is damaged: what it says of itself lacks entries. Index the data again.")
     if known["format"] > _FORMAT:
-        raise BadFolder(f"The store {folder} was written by a newer raw2vec (format {known['format']}). Upgrade it.")
+        raise BadFolder(f"The store {store} was written by a newer raw2vec (format {known['format']}). Upgrade it.")
     return _LATER | known
 
 
-def discard(folder: Path) -> None:
-    """Removes all that a store keeps in its folder, and what a creation that was cut short left there."""
-    shutil.rmtree(folder / "rows.lance", ignore_errors=True)
-    for name in (*_OURS - {"rows.lance"}, _NAME + ".tmp", _NAME):
-        (folder / name).unlink(missing_ok=True)
-
-
-def refuse_occupied(folder: Path) -> None:
-    """BadInput unless the folder is empty, or holds no more than a creation that was cut short left there."""
-    if (folder / _NAME).exists():
-        raise BadInput(f"{folder} is a store already. Open it, or name another folder.")
-    strangers = sorted(path.name for path in folder.iterdir() if path.name not in {*_OURS, _NAME + ".tmp"})
-    if strangers:
-        raise BadInput(f"{folder} is not empty (it holds {strangers[0]}). A store needs a folder of its own.")
+def refuse_other(known: dict[str, Any], fingerprint: str | None, store: object) -> None:
+    """WrongSpace when the store holds another model's vectors than the one with this fingerprint, if any."""
+    if fingerprint is not None and fingerprint != known["fingerprint"]:
+        whose = f"of '{known['model']}', " if known["model"] else "of the model "
+        raise WrongSpace(
+            f"The store {store} holds vectors {whose}with fingerprint {known['fingerprint']}; this model's is "
+            f"{fingerprint}. Search with the model that filled it, or index the data again into a new store."
+        )

@@ -8,17 +8,17 @@ import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from raw2vec.disk import cause, drafts
-from raw2vec.errors import BadFolder, BadInput, NonFinite, Raw2VecError, Unwritable
+from raw2vec.errors import BadFolder, BadInput, MissingExtra, NonFinite, Raw2VecError, Unwritable, nearest
 
 if sys.platform == "win32":
     import msvcrt
@@ -27,6 +27,8 @@ else:
 
 LEAST_ROWS = 150_000
 """Below so many rows exact search is faster than an approximate index."""
+ROWS = "rows"
+"""What a store's Lance table is called."""
 Mode = Literal["exact", "approximate", "hybrid", "rescored"]
 _PLACE_IN_RUST = re.compile(r",? /\S+\.rs:\d+(:\d+)?")
 
@@ -122,6 +124,88 @@ class VectorStore(ABC):
     @abstractmethod
     def build_approximate_index(self, queries: ArrayLike | None = None, *, seed: int = 0) -> Approximate:
         """Builds the index behind `mode="approximate"` and measures its recall@10 on held-out queries."""
+
+
+class Home(ABC):
+    """Where a store on LanceDB keeps its table and what it is, and how writers there keep out of each other's way.
+
+    As text it is what messages call the store.
+    """
+
+    @abstractmethod
+    def connect(self) -> Any:
+        """LanceDB's connection; MissingExtra without LanceDB."""
+
+    @abstractmethod
+    def told(self) -> str | None:
+        """What the store says of itself, as JSON; None where there is no store. OSError when it cannot be read."""
+
+    @abstractmethod
+    def tell(self, about: str) -> None:
+        """Replaces that in one step."""
+
+    @abstractmethod
+    def create(self, about: str, schema: pa.Schema) -> Any:
+        """An empty store's table, or None where the first rows make it; BadInput when anything is there already."""
+
+    @abstractmethod
+    def open(self) -> Any:
+        """The table at its newest version, or None where no rows have made it yet."""
+
+    @abstractmethod
+    def append(self, table: Any, rows: pa.Table) -> Any:
+        """The table with the rows committed; None when another writer's rows came before them: number them anew.
+
+        The first rows bring the table's columns with them.
+        """
+
+    @abstractmethod
+    def tidy(self, table: Any) -> None:
+        """Merges small files, brings indexes up to date and removes old versions. Only within `writer()`."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Removes the store."""
+
+    @abstractmethod
+    def cache(self, store: str) -> Path:
+        """The folder in which the matrix of the store with this id is kept."""
+
+    @abstractmethod
+    def writer(self) -> AbstractContextManager[None]:
+        """Held while something is written; what stops it becomes Unwritable or Unreachable."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[None]:
+        """What stops a read becomes a BadFolder or Unreachable."""
+
+
+def connected(place: Any, **options: Any) -> Any:
+    """LanceDB's connection to a place; MissingExtra without LanceDB."""
+    os.environ.setdefault("LANCEDB_LOG", "error")  # its warnings are about its own workings
+    try:
+        import lancedb
+    except ImportError as error:
+        raise MissingExtra("lancedb", "store", "A store in a folder or a bucket") from error
+    return lancedb.connect(place, **options)
+
+
+def refuse_search(k: int, mode: str) -> None:
+    """BadInput for fewer hits than one, or a mode that there is not."""
+    modes = get_args(Mode)
+    if mode not in modes:
+        raise BadInput(f"There is no search mode '{mode}', only {', '.join(modes)}.{nearest(mode, modes)}")
+    if k < 1:
+        raise BadInput(f"A search asks for k = 1 hit or more, not {k}.")
+
+
+def refuse_few(store: object, rows: int, least: int) -> None:
+    """BadInput where exact search is faster than any index."""
+    if rows < max(least, 2):
+        raise BadInput(
+            f"The store {store} has {rows:,} rows. Exact search is faster than an approximate "
+            f"index below {max(least, 2):,} rows; search it exactly."
+        )
 
 
 def checked(vectors: ArrayLike, width: int, name: str) -> NDArray[np.float32]:

@@ -98,7 +98,7 @@ class Compact:
                 if not place.exists():  # it may have been waited for
                     write_ranges(self._folder, ranges)
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            if error.errno not in (errno.EACCES, errno.ENOENT, errno.EPERM, errno.EROFS):
                 raise
             return ranges
         return read_ranges(place, self._width)

@@ -55,14 +55,14 @@ class Rows(Generic[Number]):
     def first(self, count: int, read: Callable[[int], Iterable[NDArray[Number]]]) -> NDArray[Number]:
         """The first `count` rows, (count, width); what the file lacks comes from `read(first row)`.
 
-        Where the folder cannot be written to, they are held in memory instead.
+        Where the folder is not there or cannot be written to, they are held in memory instead.
         """
         if len(self._values) < count:
             try:
                 self._grow(count, read)
                 self._values = np.memmap(self._path, self._type, "r", shape=(self._whole(), self._width))
             except OSError as error:
-                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                if error.errno not in (errno.EACCES, errno.ENOENT, errno.EPERM, errno.EROFS):
                     raise
                 self._values = np.concatenate(list(read(0)))
         return self._values[:count]

@@ -6,12 +6,29 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from raw2vec.use.stores.base import Approximate
+from raw2vec.errors import BadInput
+from raw2vec.seeding import permutation
+from raw2vec.use.stores.base import Approximate, checked
 
 _AT = 10
+_HELD_OUT = 200  # queries that recall is measured on
 Answer = Callable[[NDArray[np.float32], int], NDArray[np.int64]]
+
+
+def held_out(
+    queries: ArrayLike | None, width: int, rows: int, seed: int, take: Callable[[NDArray[np.int64]], ArrayLike]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Up to 200 of the queries (m, width), or of the rows that `take` gives, and the row that each is itself, or -1."""
+    if queries is None:
+        own = permutation(rows, seed, "recall queries")[:_HELD_OUT]
+        return np.asarray(take(own), np.float32), own
+    array = checked(queries, width, "queries")
+    if not len(array):
+        raise BadInput("Recall cannot be measured on no queries. Give some, or none at all to have rows drawn.")
+    drawn = array[permutation(len(array), seed, "recall queries")[:_HELD_OUT]]
+    return drawn, np.full(len(drawn), -1)
 
 
 def measured(

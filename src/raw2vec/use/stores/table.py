@@ -1,18 +1,16 @@
-"""Lance's side of an embedded store: the one file that talks to LanceDB (https://lancedb.github.io/lancedb/).
+"""Lance's side of a store, wherever its home is: what LanceDB (https://lancedb.github.io/lancedb/) reads and indexes.
 
 The table `rows` holds a store's rows: `_row` (their number in the order they came, from 0), `_source` and `_position`
 (where a row comes from), `vector`, the user's columns, and `_words` when a text column is searched by words. Every
-write is one Lance transaction: it is there whole, or not at all. Rows mostly lie in the order of their numbers: Lance,
+write is one Lance transaction: it is there whole, or not at all. In a bucket there is no table before the first rows,
+and `_batch` tells with which row a commit began (see bucket.py). Rows mostly lie in the order of their numbers: Lance,
 merging files of which some are in an index and some not, may put the later ones first.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,72 +18,75 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from raw2vec.errors import BadFolder, BadInput, MissingExtra, nearest
-from raw2vec.use.stores.base import reading, reason
+from raw2vec.errors import BadFolder, BadInput, nearest
+from raw2vec.use.stores.base import Home, reason
 
-_NAME = "rows"
 _SCAN = 1 << 17  # rows a batch of one narrow column: six times faster than in Lance's default batches
 _READ = 1 << 14  # rows a batch of vectors
-_OWN = ("_row", "_source", "_position", "vector", "_words")
+_OWN = ("_row", "_source", "_position", "vector", "_words", "_batch")
 
 
 class Table:
     """The rows of one store, at one version of its table."""
 
-    def __init__(self, folder: Path, inner: Any):
-        self.folder, self._inner = folder, inner
+    def __init__(self, home: Home, inner: Any):
+        self.home, self._inner = home, inner
 
     @classmethod
-    def create(cls, folder: Path, width: int, store: str) -> Table:
-        """A table of no rows; the user's columns join it with the first rows."""
-        return cls(folder, _connect(folder).create_table(_NAME, schema=_schema(width, store)))
+    def create(cls, home: Home, about: str, width: int, store: str) -> Table:
+        """A new store's table of no rows; the user's columns join it with the first rows."""
+        return cls(home, home.create(about, _schema(width, store)))
 
     @classmethod
-    def open(cls, folder: Path, store: str) -> Table:
+    def open(cls, home: Home, store: str) -> Table:
         """The newest version; BadFolder when the table is missing, damaged or another store's."""
-        with reading(folder):
-            table = cls(folder, _connect(folder).open_table(_NAME))
-            marks = table._inner.schema.metadata or {}
-        if marks.get(b"raw2vec.store") != store.encode():
-            raise BadFolder(f"The store {folder} holds the rows of another store. Index the data again.")
+        with home.reading():
+            table = cls(home, home.open())
+            marks = {} if table._inner is None else table._inner.schema.metadata or {}
+        if table._inner is not None and marks.get(b"raw2vec.store") != store.encode():
+            raise BadFolder(f"The store {home} holds the rows of another store. Index the data again.")
         return table
 
     def refresh(self) -> None:
-        with reading(self.folder):
-            self._inner.checkout_latest()
+        with self.home.reading():
+            if self._inner is None:
+                self._inner = self.home.open()
+            else:
+                self._inner.checkout_latest()
 
     def __len__(self) -> int:
-        with reading(self.folder):
-            return int(self._inner.count_rows())
+        with self.home.reading():
+            return 0 if self._inner is None else int(self._inner.count_rows())
 
     @property
     def version(self) -> int:
-        return int(self._inner.version)
+        return 0 if self._inner is None else int(self._inner.version)
 
     @property
     def schema(self) -> pa.Schema:
         """The user's columns."""
-        return pa.schema([field for field in self._inner.schema if field.name not in _OWN])
+        fields = () if self._inner is None else self._inner.schema
+        return pa.schema([field for field in fields if field.name not in _OWN])
 
-    def append(self, rows: pa.Table, store: str) -> None:
-        """Commits the rows. The first ones bring the columns with them."""
-        if len(self):
-            self._inner.add(rows.select(self._inner.schema.names), write_parallelism=1)
-        else:
-            marked = rows.replace_schema_metadata({"raw2vec.store": store})
-            self._inner.add(marked, mode="overwrite", write_parallelism=1)
+    def append(self, rows: pa.Table, store: str) -> bool:
+        """Commits the rows; False when another writer's came before them. The first ones bring the columns."""
+        table = self.home.append(self._inner, rows.replace_schema_metadata({"raw2vec.store": store}))
+        self._inner = self._inner if table is None else table
+        return table is not None
 
     def next_position(self, source: str) -> int:
         """One more than the last position of a source among the rows, 0 for an unknown source."""
+        if self._inner is None:
+            return 0
         quoted = source.replace("'", "''")
-        with reading(self.folder):
+        with self.home.reading():
             found = self._inner.search().where(f"_source = '{quoted}'").select(["_position"]).limit(None)
             last = [pc.max(batch["_position"]).as_py() for batch in found.to_batches(_SCAN) if len(batch)]
         return max(last) + 1 if last else 0
 
     def vectors(self, start: int) -> Iterator[NDArray[np.float32]]:
         """The vectors as they were given, from row `start` on, (n, width) at a time."""
-        with reading(self.folder):
+        with self.home.reading():
             asked = self._inner.search().where(f"_row >= {start}").select(["_row", "vector"]).limit(None)
             for batch in asked.to_batches(_READ):
                 rows = batch["_row"].to_numpy()
@@ -108,7 +109,7 @@ class Table:
         rows = np.concatenate([np.empty(0, np.int64), *(batch["_row"].to_numpy() for batch in batches)])
         offsets = np.argsort(rows)
         if not np.array_equal(rows[offsets], np.arange(len(rows))):
-            raise BadFolder(f"Rows of the store {self.folder} were removed. Index the data again.")
+            raise BadFolder(f"Rows of the store {self.home} were removed. Index the data again.")
         return offsets
 
     def matching(self, where: str) -> NDArray[np.int64]:
@@ -118,7 +119,7 @@ class Table:
             found = [batch["_row"].to_numpy() for batch in asked.to_batches(_SCAN)]
         except (ValueError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "Query Execution error" not in str(error):
-                with reading(self.folder):
+                with self.home.reading():
                     raise
             raise self._bad_filter(where, error) from error
         return np.sort(np.concatenate([np.empty(0, np.int64), *found]))
@@ -139,12 +140,12 @@ class Table:
         names, wanted = self.schema.names, np.unique(rows)
         if not names or not len(wanted):
             return {row: {} for row in wanted.tolist()}
-        with reading(self.folder):
+        with self.home.reading():
             found = self._at(wanted, names)
             if not np.array_equal(np.sort(found["_row"].to_numpy()), wanted):
                 offsets = self._offsets()
                 if wanted[-1] >= len(offsets):
-                    raise BadFolder(f"Rows of the store {self.folder} were removed. Index the data again.")
+                    raise BadFolder(f"Rows of the store {self.home} were removed. Index the data again.")
                 found = self._at(offsets[wanted], names)
         return {line.pop("_row"): line for line in found.to_pylist()}
 
@@ -167,11 +168,11 @@ class Table:
 
     def _rows(self, asked: Any, score: str, count: int, where: str | None) -> pa.Table:
         asked = asked.limit(count).select(["_row", score])
-        with reading(self.folder):
+        with self.home.reading():
             return (asked.where(f"({where})") if where else asked).to_arrow()
 
     def has_index(self, column: str) -> bool:
-        with reading(self.folder):
+        with self.home.reading():
             return any(column in index.columns for index in self._inner.list_indices())
 
     def index_words(self) -> None:
@@ -194,13 +195,9 @@ class Table:
         return partitions
 
     def tidy(self) -> None:
-        """Merges small files, brings indexes up to date and removes old versions and the leavings of killed writers.
-
-        Only for the one who holds the writer's lock. A reader that misses a removed file moves to the newest version.
-        """
-        self._inner.optimize(cleanup_older_than=timedelta(milliseconds=1), delete_unverified=True)
-        for draft in (self.folder / f"{_NAME}.lance").rglob(".tmp*"):  # what Lance itself leaves lying
-            draft.unlink(missing_ok=True)
+        """Merges small files, brings indexes up to date and removes old versions. Only for the one who writes."""
+        if self._inner is not None:
+            self.home.tidy(self._inner)
 
 
 def _matrix(vectors: pa.FixedSizeListArray) -> NDArray[np.float32]:
@@ -210,12 +207,3 @@ def _matrix(vectors: pa.FixedSizeListArray) -> NDArray[np.float32]:
 def _schema(width: int, store: str) -> pa.Schema:
     fields = [("_row", pa.int64()), ("_source", pa.string()), ("_position", pa.int64())]
     return pa.schema([*fields, ("vector", pa.list_(pa.float32(), width))], metadata={"raw2vec.store": store})
-
-
-def _connect(folder: Path) -> Any:
-    os.environ.setdefault("LANCEDB_LOG", "error")  # its warnings are about its own workings
-    try:
-        import lancedb
-    except ImportError as error:
-        raise MissingExtra("lancedb", "store", "A store in a folder") from error
-    return lancedb.connect(folder)
