@@ -19,7 +19,9 @@ WIDTHS = [64, 44]  # whole words of bits, and not even whole bytes
 
 
 def drawn(count: int, width: int, seed: int = 0) -> NDArray[np.float32]:
-    return np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)
+    """Numbers of which the last go ten times as far as the first."""
+    reach = np.linspace(0.3, 3, width)
+    return (np.random.default_rng(seed).standard_normal((count, width)) * reach).astype(np.float32)
 
 
 def stored(folder: Path, kind: str, vectors: NDArray[np.float32]) -> Store:

@@ -22,6 +22,7 @@ from raw2vec.use.stores.exact import Found, Rows, nearest
 
 KINDS = ("float32", "int8", "binary")
 _BLOCK = 1 << 15  # rows at a time
+_CACHED = 1 << 10  # rows of int8 that are float32 at a time, in a core's cache: a fifth of the time of _BLOCK
 _CALIBRATED_ON = 20_000  # rows at least, spread over the store as it is when ranges are first asked for
 
 
@@ -125,7 +126,9 @@ class Compact:
         assert self._form.ranges is not None, "int8 has some"
         least, greatest = self._form.ranges
         # What steps stand for is linear in them: the query takes their length, and the rest is the same for all rows.
-        return np.asarray(small.astype(np.float32) @ (query * (greatest - least)))
+        asked = query * (greatest - least)
+        parts = [small[start : start + _CACHED].astype(np.float32) @ asked for start in range(0, len(small), _CACHED)]
+        return np.concatenate(parts)
 
 
 def _differing(small: NDArray[np.uint8], bits: NDArray[np.uint8]) -> NDArray[np.int32]:
