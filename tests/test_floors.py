@@ -42,6 +42,8 @@ GATHERERS = {
     "layers.pooling",
     "train.loop",
     "train.prepare",
+    "use.embed",
+    "use.stores.compact",
     "use.stores.postgres.table",
 } | {
     f"use.{name}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ from raw2vec.use.compact import (
 from raw2vec.use.embed import Embedded, embed
 from raw2vec.use.index import Indexed, Space, approximated, index, store_for
 from raw2vec.use.prompt import Purpose, prompt_meant
-from raw2vec.use.stores import Hit, open_store
+from raw2vec.use.stores import Hit, Mode, open_store
 
 
 class Searching(ABC):
@@ -177,6 +177,7 @@ class Searching(ABC):
         approximate: bool = False,
         engine: str | None = None,
         truncate_dim: int | None = None,
+        vectors: str | None = None,
         progress: Callable[[int], None] = lambda items: None,
     ) -> Indexed:
         """Puts the rows' vectors and columns into a store, new or this model's own, each row once.
@@ -185,7 +186,8 @@ class Searching(ABC):
         what is no text. side: as for `embed`. resume: go on with a
         store that is there. approximate: build an approximate index as well, where there are rows enough to gain by it.
         engine: what encodes, as for `encode`. truncate_dim: only so many of the first numbers of each vector are kept,
-        which a search for them then asks by as well.
+        which a search for them then asks by as well. vectors: float32, or what a search reads first, int8 or binary, to
+        score the best of what it finds by whole vectors, which are kept as well.
         """
         parts = self._parts()
         first_numbers(np.zeros((0, self.n_features_out_), np.float32), truncate_dim)
@@ -197,7 +199,7 @@ class Searching(ABC):
         by = self._engine(role, engine, None)
         read, counted = parts.raw.side(role).read, partial(self._counted, role=role, purpose="document", engine=by)
         words = column if isinstance(parts.raw.side(role), Text) else None
-        with store_for(store, space, words, resume) as made:
+        with store_for(store, space, words, resume, vectors) as made:
             done = index(rows, column, self._cut(counted, made.width), made, read=read, progress=progress)
             done = replace(done, engine=by.name if by else "torch")
             return approximated(done, made, self.seed) if approximate else done
@@ -224,18 +226,21 @@ class Searching(ABC):
         queries: Any,
         k: int = 10,
         where: str | None = None,
-        mode: Literal["exact", "approximate", "hybrid"] = "exact",
+        mode: Mode | None = None,
         side: Side | None = None,
+        rescore: int = 4,
     ) -> list[list[Hit]]:
         """The k rows of a store nearest to each query; `where` is a filter in SQL over its columns.
 
         side: whose encoder reads the queries, of pairs whose sides have one each; none: by what the queries are.
+        mode: exact, approximate, hybrid or rescored; none: exact, or rescored where the store holds small vectors: the
+        best `rescore` times k by these are scored by whole ones.
         """
         role = side or likely_side(self._parts(), queries)
         items = self._parts().raw.side(role).items(queries)[0]
         there = open_store(store, self.fingerprint_)
         vectors = self._cut(partial(self._counted, role=role, purpose="query"), there.width)(items)[0]
-        return there.search(vectors, k, where, items, mode)
+        return there.search(vectors, k, where, items, mode, rescore)
 
 
 def _formed(encode: Encode, form: Form) -> Write:

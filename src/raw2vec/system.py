@@ -35,7 +35,7 @@ from raw2vec.use.classify import heads, predicted, supervised
 from raw2vec.use.compact import first_numbers, unit_length
 from raw2vec.use.detect import flags
 from raw2vec.use.encode import Encoded, encode, warn
-from raw2vec.use.index import model_of
+from raw2vec.use.index import model_of, usual_mode
 from raw2vec.use.inspect import Inspection
 from raw2vec.use.progress import bar
 from raw2vec.use.prompt import Purpose, prompt_called, prompt_for, prompted
@@ -43,7 +43,7 @@ from raw2vec.use.zero_shot import PLAIN, Classes, classes
 
 SEEKING = ("retrieval", "cross-retrieval")  # protocols in which an input asks and a target is found
 TOLERANCE = 1e-4  # how far a golden vector may be off on other hardware
-__all__ = ["Raw2Vec", "TruncationWarning", "fit", "load", "model_of"]
+__all__ = ["Raw2Vec", "TruncationWarning", "fit", "load", "model_of", "usual_mode"]
 
 
 class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]

@@ -185,6 +185,10 @@ def model_of(store: str) -> str:
     return f"the model of {store}"
 
 
+def usual_mode(store: str) -> str:
+    return "rescored" if "small" in store else "exact"
+
+
 def _act() -> None:
     if trouble:
         raise trouble.pop()

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import facade_double
 import pytest
@@ -179,6 +180,16 @@ def test_search_finds_the_model_of_the_store(run, asked):
         {"store": "tickets.store", "queries": ["fire", "smoke"], "k": 2, "where": "id > 3", "mode": "hybrid"}
     ]
     assert "smoke" in result.stdout
+
+
+def test_stores_of_small_vectors_are_made_and_asked(run, asked):
+    run("index", "tickets", "tickets.csv", "--store", "s", "--vectors", "binary")
+    assert asked("index")[0]["vectors"] == "binary"
+    assert run("index", "tickets", "tickets.csv", "--store", "s", "--vectors", "float16").exit_code == 2
+    Path("small.store").mkdir()
+    result = run("search", "small.store", "fire", "--rescore", "8", "--json")
+    assert asked("search")[0]["rescore"] == 8
+    assert answer(result)["mode"] == "rescored"
 
 
 def test_search_takes_another_model_and_questions_by_line(run, asked):

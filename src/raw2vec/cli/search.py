@@ -27,7 +27,7 @@ from raw2vec.cli.base import (
 )
 from raw2vec.errors import BadInput
 
-MODES = ("exact", "approximate", "hybrid")
+MODES = ("exact", "approximate", "hybrid", "rescored")
 LONGEST = 160  # letters of a cell that are shown
 LEAST = 20  # letters of a column that are shown where there are so many
 GAP = 3  # spaces between columns
@@ -47,11 +47,15 @@ def search(
         str | None, typer.Option("--where", metavar="EXPR", help="Only rows for which this holds.")
     ] = None,
     mode: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--mode", metavar="|".join(MODES), callback=one_of(*MODES), help="hybrid: words and vectors together."
         ),
-    ] = "exact",
+    ] = None,
+    rescore: Annotated[
+        int | None,
+        typer.Option("--rescore", metavar="N", min=1, help="Rows scored again, in times K, where small vectors are."),
+    ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="MODEL", help="Where the model is, if it has moved since.")
     ] = None,
@@ -69,7 +73,7 @@ def search(
     system = heavy()
     loaded = opened(model or system.model_of(store))
     began = time.perf_counter()
-    found = loaded.search(store, asked, k=k, where=where, mode=mode, **chosen(side=side))
+    found = loaded.search(store, asked, k=k, where=where, **chosen(mode=mode, side=side, rescore=rescore))
     seconds = time.perf_counter() - began
     results = [
         {"query": query, "hits": [{"row": hit.row, "score": hit.score, **_columns(hit)} for hit in hits]}
@@ -80,7 +84,15 @@ def search(
         if len(asked) > 1:
             shown.append(Text(("\n" if shown else "") + one_line(query), style="bold"))
         shown += _tables(hits) if hits else [Text("nothing was found")]
-    return Answer({"items": len(asked), **pace(len(asked), seconds), "mode": mode, "results": results}, shown)
+    return Answer(
+        {
+            "items": len(asked),
+            **pace(len(asked), seconds),
+            "mode": mode or system.usual_mode(store),
+            "results": results,
+        },
+        shown,
+    )
 
 
 def _asked(queries: list[str]) -> list[str]:

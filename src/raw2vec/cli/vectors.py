@@ -126,6 +126,15 @@ def index(
     resume: Resume = False,
     engine: Engine = None,
     truncate: Truncate = None,
+    vectors: Annotated[
+        str | None,
+        typer.Option(
+            "--vectors",
+            metavar="TYPE",
+            callback=one_of("float32", "int8", "binary"),
+            help="What a search reads first, int8 or binary, before it scores the best by whole vectors.",
+        ),
+    ] = None,
     approximate: Annotated[
         bool, typer.Option("--approximate", metavar="", help="Also build an approximate index, and measure its recall.")
     ] = False,
@@ -141,6 +150,7 @@ def index(
     loaded = opened(model)
     began = time.perf_counter()
     options = chosen(side=side, approximate=approximate or None, engine=engine, truncate_dim=truncate)
+    options |= chosen(vectors=vectors)
     with Counter() as progress:
         done = loaded.index(data, store, input=input, resume=resume, progress=progress, **options)
     place = shown(store)

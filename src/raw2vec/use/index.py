@@ -25,8 +25,11 @@ class Space(NamedTuple):
 
 
 @contextmanager
-def store_for(place: str | Path, space: Space, text: str | None, resume: bool = False) -> Iterator[VectorStore]:
+def store_for(
+    place: str | Path, space: Space, text: str | None, resume: bool = False, vectors: str | None = None
+) -> Iterator[VectorStore]:
     """A new store, or with `resume` the one that is there if it is of the same space. `text`: its column of words.
+    vectors: what a search reads first, float32 unless said; of a store that is there, as it has it.
 
     Where the block fails, a new store without rows goes with the folders that were made for it; Unwritable or
     Unreachable says how many rows there are to go on with.
@@ -40,8 +43,14 @@ def store_for(place: str | Path, space: Space, text: str | None, resume: bool = 
 
     with _far(kept) if "://" in str(place) else _near(Path(place), kept):
         width, mark, model = space
-        store = open_store(place, mark) if there else create_store(place, width, mark, model=model, text=text)
+        store = (
+            open_store(place, mark)
+            if there
+            else create_store(place, width, mark, model=model, text=text, vectors=vectors or "float32")
+        )
         refuse_width(store, width, place)
+        if vectors not in (None, store.vectors):
+            raise BadInput(f"{place} is searched by vectors of {store.vectors}, not {vectors}: name another --store.")
         try:
             yield store
         except BaseException:
@@ -151,3 +160,8 @@ def model_of(store: str | Path) -> Path:
             f"The model that filled {shown(store)} was at {place}, and is not there now; name it with --model."
         )
     return place
+
+
+def usual_mode(store: str | Path) -> str:
+    """How a store is searched unless it is said."""
+    return open_store(store).usual_mode

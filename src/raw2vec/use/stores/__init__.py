@@ -29,6 +29,7 @@ from raw2vec.use.stores.base import (
 )
 from raw2vec.use.stores.bucket import Bucket
 from raw2vec.use.stores.columns import fitted, joined, rising, words
+from raw2vec.use.stores.compact import Compact, refuse_vectors
 from raw2vec.use.stores.folder import Folder
 from raw2vec.use.stores.postgres import PostgresStore
 from raw2vec.use.stores.recall import held_out, measured
@@ -62,12 +63,21 @@ def open_store(address: str | Path, fingerprint: str | None = None) -> VectorSto
 
 
 def create_store(
-    address: str | Path, width: int, fingerprint: str, *, model: str = "", text: str | None = None
+    address: str | Path,
+    width: int,
+    fingerprint: str,
+    *,
+    model: str = "",
+    text: str | None = None,
+    vectors: str = "float32",
 ) -> VectorStore:
     """A new store at an address; see `Store.create`."""
+    refuse_vectors(vectors)
     if _scheme(address) in _SERVERS:
+        if vectors != "float32":
+            raise BadInput(f"{shown(address)}: a store on PostgreSQL searches whole vectors, none of {vectors}.")
         return PostgresStore.create(str(address), width, fingerprint, model=model, text=text)
-    return Store.create(_home(address), width, fingerprint, model=model, text=text)
+    return Store.create(_home(address), width, fingerprint, model=model, text=text, vectors=vectors)
 
 
 def is_store(address: str | Path) -> bool:
@@ -103,6 +113,8 @@ class Store(VectorStore):
         self._identity: str = known["id"]
         self.width, self.fingerprint = known["width"], known["fingerprint"]
         self.model, self.text = known["model"], known["text"]
+        self.vectors = known["vectors"]
+        self._small = Compact(home.cache(self._identity), self._identity, self.width, self.vectors)
         self._matrix = exact.Matrix(home.cache(self._identity), self._identity, self.width)
         self._rows = len(table)
         self._adds = 0
@@ -111,14 +123,23 @@ class Store(VectorStore):
 
     @classmethod
     def create(
-        cls, place: str | Path | Home, width: int, fingerprint: str, *, model: str = "", text: str | None = None
+        cls,
+        place: str | Path | Home,
+        width: int,
+        fingerprint: str,
+        *,
+        model: str = "",
+        text: str | None = None,
+        vectors: str = "float32",
     ) -> Store:
         """An empty store for vectors (n, width) of the model with this fingerprint; `model` names it in messages.
 
-        `text` names the column that hybrid search reads. BadInput when the place holds anything already.
+        `text` names the column that hybrid search reads. vectors: float32, or the small ones that a search reads first,
+        int8 or binary, beside the whole ones. BadInput when the place holds anything already.
         """
+        refuse_vectors(vectors)
         home = place if isinstance(place, Home) else Folder(Path(place))
-        known = about.new(width, fingerprint, model, text)
+        known = about.new(width, fingerprint, model, text, vectors)
         return cls(home, known, Table.create(home, about.worded(known), width, known["id"]))
 
     @classmethod
@@ -206,7 +227,7 @@ class Store(VectorStore):
                 self._table.index_words()
             self._table.tidy()
             self.refresh()
-            self._values()
+            self._small.write(self._values())
 
     def search(
         self,
@@ -214,19 +235,23 @@ class Store(VectorStore):
         k: int = 10,
         where: str | None = None,
         texts: Sequence[str] | None = None,
-        mode: Mode = "exact",
+        mode: Mode | None = None,
+        rescore: int = 4,
     ) -> list[list[Hit]]:
         """The k rows nearest to each of the queries (q, width) by cosine, among those that the SQL `where` keeps.
 
         "exact" looks at every row; "approximate" asks the index for candidates and scores these exactly; "hybrid" fuses
-        the exact ranking with that of the `texts`' words (one text a query), its hits keeping their cosines as scores.
+        the exact ranking with that of the `texts`' words (one text a query), its hits keeping their cosines as scores;
+        "rescored", the usual one where there are small vectors, takes the best `rescore` times k by these, and scores
+        them exactly.
         Best first; equal scores in the order of their rows. BadInput for a filter that cannot be used.
         """
-        array = checked(queries, self.width, "queries")
+        array, mode = checked(queries, self.width, "queries"), mode or self.usual_mode
         ways: dict[str, Callable[[], list[exact.Found]]] = {
             "exact": lambda: exact.nearest(self._values(), array, k, self._kept(where)),
             "approximate": lambda: self._approximate(array, k, where),
             "hybrid": lambda: self._hybrid(array, k, where, texts),
+            "rescored": lambda: self._rescored(array, k, where, rescore),
         }
         refuse_search(k, mode)
         if not self._rows or not len(array):
@@ -283,6 +308,11 @@ class Store(VectorStore):
             [Hit(row, score, dict(columns[row])) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
             for rows, scores in found
         ]
+
+    def _rescored(self, queries: NDArray[np.float32], k: int, where: str | None, rescore: int) -> list[exact.Found]:
+        values = self._values()
+        with writing(self.folder):
+            return self._small.nearest(values, queries, k, rescore, self._kept(where))
 
     def _approximate(self, queries: NDArray[np.float32], k: int, where: str | None) -> list[exact.Found]:
         index = self.approximate

@@ -19,9 +19,10 @@ _TYPES = {
     "text": str | None,
     "approximate": dict | None,
 }
+_LATER = {"vectors": "float32"}  # entries that stores of before lack, and what those are
 
 
-def new(width: int, fingerprint: str, model: str, text: str | None) -> dict[str, Any]:
+def new(width: int, fingerprint: str, model: str, text: str | None, vectors: str = "float32") -> dict[str, Any]:
     """What a new store will say of itself; the id tells its files from another store's."""
     if width < 1:
         raise BadInput(f"A store's vectors have at least one number, not {width}.")
@@ -33,6 +34,7 @@ def new(width: int, fingerprint: str, model: str, text: str | None) -> dict[str,
         "model": model,
         "text": text,
         "approximate": None,
+        "vectors": vectors,
     }
 
 
@@ -68,7 +70,7 @@ def parsed(told: str, store: object) -> dict[str, Any]:
         raise BadFolder(f"The store {store} is damaged: what it says of itself lacks entries. Index the data again.")
     if known["format"] > _FORMAT:
         raise BadFolder(f"The store {store} was written by a newer raw2vec (format {known['format']}). Upgrade it.")
-    return known
+    return _LATER | known
 
 
 def refuse_other(known: dict[str, Any], fingerprint: str | None, store: object) -> None:

@@ -29,7 +29,7 @@ LEAST_ROWS = 150_000
 """Below so many rows exact search is faster than an approximate index."""
 ROWS = "rows"
 """What a store's Lance table is called."""
-Mode = Literal["exact", "approximate", "hybrid"]
+Mode = Literal["exact", "approximate", "hybrid", "rescored"]
 _PLACE_IN_RUST = re.compile(r",? /\S+\.rs:\d+(:\d+)?")
 
 
@@ -67,6 +67,13 @@ class VectorStore(ABC):
     fingerprint: str
     model: str
     text: str | None
+    vectors: str = "float32"
+    """What a search reads first: every number, or small vectors, int8 or binary, whose best are scored again."""
+
+    @property
+    def usual_mode(self) -> Mode:
+        """How it is searched unless it is said."""
+        return "exact" if self.vectors == "float32" else "rescored"
 
     @abstractmethod
     def __len__(self) -> int:
@@ -106,9 +113,13 @@ class VectorStore(ABC):
         k: int = 10,
         where: str | None = None,
         texts: Sequence[str] | None = None,
-        mode: Mode = "exact",
+        mode: Mode | None = None,
+        rescore: int = 4,
     ) -> list[list[Hit]]:
-        """The k rows nearest to each query by cosine, best first, equal scores in the order of their rows."""
+        """The k rows nearest to each query by cosine, best first, equal scores in the order of their rows.
+
+        rescore: how many times k the small vectors put first, where there are such, to be scored by their own numbers.
+        """
 
     @abstractmethod
     def build_approximate_index(self, queries: ArrayLike | None = None, *, seed: int = 0) -> Approximate:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from raw2vec.use.stores.base import locked, normalized, write_json
 
 Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 Read = Callable[[int], Iterable[NDArray[np.float32]]]
+Number = TypeVar("Number", bound=np.generic)
 
 _BLOCK = 1 << 15  # rows scored at a time
 _FEW = 6  # up to this many queries, a dot product a row is faster than the matrix product
@@ -35,26 +37,37 @@ class Matrix:
     """
 
     def __init__(self, folder: Path, store: str, width: int):
-        self._path, self._record = folder / "vectors.f32", folder / "vectors.json"
-        self._store, self._width = store, width
-        self._values: NDArray[np.float32] = np.empty((0, width), np.float32)
+        self._file = Rows(folder / "vectors.f32", store, width, np.float32)
 
     def rows(self, count: int, read: Read) -> NDArray[np.float32]:
-        """The first `count` unit vectors, (count, width); what the file lacks comes from `read(first row)`.
+        """The first `count` unit vectors, (count, width); what the file lacks comes from `read(first row)`."""
+        return self._file.first(count, lambda start: map(_unit, read(start)))
+
+
+class Rows(Generic[Number]):
+    """A file of rows (n, width) of one type, and beside it, with the suffix .json, how many are whole and whose."""
+
+    def __init__(self, path: Path, store: str, width: int, kind: type[Number]):
+        self._path, self._record = path, path.with_suffix(".json")
+        self._store, self._width, self._type = store, width, np.dtype(kind)
+        self._values: NDArray[Number] = np.empty((0, width), kind)
+
+    def first(self, count: int, read: Callable[[int], Iterable[NDArray[Number]]]) -> NDArray[Number]:
+        """The first `count` rows, (count, width); what the file lacks comes from `read(first row)`.
 
         Where the folder is not there or cannot be written to, they are held in memory instead.
         """
         if len(self._values) < count:
             try:
                 self._grow(count, read)
-                self._values = np.memmap(self._path, np.float32, "r", shape=(self._whole(), self._width))
+                self._values = np.memmap(self._path, self._type, "r", shape=(self._whole(), self._width))
             except OSError as error:
                 if error.errno not in (errno.EACCES, errno.ENOENT, errno.EPERM, errno.EROFS):
                     raise
-                self._values = np.concatenate([_unit(block) for block in read(0)])
+                self._values = np.concatenate(list(read(0)))
         return self._values[:count]
 
-    def _grow(self, count: int, read: Read) -> None:
+    def _grow(self, count: int, read: Callable[[int], Iterable[NDArray[Number]]]) -> None:
         """Appends the missing rows to the file. The record follows once they are on the disk."""
         if self._whole() >= count:
             return
@@ -63,9 +76,9 @@ class Matrix:
             if rows == 0:
                 self._path.unlink(missing_ok=True)  # another process may still have it mapped: never cut it short
             with self._path.open("r+b" if rows else "wb") as file:
-                file.seek(rows * self._width * 4)
+                file.seek(rows * self._width * self._type.itemsize)
                 for block in read(rows) if rows < count else ():
-                    file.write(_unit(block).data)
+                    file.write(block.data)
                     rows += len(block)
                 file.flush()
                 os.fsync(file.fileno())
@@ -79,7 +92,7 @@ class Matrix:
         except (FileNotFoundError, ValueError):
             return 0
         rows = record.get("rows") if isinstance(record, dict) and record.get("store") == self._store else 0
-        return rows if isinstance(rows, int) and 0 <= rows * self._width * 4 <= size else 0
+        return rows if isinstance(rows, int) and 0 <= rows * self._width * self._type.itemsize <= size else 0
 
 
 def nearest(

@@ -19,7 +19,13 @@ from raw2vec.use.stores.base import ROWS, Home, connected, locked, reading, writ
 _NAME = "store.json"
 _LOCK = "writer.lock"
 _TABLE = f"{ROWS}.lance"
-_OURS = {_TABLE, _LOCK, "vectors.f32", "vectors.json", "vectors.lock"}
+_OURS = {_TABLE, _LOCK, "vectors.f32", "vectors.json", "vectors.lock"} | {
+    "ranges.npy",
+    "small.binary",
+    "small.int8",
+    "small.json",
+    "small.lock",
+}
 
 
 class Folder(Home):

@@ -161,7 +161,8 @@ class PostgresStore(VectorStore):
         k: int = 10,
         where: str | None = None,
         texts: Sequence[str] | None = None,
-        mode: Mode = "exact",
+        mode: Mode | None = None,
+        rescore: int = 4,
     ) -> list[list[Hit]]:
         """The k rows nearest to each of the queries (q, width) by cosine, among those that the SQL `where` keeps.
 
@@ -169,7 +170,9 @@ class PostgresStore(VectorStore):
         that of the `texts`' words (one text a query). Scores are cosines, of candidates scored in float64.
         Best first; equal scores in the order of their rows. BadInput for a filter that cannot be used.
         """
-        array = checked(queries, self.width, "queries")
+        array, mode = checked(queries, self.width, "queries"), mode or self.usual_mode
+        if mode == "rescored":
+            raise BadInput(f"The store {self._link} holds no small vectors to search first: search it exactly.")
         refuse_search(k, mode)
         if not self._rows or not len(array):
             return [[] for _ in array]
