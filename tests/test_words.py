@@ -22,12 +22,13 @@ ODD = [
     "\x00a\x7f",
     "a" * 300,
 ]
+ODD += ["l’ancre\r\n et “les mâts”…", "a\x85b\u2028c\x1fd \x0be", "ΟΔΟΣ ΣΑΣ", " \u0301a", "数据" * 80]
 ODD += ["x " * 500, "[UNK]", "##or", "é", "A\u0301", "\u00a0mast", string.punctuation, string.printable]
 
 
 def random_texts(count: int) -> list[str]:
     draw = random.Random(0)
-    marks = string.ascii_letters + string.digits + string.punctuation + "     é数\t"
+    marks = string.ascii_letters + string.digits + string.punctuation + "     é数\t\n’Σ\x85\u0301\u00a0"
     return ["".join(draw.choices(marks, k=draw.randint(0, 60))) for _ in range(count)]
 
 

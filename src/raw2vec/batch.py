@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from raw2vec.ragged import Ragged
+from raw2vec.ragged import Ragged, sent
 
 
 @dataclass(frozen=True)
@@ -28,5 +28,5 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`."""
         sides = {role: side.to(device) for role, side in self.sides.items()}
-        labels = None if self.labels is None else self.labels.to(device)
-        return Batch(self.items.to(device), sides, labels)
+        labels = None if self.labels is None else sent(self.labels, device)
+        return Batch(sent(self.items, device), sides, labels)

@@ -46,6 +46,7 @@ from raw2vec.train.metrics import Metrics
 from raw2vec.train.optimizers import optimizer
 from raw2vec.train.origin import difference
 from raw2vec.train.prepare import CHECKPOINT, PREPARED, SEEN, Data, prepare
+from raw2vec.train.sharding import laid_out
 from raw2vec.train.start import begin, begin_lifts
 from raw2vec.unreadable import sentence
 
@@ -101,7 +102,7 @@ def fit_model(
     data = _prepared(group, rows, recipe, work, resume, listener, given)
     _refuse_uniform(recipe, data.corpus)
     model, objectives = _built(recipe, data, start, begins)
-    modules = nn.ModuleDict({"model": model, "objectives": objectives}).to(device)
+    layout = laid_out(nn.ModuleDict({"model": model, "objectives": objectives}), recipe.training, device, group)
     precision = working_precision(recipe.training.precision, device)
     metrics = Metrics(work / "metrics.jsonl" if group.leads else Path(os.devnull), resume)
     kept = 0.0
@@ -115,8 +116,8 @@ def fit_model(
         listener(event)
 
     trainer = Trainer(
-        modules,
-        [_work(place, recipe, data, model, objectives, precision) for place in range(len(recipe.stages))],
+        layout,
+        [_work(place, recipe, data, layout.modules, precision) for place in range(len(recipe.stages))],
         recipe.training,
         Budget(recipe.training, spent, kept, group.clock),
         recipe.seed,
@@ -126,6 +127,7 @@ def fit_model(
         group=group,
     )
     state = trainer.run()
+    layout.finished()
     for embedding, _ in _token_tables(model, data.corpus):
         embedding.settle()
     parts = Model(recipe, data.raw, model, objectives, data.labels, metrics=metrics.close())
@@ -198,6 +200,10 @@ def _prepared(
     group.refuse(recipe.training.accumulate)
     if group.size > 1 and recipe.latent.name == "quantised":
         raise BadInput("The codes of a quantised latent are counted in each batch by itself: fit it in one process.")
+    if group.size > 1 and recipe.training.shard and any(stage.adapters for stage in recipe.stages):
+        raise BadInput(
+            "Adapters come and go with a stage, and training.shard cuts up what is there all along: leave out one."
+        )
     if group.leads:
         data = prepare(rows, recipe, work, resume, listener, given)
     group.wait()
@@ -303,10 +309,8 @@ class _Checkpoints:
         return checkpoint.read(self.path)
 
 
-def _work(
-    place: int, recipe: Recipe, data: Data, model: AnyModel, objectives: nn.ModuleDict, precision: torch.dtype
-) -> Work:
-    stage = recipe.stages[place]
+def _work(place: int, recipe: Recipe, data: Data, trained: Any, precision: torch.dtype) -> Work:
+    stage, model, objectives = recipe.stages[place], trained["model"], trained["objectives"]
     chosen = {part.name: objectives[f"{place}/{part.name}"] for part in stage.objectives}
     losses = [
         (lambda batch, draws, objective=chosen[part.name]: objective(model, batch, draws), part.weight)

@@ -20,6 +20,13 @@ class Group(NamedTuple):
     rows: Tensor
 
 
+def sent(values: Tensor, device: torch.device | str) -> Tensor:
+    """The values on `device`; on the way to a GPU, without waiting for it to be done with all else."""
+    if torch.device(device).type != "cuda" or values.device.type != "cpu":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
+
+
 @dataclass(frozen=True)
 class Ragged:
     """B items laid end to end: values (N, …) and shapes (B, k), where N is the sum of the shapes' products.
@@ -84,20 +91,20 @@ class Ragged:
     @cached_property
     def owners(self) -> Tensor:
         """The item each row belongs to, (N,) int64 on the values' device."""
-        return self._repeated(torch.arange(len(self))).to(self.values.device)
+        return sent(self._repeated(torch.arange(len(self))), self.values.device)
 
     @cached_property
     def places(self) -> Tensor:
         """Each row's place within its own item, (N,) int64 on the values' device."""
         within = torch.arange(int(self.offsets[-1])) - self._repeated(self.offsets[:-1])
-        return within.to(self.values.device)
+        return sent(within, self.values.device)
 
     @cached_property
     def coordinates(self) -> Tensor:
         """Each row's place along every axis of its own item's grid, the last axis fastest: (N, k) int64."""
         rest, found = self.places, []
         for sizes in reversed(self.shapes.unbind(1)[1:]):
-            along = self._repeated(sizes).to(rest.device)
+            along = sent(self._repeated(sizes), rest.device)
             found.append(rest % along)
             rest = rest // along
         return torch.stack([rest, *reversed(found)], dim=1)
@@ -127,7 +134,7 @@ class Ragged:
 
     def to(self, device: torch.device | str) -> Ragged:
         """The values on `device`; the shapes stay where they are."""
-        return Ragged(self.values.to(device), self.shapes)
+        return Ragged(sent(self.values, device), self.shapes)
 
     def items(self) -> list[Tensor]:
         """Each item by itself, (*grid, …)."""
@@ -208,10 +215,10 @@ class Ragged:
         """The mean of each item's rows, (B, D), for values (N, D). An item of no rows gives zeros."""
         if self.length:
             return self.values if self.length == 1 else self.sum() / self.length
-        counts = self.lengths.clamp(min=1).to(self.values.device)[:, None]
+        counts = sent(self.lengths.clamp(min=1), self.values.device)[:, None]
         return self.sum() / counts.to(self.values.dtype)
 
     def max(self) -> Tensor:
         """The largest of each item's rows, column by column, (B, D), for values (N, D); zeros where there are none."""
         rows = torch.arange(len(self.values), device=self.values.device)
-        return embedding_bag(rows, self.values, self.offsets[:-1].to(self.values.device), mode="max")
+        return embedding_bag(rows, self.values, sent(self.offsets[:-1], self.values.device), mode="max")

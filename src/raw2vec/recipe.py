@@ -79,7 +79,7 @@ class Adapters(_Strict):
     rank: int = Field(8, ge=1, description="of the change to a map: rank · (inputs + outputs) numbers learn")
     alpha: float = Field(16.0, gt=0, description="the change counts alpha / rank times")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of what adapters take that is left out")
-    rate: float = Field(10.0, gt=0, description="times the learning rate, by adamw: they begin from nothing")
+    rate: float = Field(10.0, gt=0, description="times the learning rate: they begin from nothing")
 
 
 class Stage(_Strict):
@@ -117,6 +117,7 @@ class Training(_Strict):
     decay: Literal["cosine", "linear", "none"] = Field("linear", description="how the rate falls after the warm-up")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient over all weights")
     accumulate: int = Field(1, ge=1, description="batches whose gradients make one step")
+    shard: bool = Field(False, description="of several processes each keeps a share of every weight (FSDP), not all")
     average: float = Field(0.0, ge=0, lt=1, description="decay of the weights' moving average (EMA); 0: none")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where it is quick")
     hold_out: float = Field(0.05, ge=0, lt=1, description="share of the items kept from training, to judge by")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ from raw2vec.folder import Model
 from raw2vec.measure import columns_of
 from raw2vec.raw import Text
 from raw2vec.sides import Side, column_side, likely_side, sought
-from raw2vec.use.base import Encode, Small, first
+from raw2vec.use.base import Encode, Small, Write, first
+from raw2vec.use.cluster import on_ray
 from raw2vec.use.compact import (
     CALIBRATED_ON,
     Form,
@@ -106,6 +107,7 @@ class Searching(ABC):
         truncate_dim: int | None = None,
         vectors: Kind = "float32",
         calibrate: Any = None,
+        on: Literal["local", "ray"] = "local",
         progress: Callable[[int], None] = lambda items: None,
     ) -> Embedded:
         """Writes the vectors of a file's rows to a folder of Parquet shards, or to one .npy or .parquet file.
@@ -115,7 +117,8 @@ class Searching(ABC):
         it by or in words ("query: "); none: the model's default one, if it has one. engine, precision: as for `encode`;
         what it took, the answer tells. truncate_dim: only so many of the first numbers of each. vectors: what each
         number is written as, int8 within ranges, which are written beside the vectors (`ranges.npy`) and found in the
-        first 2,000 items of the data, or of the data `calibrate`; or are given so, as such a file.
+        first 2,000 items of the data, or of the data `calibrate`; or are given so, as such a file. on: "ray" for the
+        workers of a Ray cluster, or of this machine (extra `ray`); what is written is the same.
         """
         refuse_source(out, data)
         refuse_kind(vectors)
@@ -135,14 +138,11 @@ class Searching(ABC):
         elif calibrate is not None:
             raise BadInput(f"Only int8 is calibrated: leave out what is to calibrate vectors of {vectors}.")
         form = Form(vectors, truncate_dim, self._unit, ranges)
-
-        def written(items: list[Any]) -> tuple[Small, NDArray[np.int64]]:
-            whole, cut = counted(items)
-            return form.of(whole), cut
-
         options: dict[str, Any] = {"prompt": words, "resume": resume, "engine": by.name if by else "torch"}
+        if on == "ray":
+            options["through"] = on_ray(partial(_encoder, self, role, words, options["engine"], form))
         options |= {"form": form.told(), "progress": progress}
-        done = embed(rows, column, written, to, read=read, fingerprint=mark, **options)
+        done = embed(rows, column, _formed(counted, form), to, read=read, fingerprint=mark, **options)
         if ranges is not None:
             write_ranges(to, ranges)
         return done
@@ -241,3 +241,20 @@ class Searching(ABC):
         there = open_store(store, self.fingerprint_)
         vectors = self._cut(partial(self._counted, role=role, purpose="query"), there.width)(items)[0]
         return there.search(vectors, k, where, items, mode, rescore)
+
+
+def _formed(encode: Encode, form: Form) -> Write:
+    """What encodes to vectors of a form."""
+
+    def written(items: list[Any]) -> tuple[Small, NDArray[np.int64]]:
+        vectors, cut = encode(items)
+        return form.of(vectors), cut
+
+    return written
+
+
+def _encoder(model: Searching, role: str, words: str | None, engine: str, form: Form) -> Write:
+    """What a worker encodes with, of a model that has come to it. engine: its name and precision."""
+    name, _, precision = engine.partition(" ")
+    by = model._engine(role, name, precision) if precision else None
+    return _formed(partial(model._counted, role=role, prompt=words, engine=by), form)

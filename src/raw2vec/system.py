@@ -164,7 +164,7 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
             prompt = prompt_called(recipe, prompt_name) if prompt_name else prompt_for(recipe, purpose)
         side = side or likely_side(self._parts(), inputs)
         items, single = self._parts().raw.side(side).items(inputs)
-        items = list(prompted(items, prompt))
+        items = list(prompted(items, prompt, self._parts().raw.side(side)))
         found = self.encoded(
             items,
             batch_size=batch_size,

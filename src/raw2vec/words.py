@@ -13,15 +13,16 @@ Read = Callable[[Sequence[str]], list[list[int]]]
 """Texts to their ids, without boundaries."""
 
 _WORD = re.compile(r"[A-Za-z0-9]+|[!-/:-@\[-`{-~]")  # what BERT takes for words among printable ASCII
+_ODD = re.compile(r"[^ -~]+")  # which the tokenizer reads, with all that no space parts from it
 _HARMLESS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
-_MOST = 1 << 18  # words that are kept
+_MOST, _LONGEST = 1 << 18, 100  # words that are kept, and the characters of one
 
 
 def reader(tokenizer: Tokenizer) -> Read:
     """What gives the ids of texts: the tokenizer, or, where it splits as BERT does, the ids of each word it met before.
 
-    A word's pieces then depend on the word alone, and a text of printable ASCII falls apart without a look at Unicode;
-    the tokenizer itself reads all others, and each word once.
+    A word's pieces then depend on the word alone, and printable ASCII falls apart without a look at Unicode; whatever
+    else stands between two spaces the tokenizer itself reads, and each such thing once, as each word.
     """
     held = json.loads(tokenizer.to_str())
     normalizer = held["normalizer"] or {}
@@ -48,17 +49,42 @@ class _ByWord:
         self.known: dict[str, list[int]] = {}
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        found = [self._ids(text) if text.isascii() and text.isprintable() else None for text in texts]
+        words = [self._words(text) for text in texts]
+        found = [None if each is None else self._ids(each) for each in words]
         others = iter(_whole(self.tokenizer, [text for text, ids in zip(texts, found, strict=True) if ids is None]))
         return [next(others) if ids is None else ids for ids in found]
 
-    def _ids(self, text: str) -> list[int]:
-        known, ids = self.known, []
-        for word in _WORD.findall(text.lower() if self.lower else text):
+    def _words(self, text: str) -> list[str] | None:
+        """What is read by itself; None where that is much at once, as in a script without spaces."""
+        if text.isascii() and text.isprintable():
+            return self._plain(text)
+        for blank in "\t\r\n":
+            text = text.replace(blank, " ")
+        words: list[str] = []
+        done = 0
+        for odd in _ODD.finditer(text):
+            if odd.start() < done:
+                continue
+            start = text.rfind(" ", done, odd.start()) + 1 or done
+            stop = text.find(" ", odd.end()) % (len(text) + 1)  # -1, none, is the end
+            if stop - start > _LONGEST:
+                return None
+            words += self._plain(text[done:start])
+            words.append(text[start:stop])
+            done = stop
+        return words + self._plain(text[done:])
+
+    def _plain(self, text: str) -> list[str]:
+        return _WORD.findall(text.lower() if self.lower else text)
+
+    def _ids(self, words: Sequence[str]) -> list[int]:
+        known = self.known
+        ids: list[int] = []
+        for word in words:
             own = known.get(word)
             if own is None:
                 own = self.tokenizer.encode(word, add_special_tokens=False).ids
-                if len(known) < _MOST and len(word) <= 100:
+                if len(known) < _MOST and len(word) <= _LONGEST:
                     known[word] = own
             ids += own
         return ids

@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 from raw2vec import Raw2Vec
 from raw2vec.cli import app, export, translate
 
-pytest.importorskip("ctranslate2", reason="needs the extra 'ctranslate2'")
+for package, extra in (("ctranslate2", "ctranslate2"), ("onnxruntime", "onnx"), ("sentence_transformers", "peers")):
+    pytest.importorskip(package, reason=f"needs the extra '{extra}'")
 
 ROWS = [{"en": f"the {a} {b}", "fr": f"les {b}s {a}s"} for a in ("red", "old", "blue") for b in ("car", "door", "hat")]
 LINES = ["the red door", "", "the old hat", "a blue car and an old door"]
@@ -24,8 +25,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = {"raw.vocabulary": 300, "raw.max_tokens": 32, "training.hold_out": 0.0}
     made = Raw2Vec("translation", kind="pairs", size="tiny", latent=8, steps=20, settings=settings)
     made.fit(ROWS, input="en", target="fr")
-    for name in ("mt", "mt.second", "mt.third", "tickets"):
+    for name in ("mt", "mt.second", "mt.third"):
         made.save(place / name)
+    bag = {**settings, "encoder.positions": "none", "encoder.width": 16, "embedding.width": 16}
+    Raw2Vec("contrastive", size="tiny", steps=3, settings=bag).fit([row["en"] for row in ROWS]).save(place / "tickets")
+    (place / "news.txt").write_text("\n".join(LINES) + "\n")
     (place / "news.en").write_text("\n".join(LINES) + "\n")
     return place
 
@@ -84,13 +88,25 @@ def test_every_engine_gives_a_line_for_a_line_and_the_same_ones(place: Path, exp
             ["embed", "mt.ct2", "news.en", "--out", "v.npy"],
             "only translates: raw2vec translate mt.ct2 FILE.",
         ),
-        (["export", "mt", "--to", "onx", "--out", "o"], "only openvino, onnx, ctranslate2. Did you mean 'onnx'?"),
+        (
+            ["export", "mt", "--to", "onx", "--out", "o"],
+            "only openvino, onnx, ctranslate2, transformers, sentence-transformers. Did you mean 'onnx'?",
+        ),
         (
             ["export", "mt", "--to", "onnx", "--out", "o", "--calibrate", "news.en"],
             "--calibrate goes with --to openvino",
         ),
         (["export", "mt", "--to", "ctranslate2", "--out", "o", "--quantization", "int4"], "Did you mean 'int8'?"),
         (["export", "mt", "--to", "ctranslate2", "--out", "mt"], "mt holds a model"),
+        (
+            ["export", "mt", "--to", "transformers", "--out", "o"],
+            "none of transformers' models; the nearest, ModernBERT",
+        ),
+        (["export", "tickets", "--to", "transformers", "--out", "o"], "--to sentence-transformers takes it"),
+        (
+            ["export", "mt", "--to", "transformers", "--out", "o", "--quantization", "int8"],
+            "transformers takes weights in float32: leave out --quantization.",
+        ),
         (["export", "nt", "--to", "ctranslate2", "--out", "o"], "There is no file or folder 'nt'."),
         (["export", "mt.ct2", "--to", "ctranslate2", "--out", "o"], "was exported and only translates"),
     ],
@@ -101,6 +117,13 @@ def test_what_cannot_be_done(words: list[str], sentence: str, place: Path, expor
     assert result.exit_code == 2, result.output
     assert sentence in " ".join(result.stderr.split())
     assert sorted(place.rglob("*")) == before
+
+
+def test_a_folder_for_a_library(place: Path) -> None:
+    answer = told(place, "export", "tickets", "--to", "sentence-transformers", "--out", "tickets.too")
+    assert answer["family"] == "SentenceTransformer"
+    assert answer["metrics"]["difference"] < 1e-5
+    assert told(place, "embed", "tickets.too", "news.txt", "--out", "too.npy")["items"] == len(LINES)
 
 
 def test_without_the_package_one_is_told_how_to_get_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

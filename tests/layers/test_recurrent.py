@@ -4,6 +4,7 @@ from torch import Tensor
 
 from raw2vec.errors import BadInput
 from raw2vec.layers import Recurrent
+from raw2vec.layers.recurrent import _Rectangles
 from raw2vec.ragged import Ragged
 
 LENGTHS = [4, 0, 1, 9, 4, 2]
@@ -84,3 +85,34 @@ def test_nothing_to_read_and_unusable_settings() -> None:
         Recurrent(3, 8, directions=3)
     with pytest.raises(BadInput, match="even"):
         Recurrent(3, 7)
+
+
+@pytest.mark.parametrize("lengths", [LENGTHS, [5, 5, 5], [200, *[3] * 40, 190, 7]], ids=["mixed", "equal", "far apart"])
+@pytest.mark.parametrize("directions", [1, 2, -1])
+@pytest.mark.parametrize("begun", [False, True])
+def test_by_rectangles_it_is_the_same_layer(lengths: list[int], directions: int, begun: bool) -> None:
+    """oneDNN's way, in float32, beside the packed one, which float64 takes: states and all gradients."""
+    layer, exact = Recurrent(3, 8, directions=directions), Recurrent(3, 8, directions=directions).double()
+    exact.load_state_dict(layer.state_dict())
+    x = batch(lengths)
+    first = torch.randn(len(lengths), layer.memory, dtype=torch.float64) if begun else None
+    slopes, found = torch.randn(sum(lengths), 8, dtype=torch.float64), []
+    for part in (layer, exact):
+        dtype = next(part.parameters()).dtype
+        values = x.values.to(dtype).requires_grad_()
+        states = part(Ragged(values, x.shapes), None if first is None else first.to(dtype)).values
+        states.backward(slopes.to(dtype))
+        found.append([states.detach(), values.grad, *(weight.grad for weight in part.parameters())])
+    for mine, true in zip(*found, strict=True):
+        torch.testing.assert_close(mine.double(), true, atol=1e-4, rtol=1e-4)
+
+
+def test_rectangles_hold_every_item_once_and_little_else() -> None:
+    lengths = [200, *[3] * 40, 0, 190, 7]
+    layout = _Rectangles(batch(lengths))
+    assert sorted(torch.cat(layout.items).tolist()) == [place for place, length in enumerate(lengths) if length]
+    assert layout.size < 1.2 * sum(lengths)
+    for backwards in (False, True):
+        rows = layout.rows(batch(lengths), backwards)
+        assert len(rows.unique()) == sum(lengths)
+        assert int(rows.max()) < layout.size

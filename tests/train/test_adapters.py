@@ -13,7 +13,7 @@ from raw2vec import Raw2Vec
 from raw2vec.errors import BadInput
 from raw2vec.layers import LowRank, adapt, merge
 from raw2vec.recipe import Recipe
-from raw2vec.train.optimizers import adamw
+from raw2vec.train.optimizers import adamw, muon
 from small import rows
 from tiny_checkpoints import TEXTS, written
 
@@ -143,6 +143,20 @@ def test_layers_take_smaller_steps_the_deeper_they_lie(start: Path) -> None:
     assert found[id(adapter.up)] == pytest.approx(10 * 0.125)
     assert found[id(head.weight)] == 20.0
     assert sum(len(group["params"]) for group in inner.param_groups) == len([*model.parameters(), *head.parameters()])
+
+
+def test_by_muon_too_adapters_have_their_own_rate(start: Path) -> None:
+    model = raw2vec.load(start).parts_.model
+    adapter = adapt(model.encoder.layers[0], rank=2, alpha=4, dropout=0.0, rate=10.0)[0]
+    head = nn.Linear(32, 3)
+    rates = {
+        id(weight): group.get("rate", 1.0)
+        for inner in muon([model, head]).optimizers
+        for group in inner.param_groups
+        for weight in group["params"]
+    }
+    assert rates[id(adapter.up)] == rates[id(adapter.down)] == 10.0
+    assert rates[id(head.weight)] == 1.0
 
 
 def test_without_it_the_groups_are_as_they_were(start: Path) -> None:

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from raw2vec.cli.base import Answer, Debug, Input, Json, Model, heavy, one_of, pace, there
+from raw2vec.cli.base import Answer, Debug, Input, Json, Model, heavy, notes, one_of, pace, there
 from raw2vec.errors import BadInput
 
 ENGINES = ("openvino", "onnx", "ctranslate2")
+LIBRARIES = ("transformers", "sentence-transformers")
 QUANTIZATIONS = ("float32", "int8")
 
 
@@ -21,7 +22,11 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            "--to", metavar="ENGINE", callback=one_of(*ENGINES), show_default=False, help=f"{', '.join(ENGINES)}."
+            "--to",
+            metavar="NAME",
+            callback=one_of(*ENGINES, *LIBRARIES),
+            show_default=False,
+            help=f"{', '.join((*ENGINES, *LIBRARIES))}.",
         ),
     ],
     out: Annotated[str, typer.Option("--out", metavar="DIR", show_default=False, help="The folder to write.")],
@@ -37,26 +42,33 @@ def export(
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Write MODEL for another engine, once it answers there as it does here.
+    """Write MODEL for another engine or library, once it answers there as here.
 
     openvino and onnx run encoders of texts, dense ones and transformers;
     `embed` and `index` take what is written as they take a model.
     ctranslate2 runs translators: transformers, as `fit --objective
     translation` makes them. int8 is a quarter of the size, faster, and a
-    little off.
+    little off. transformers and sentence-transformers open what is built as
+    BERT, MPNet, NomicBERT or ModernBERT; with the head for masked words, too.
 
     raw2vec export tickets --to onnx --out tickets.onnx
     raw2vec export mt --to ctranslate2 --out mt.ct2
+    raw2vec export tickets --to sentence-transformers --out tickets.st
     raw2vec export mt --to ctranslate2 --out mt.int8 --quantization int8
     """
     there(model, *([calibrate] if calibrate else []))
     if calibrate and (to, quantization) != ("openvino", "int8"):
         raise BadInput("--calibrate goes with --to openvino --quantization int8: elsewhere no ranges are to be found.")
+    if to in LIBRARIES and quantization != "float32":
+        raise BadInput(f"{to} takes weights in float32: leave out --quantization.")
     loaded = heavy().load(model)
     began = time.perf_counter()
     if to == "ctranslate2":
         found = heavy("interchange.ctranslate2").export(loaded.parts_, Path(out), quantization)
         return _translator(found, out, quantization, time.perf_counter() - began)
+    if to in LIBRARIES:
+        found = heavy("interchange.outward").export(loaded.parts_, Path(out), to)
+        return _library(found, to, out, time.perf_counter() - began)
     texts = loaded.first_items(calibrate, heavy("engines").CALIBRATION, input=input) if calibrate else None
     found = heavy("engines.exports").export(loaded.parts_, Path(out), to, quantization, texts)
     return _encoder(found, to, out, quantization, time.perf_counter() - began)
@@ -84,10 +96,19 @@ def _translator(found: Any, out: str, quantization: str, seconds: float) -> Answ
     return Answer(values, [*map(Text, told)], ["translate", out, "FILE"])
 
 
+def _library(found: Any, to: str, out: str, seconds: float) -> Answer:
+    metrics = {"difference": found.difference} | ({"logits": found.logits} if found.logits is not None else {})
+    values = _values(metrics, to, out, "float32", found.items, seconds)
+    values |= {"family": found.family} | ({"notes": [found.note]} if found.note else {})
+    told = f"opened by {to} as {found.family}: of {found.items} texts no number is more than {found.difference:.1g} off"
+    told += f", and {found.logits:.1g} of the masked words' logits" if found.logits is not None else ""
+    return Answer(values, [Text(_size(values)), Text(told), *notes([found.note] if found.note else [])])
+
+
 def _values(
     metrics: dict[str, float], to: str, out: str, quantization: str, items: int, seconds: float
 ) -> dict[str, Any]:
-    size = sum(file.stat().st_size for file in Path(out).iterdir())
+    size = sum(file.stat().st_size for file in Path(out).rglob("*") if file.is_file())
     about = {"metrics": metrics, "engine": to, "quantization": quantization, "bytes": size, "out": out}
     return {**about, "items": items, **pace(items, seconds)}
 

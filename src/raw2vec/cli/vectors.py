@@ -86,6 +86,10 @@ def embed(
         str | None,
         typer.Option("--calibrate", metavar="FILE", help="Items to find int8's ranges by, or a ranges.npy of before."),
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option("--on", metavar="local|ray", callback=one_of("local", "ray"), help="Where: here, or by Ray."),
+    ] = None,
     resume: Resume = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -103,7 +107,7 @@ def embed(
     there(model, data, *([calibrate] if calibrate else []), out=out)
     loaded = opened(model)
     began = time.perf_counter()
-    options = chosen(side=side, prompt=prompt, engine=engine, precision=precision, truncate_dim=truncate)
+    options = chosen(side=side, prompt=prompt, engine=engine, precision=precision, truncate_dim=truncate, on=on)
     options |= chosen(vectors=vectors, calibrate=calibrate)
     with Counter() as progress:
         done = loaded.embed(data, out, input=input, resume=resume, progress=progress, **options)

@@ -12,6 +12,9 @@ from raw2vec.models import AnyModel
 from raw2vec.ragged import Ragged
 from raw2vec.workers import cores
 
+_GPU_TOKENS = 1 << 16
+"""Rows a batch on a GPU, which fewer would keep waiting for the next kernel (by reading, no figure of a card yet)."""
+
 
 class PyTorch(Engine):
     """The model where it is, under autocast where bfloat16 is asked for."""
@@ -19,6 +22,8 @@ class PyTorch(Engine):
     def __init__(self, model: AnyModel, precision: torch.dtype = torch.float32):
         self.model, self.precision = model, precision
         self.name = "torch" if precision is torch.float32 else "torch bfloat16"
+        if next(model.parameters()).is_cuda:
+            self.tokens, self.workers = _GPU_TOKENS, 2  # one batch is launched while another's vectors are waited for
 
     def run(self, windows: Ragged) -> Tensor:
         ids = windows.to(next(self.model.parameters()).device)

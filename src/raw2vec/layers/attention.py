@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from raw2vec.layers.base import Dropout, attended, refuse_uneven
-from raw2vec.ragged import Ragged
+from raw2vec.ragged import Ragged, sent
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Layout:
     @cached_property
     def ends(self) -> Tensor:
         """Where each item starts, and the end, (B + 1,) int32 on the device: what a variable-length kernel takes."""
-        return self.offsets.to(self.device, torch.int32)
+        return sent(self.offsets.to(torch.int32), self.device)
 
     @cached_property
     def longest(self) -> int:
@@ -77,7 +77,7 @@ class Layout:
         starts = torch.zeros_like(self.lengths)
         starts[self._order[0]] = sizes.cumsum(0) - sizes
         places = torch.arange(int(self.offsets[-1])) - torch.repeat_interleave(self.offsets[:-1], self.lengths)
-        return (places + torch.repeat_interleave(starts, self.lengths)).to(self.device)
+        return sent(places + torch.repeat_interleave(starts, self.lengths), self.device)
 
     @cached_property
     def _order(self) -> tuple[Tensor, Tensor]:
@@ -87,7 +87,7 @@ class Layout:
 
     def _rectangle(self, start: int, end: int, length: int) -> Rectangle:
         own = self._order[1][start:end]
-        inside = None if int(own[0]) == length else (torch.arange(length) < own[:, None]).to(self.device)
+        inside = None if int(own[0]) == length else sent(torch.arange(length) < own[:, None], self.device)
         return Rectangle(end - start, length, inside)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_ROWS = 256  # at a time: their logits, float32, stay within the caches
+_ROWS = 256  # at a time on a CPU: their logits, float32, stay within the caches
+_LOGITS = 1 << 27  # at a time on a GPU, which rows by the hundred would keep waiting
 _KEPT = 1 << 24  # slopes that are kept, in the narrow type, until the table's gradient is made of them at once
 
 
@@ -28,12 +29,13 @@ class _CrossEntropy(torch.autograd.Function):
         to_states, to_table = torch.empty_like(seen), torch.zeros_like(table, dtype=wide)
         to_bias, apart = torch.zeros_like(bias, dtype=wide), states.new_zeros((), dtype=wide)
         learning = any(ctx.needs_input_grad)
-        size = max(_KEPT // len(table) // _ROWS, 1) * _ROWS
+        rows_at_once = max(_LOGITS // len(table), _ROWS) if states.is_cuda else _ROWS
+        size = max(_KEPT // len(table) // rows_at_once, 1) * rows_at_once
         with torch.autocast(states.device.type, enabled=False):
             for begin in range(0, len(states), size):
                 kept = seen.new_empty(min(size, len(states) - begin) if learning else 0, len(table))
-                for start in range(begin, min(begin + size, len(states)), _ROWS):
-                    rows = slice(start, min(start + _ROWS, begin + size))
+                for start in range(begin, min(begin + size, len(states)), rows_at_once):
+                    rows = slice(start, min(start + rows_at_once, begin + size))
                     part, target = seen[rows], ids[rows, None]
                     logits = (part @ known.T).to(wide).add_(bias)
                     chances, total = _softmax(logits, target)
@@ -78,6 +80,9 @@ def cross_entropy(
 
 def _softmax(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """The softmax of logits (n, V), and their logsumexp (n,), which the target's chance and logit tell."""
+    if logits.is_cuda:  # whether a chance is too small is not asked there: the answer would have to be waited for
+        total = logits.logsumexp(-1)
+        return (logits - total[:, None]).exp_(), total
     chances = logits.softmax(-1)
     total = (logits.gather(1, target) - chances.gather(1, target).log())[:, 0]
     # A chance may be too small for a number.

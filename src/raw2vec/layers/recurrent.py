@@ -1,13 +1,19 @@
 """One recurrent layer over Ragged sequences: packed time step by time step, with no padding anywhere."""
 
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from raw2vec.errors import BadInput, nearest
 from raw2vec.ragged import Ragged
+
+_STEP = 4  # items whose rows take as long as what a time step takes besides (measured: docs/log.md)
+
 
 CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -54,14 +60,43 @@ class Recurrent(nn.Module):
         """
         if not len(x.values):
             return x.replace(x.values.new_zeros(0, self.cell.hidden_size * (1 + self.cell.bidirectional)))
-        rows, alive, items = _time_steps(x, self.backwards)
         device = x.values.device.type
         learning = torch.is_autocast_enabled(device) and torch.is_grad_enabled()
         values = x.values if learning else x.values.to(self.cell.all_weights[0][0].dtype)
         with torch.autocast(device, enabled=learning):
+            if isinstance(self.cell, nn.LSTM) and _is_fused(values):
+                return x.replace(self._by_rectangles(x, values, first))
+            rows, alive, items = _time_steps(x, self.backwards)
             begun = None if first is None else self._parted(first[items].to(values.dtype))
             states: Tensor = self.cell(PackedSequence(values.index_select(0, rows), alive), begun)[0].data
         return x.replace(torch.zeros_like(states).index_copy(0, rows, states))
+
+    def _by_rectangles(self, x: Ragged, values: Tensor, first: Tensor | None) -> Tensor:
+        """The states of an LSTM by oneDNN, which takes a rectangle in half the time of a packed sequence's rows.
+
+        Each direction goes by itself, its items' rows from where it begins to read: what fills up comes after them.
+        """
+        if x.length and first is None and not self.backwards:
+            rectangle = values.unflatten(0, (len(x), x.length)).transpose(0, 1)
+            return self.cell(rectangle)[0].transpose(0, 1).flatten(0, 1)
+        layout, found = _Rectangles(x), []
+        begun = None if first is None else [part.to(values.dtype) for part in self._parted(first)]
+        count = len(self.cell.all_weights)
+        for number, weights in enumerate(self.cell.all_weights):
+            rows = layout.rows(x, backwards=self.backwards or number == 1)
+            laid = values.new_zeros(layout.size, values.shape[1]).index_copy(0, rows, values)
+            told = []
+            for items, part in zip(layout.items, laid.split(layout.sizes), strict=True):
+                rest = values.new_zeros(1, len(items), self.cell.hidden_size)
+                hidden = [rest, rest] if begun is None else [each[number : number + 1, items] for each in begun]
+                steps = part.view(-1, len(items), part.shape[1])
+                told.append(
+                    torch.lstm(steps, hidden, list[Tensor](weights), True, 1, 0.0, self.training, False, False)[
+                        0
+                    ].flatten(0, 1)
+                )
+            found.append((told[0] if len(told) == 1 else torch.cat(told)).index_select(0, rows))
+        return found[0] if count == 1 else torch.cat(found, dim=1)
 
     def step(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """One row an item (B, inputs), in one direction: its states (B, width), and the memory (B, memory) after."""
@@ -73,6 +108,55 @@ class Recurrent(nn.Module):
         hidden = self.cell.hidden_size
         parts = [part.unflatten(1, (-1, hidden)).transpose(0, 1).contiguous() for part in memory.split(self.width, 1)]
         return tuple(parts) if isinstance(self.cell, nn.LSTM) else parts[0]
+
+
+class _Rectangles:
+    """The items with rows, in rectangles of time steps by items, longest first: as many as take the least time.
+
+    items: their places in the batch, one tensor a rectangle; sizes: its steps times its items; size: of all together.
+    """
+
+    def __init__(self, x: Ragged):
+        lengths, order = x.lengths.sort(descending=True, stable=True)
+        there = int((lengths > 0).sum())
+        bounds = _parted(lengths[:there].numpy())
+        self.items = [order[start:end] for start, end in pairwise(bounds)]
+        self.sizes = [int(x.lengths[items[0]]) * len(items) for items in self.items]
+        self.size = sum(self.sizes)
+        self._begins, self._widths = (torch.zeros(len(x), dtype=torch.long) for _ in range(2))
+        begin = 0
+        for items, size in zip(self.items, self.sizes, strict=True):
+            self._begins[items], self._widths[items] = torch.arange(begin, begin + len(items)), len(items)
+            begin += size
+
+    def rows(self, x: Ragged, backwards: bool) -> Tensor:
+        """Where each row of `x` stands among the rectangles' rows, (N,), by how many of its item are read before it."""
+        owners = x.owners
+        steps = torch.arange(int(x.offsets[-1])) - x.offsets[:-1][owners]
+        if backwards:
+            steps = x.lengths[owners] - 1 - steps
+        return self._begins[owners] + steps * self._widths[owners]
+
+
+def _parted(lengths: NDArray[np.int64]) -> list[int]:
+    """Where rectangles of items, longest first, begin and end: the cheapest way, by its time steps and their rows."""
+    starts = np.flatnonzero(np.diff(lengths, prepend=-1))  # items of one length stay together
+    ends, cost = np.append(starts[1:], len(lengths)), np.zeros(len(starts) + 1)
+    came = np.zeros(len(starts), np.int64)
+    for last, end in enumerate(ends):
+        each = cost[: last + 1] + lengths[starts[: last + 1]] * (_STEP + end - starts[: last + 1])
+        came[last] = each.argmin()
+        cost[last + 1] = each.min()
+    bounds, place = [len(lengths)], len(starts)
+    while place > 0:
+        place = int(came[place - 1])
+        bounds.append(int(starts[place]))
+    return bounds[::-1]
+
+
+def _is_fused(values: Tensor) -> bool:
+    """Whether oneDNN is there for these values."""
+    return values.device.type == "cpu" and values.dtype is torch.float32 and torch.backends.mkldnn.is_available()
 
 
 def _time_steps(x: Ragged, backwards: bool) -> tuple[Tensor, Tensor, Tensor]:

@@ -50,9 +50,10 @@ class _Columnar(FileRows):
 
 
 class Parquet(_Columnar):
-    """A Parquet file, a row group at a time."""
+    """A Parquet file, page by page: a group of a million rows does not have to fit in memory."""
 
     format = "Parquet"
+    _BUFFER = 1 << 20  # bytes; without one Arrow reads a column of a whole group at once
 
     def __init__(self, path: str | Path, name: str | None = None):
         super().__init__(path, name)
@@ -61,7 +62,7 @@ class Parquet(_Columnar):
 
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         names = None if columns is None else list(columns)
-        with self._said(), pq.ParquetFile(self.path) as file:
+        with self._said(), pq.ParquetFile(self.path, buffer_size=self._BUFFER) as file:
             for batch in file.iter_batches(rows, columns=names):
                 if len(batch):
                     yield batch.select(names) if names else batch

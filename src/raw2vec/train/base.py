@@ -31,6 +31,15 @@ class Optimizer(Protocol):
     def restore(self, tensors: dict[str, Tensor]) -> None: ...
 
 
+class Processes(Protocol):
+    """Those that train one model together, as each sees them."""
+
+    size: int
+
+    def alike(self, modules: nn.Module) -> None: ...
+    def totals(self, values: Sequence[float]) -> list[float]: ...
+
+
 class Checkpoints(Protocol):
     """Where a run is kept, whole or not at all."""
 
@@ -121,3 +130,25 @@ Listener = Callable[[Phase | Progress], None]
 
 def silent(event: Phase | Progress) -> None:
     """A listener that tells nobody: of several processes all but the first."""
+
+
+def cut(value: Tensor) -> bool:
+    """Whether a weight, a gradient or an average is cut up over several processes (a DTensor; asked without importing
+    what not every build of torch has)."""
+    return hasattr(value, "to_local")
+
+
+def share(value: Tensor) -> Tensor:
+    """This process' share of what is cut up; else all of it."""
+    return value.to_local() if hasattr(value, "to_local") else value
+
+
+def placed(whole: Tensor, like: Tensor) -> Tensor:
+    """A whole tensor where another of its shape is: on its device, and cut up as it is."""
+    whole = whole.to(like.device)
+    if not cut(like) or whole.shape != like.shape:
+        return whole
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(like, DTensor)
+    return distribute_tensor(whole, like.device_mesh, like.placements, src_data_rank=None)  # all have it: none is sent

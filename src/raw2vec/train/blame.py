@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from raw2vec.ragged import Ragged
 
+NOWHERE = "the loss itself"
+
 
 def layer(modules: nn.Module, forward: Callable[[], object]) -> str:
     """The first layer whose output is not finite when `forward` runs, as 'layer encoder.layers.2.attention'."""
@@ -27,7 +29,7 @@ def layer(modules: nn.Module, forward: Callable[[], object]) -> str:
     finally:
         for handle in handles:
             handle.remove()
-    return f"layer {found[0]}" if found else "the loss itself"
+    return f"layer {found[0]}" if found else NOWHERE
 
 
 def gradient(modules: nn.Module) -> str:

@@ -17,6 +17,7 @@ import torch.distributed as dist
 from torch import nn
 
 from raw2vec.errors import BadInput
+from raw2vec.train.base import cut
 
 _BUCKET = 1 << 24  # numbers that are sent at a time
 
@@ -104,7 +105,8 @@ class Group:
         """Gives all of them the leader's weights."""
         if self.size > 1:
             for value in (*modules.parameters(), *modules.buffers()):
-                dist.broadcast(value.data, 0)
+                if not cut(value):  # of what is cut up each has its own
+                    dist.broadcast(value.data, 0)
 
     @torch.no_grad()
     def add(self, weights: Sequence[nn.Parameter]) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,10 +15,11 @@ from raw2vec.errors import NonFinite
 from raw2vec.recipe import Training
 from raw2vec.seeding import Draws, key
 from raw2vec.train import blame
-from raw2vec.train.base import Checkpoints, Optimizer, Progress, State, Work
+from raw2vec.train.base import Checkpoints, Optimizer, Progress, State, Work, cut, placed, share
 from raw2vec.train.budget import Budget, rate
 from raw2vec.train.distributed import Group
 from raw2vec.train.interrupt import Interrupt
+from raw2vec.train.sharding import Whole
 from raw2vec.train.weights import Average
 
 
@@ -30,7 +32,7 @@ class Trainer:
 
     def __init__(
         self,
-        modules: nn.Module,
+        modules: nn.Module | Whole,
         work: Sequence[Work],
         training: Training,
         budget: Budget,
@@ -41,11 +43,17 @@ class Trainer:
         precision: torch.dtype = torch.float32,
         group: Group | None = None,
     ):
-        self.group = group or Group()
+        self.group, self.layout = group or Group(), modules if isinstance(modules, Whole) else Whole(modules)
         self.group.refuse(training.accumulate)
-        self.modules, self.work, self.training, self.budget, self.seed = modules, work, training, budget, seed
+        self.modules, self.work, self.training, self.budget, self.seed = (
+            self.layout.modules,
+            work,
+            training,
+            budget,
+            seed,
+        )
         self.checkpoints, self.listener, self.precision = checkpoints, listener, precision
-        self.weights = list(modules.parameters())
+        self.weights = list(self.modules.parameters())
         self.device = self.weights[0].device
         self.state = State()
         self.best: dict[str, Tensor] = {}
@@ -101,7 +109,6 @@ class Trainer:
     def _step(self, work: Work, optimizer: Optimizer, chosen: list[NDArray[np.int64]]) -> None:
         began, state = self.budget.seconds, self.state
         losses, items, tokens = self._gradients(work, chosen)
-        self._clip(work)
         within = max(self._within(), 0.0)
         learning_rate = work.learning_rate * rate(self.training, within) * self._softness(within)
         optimizer.step(learning_rate)
@@ -115,19 +122,35 @@ class Trainer:
         )
 
     def _gradients(self, work: Work, chosen: list[NDArray[np.int64]]) -> tuple[dict[str, float], int, int]:
-        """Those of the batches' mean, worked out by all processes; its losses, and the items and tokens in it."""
-        losses: dict[str, float] = {}
+        """Those of the batches' mean, worked out by all processes; its losses, and the items and tokens in it.
+
+        Losses and norm are asked of the device once, when all is under way: no wait for each of them on a GPU.
+        """
+        told: list[Tensor] = []
         items = tokens = 0.0
+        names: list[str] = []
         for place in self.group.own(len(chosen)):
-            self._seed(key(self.seed, "dropout", self.state.step * len(chosen) + place))
-            batch = work.feed.batch(chosen[place]).to(self.device)
-            for name, value in self._backward(work, batch, len(chosen)).items():
-                losses[name] = losses.get(name, 0.0) + value / len(chosen)
+            batch = self._batch(work, chosen, place)
+            losses = self._backward(work, batch, len(chosen))
+            names, told = list(losses), [*told, torch.stack([value.detach().double() for value in losses.values()])]
             items += len(batch)
             tokens += sum(len(side.values) for side in batch.sides.values())
-        self.group.add(self.weights)
-        items, tokens, *values = self.group.totals([items, tokens, *losses.values()])
-        return dict(zip(losses, values, strict=True)), int(items), int(tokens)
+        self.group.add([weight for weight in self.weights if not cut(weight)])
+        norm = self.layout.norm([weight.grad for weight in self.weights if weight.grad is not None])
+        *found, size = torch.cat([*told, norm.double()[None]]).tolist()
+        means = [sum(value / len(chosen) for value in found[place :: len(names)]) for place in range(len(names))]
+        items, tokens, total, *values = self.group.totals([items, tokens, *means])
+        if not math.isfinite(total):
+            raise NonFinite(
+                self._stopped(work, f"The loss is {total}: not finite from {self._origin(work, chosen)} on")
+            )
+        self._clip(work, norm, size)
+        return dict(zip(names[1:], values, strict=True)), int(items), int(tokens)
+
+    def _batch(self, work: Work, chosen: list[NDArray[np.int64]], place: int) -> Batch:
+        """The batch at this place of the step, and dropout's luck for it."""
+        self._seed(key(self.seed, "dropout", self.state.step * len(chosen) + place))
+        return work.feed.batch(chosen[place]).to(self.device)
 
     def _seed(self, number: int) -> None:
         """As torch.manual_seed, which takes longer than a small step: it notes down who called for devices to come."""
@@ -142,29 +165,39 @@ class Trainer:
         expected = (self.state.step - self.state.first + 1) / within
         return min(1.0, self.training.full_steps / expected)
 
-    def _backward(self, work: Work, batch: Batch, parts: int) -> dict[str, float]:
+    def _backward(self, work: Work, batch: Batch, parts: int) -> dict[str, Tensor]:
+        """Adds the batch's share of the gradients to what is there; the sum of its losses, and each of them by name."""
+        losses = self.layout.learning(lambda: self._losses(work, batch))
+        (losses[""] / parts).backward()
+        return losses
+
+    def _losses(self, work: Work, batch: Batch) -> dict[str, Tensor]:
         draws = Draws(key(self.seed, "stage", self.state.stage), self.state.epoch, self._within())
-        total: Tensor = torch.zeros((), device=self.device)
-        named: dict[str, float] = {}
+        named = {"": torch.zeros((), device=self.device)}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16):
             for objective, weight in work.losses:
                 losses = objective(batch, draws)
-                total = total + weight * next(iter(losses.values()))
                 first = next(iter(losses))
+                named[""] = named[""] + weight * losses[first]
                 for name, value in losses.items():  # two objectives of a stage may name a loss alike
-                    named[name if name not in named else f"{name} of {first}"] = value.item()
-        if not math.isfinite(total.item()):
-            place = blame.layer(self.modules, lambda: [objective(batch, draws) for objective, _ in work.losses])
-            raise NonFinite(self._stopped(work, f"The loss is {total.item()}: not finite from {place} on"))
-        (total / parts).backward()
+                    named[name if name not in named else f"{name} of {first}"] = value
         return named
 
-    def _clip(self, work: Work) -> None:
-        norm = nn.utils.get_total_norm([p.grad for p in self.weights if p.grad is not None])
-        if not math.isfinite(norm.item()):
-            raise NonFinite(self._stopped(work, f"A gradient is {norm.item()}: {blame.gradient(self.modules)}"))
-        if norm.item() > self.training.clip:
-            nn.utils.clip_grads_with_norm_(self.weights, self.training.clip, norm)
+    def _origin(self, work: Work, chosen: list[NDArray[np.int64]]) -> str:
+        """The layer that is the first to give what is not finite."""
+        found = [blame.NOWHERE]
+        for place in self.group.own(len(chosen)):
+            again = partial(self._losses, work, self._batch(work, chosen, place))
+            found.append(blame.layer(self.modules, partial(self.layout.looking, again)))
+        return next((layer for layer in found if layer != blame.NOWHERE), blame.NOWHERE)
+
+    def _clip(self, work: Work, norm: Tensor, size: float) -> None:
+        """`size` is the norm's number."""
+        if not math.isfinite(size):
+            raise NonFinite(self._stopped(work, f"A gradient is {size}: {blame.gradient(self.modules)}"))
+        if size > self.training.clip:
+            grads = [share(weight.grad) for weight in self.weights if weight.grad is not None]
+            torch._foreach_mul_(grads, (self.training.clip / (norm + 1e-6)).clamp(max=1.0))
 
     def _stopped(self, work: Work, what: str) -> str:
         advice = "A lower learning rate (--set training.learning_rate=…) or float32 usually helps"
@@ -178,7 +211,7 @@ class Trainer:
         self.state.checked = due
         self.modules.eval()
         with self.average.in_place(), torch.no_grad():
-            found = work.judge()
+            found = self.layout.looking(work.judge)
             finite = all(map(math.isfinite, found.rank))
             if finite and (self.state.best is None or found.rank < self.state.best):
                 self.state.best, self.state.stale = found.rank, 0
@@ -215,7 +248,9 @@ class Trainer:
         if self.optimizer:
             tensors |= {f"average/{name}": value for name, value in self.average.tensors().items()}
             tensors |= {f"optimizer/{name}": value for name, value in self.optimizer.tensors().items()}
-        self.checkpoints.write(tensors, {"state": asdict(self.state), "budget": self.budget.state()})
+        self.checkpoints.write(
+            self.layout.gathered(tensors), {"state": asdict(self.state), "budget": self.budget.state()}
+        )
 
     def _resume(self) -> dict[str, dict[str, Tensor]]:
         """Puts the last checkpoint in place; what belongs to the stage's optimiser and average is handed back."""
@@ -225,12 +260,15 @@ class Trainer:
         parts: dict[str, dict[str, Tensor]] = {"weights": {}, "best": {}, "average": {}, "optimizer": {}}
         for name, tensor in found[0].items():
             title, rest = name.split("/", 1)
-            parts[title][rest] = tensor.to(self.device)
+            parts[title][rest] = tensor
         self.state = State(**found[1]["state"])
         self.budget.restore(found[1]["budget"])
         self._saved = self.budget.seconds
         if parts["optimizer"]:  # else the stage before has ended, and this one is yet to begin
             self.work[self.state.stage].enter()
-        self.modules.load_state_dict(parts["weights"])
-        self.best = parts["best"]
+        own = self.modules.state_dict()
+        weights, self.best = (
+            {name: placed(tensor, own[name]) for name, tensor in parts[title].items()} for title in ("weights", "best")
+        )
+        self.modules.load_state_dict(weights)
         return {"average": parts["average"], "optimizer": parts["optimizer"]} if parts["optimizer"] else {}

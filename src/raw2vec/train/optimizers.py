@@ -10,6 +10,7 @@ from raw2vec.errors import BadInput
 from raw2vec.layers import LowRank
 from raw2vec.models import Embedder
 from raw2vec.settings import construct, known
+from raw2vec.train.base import cut, placed
 
 
 class Optimizer:
@@ -40,10 +41,11 @@ class Optimizer:
         for place, optimizer in enumerate(self.optimizers):
             whole = optimizer.state_dict()
             whole["state"] = {}
+            weights = [weight for group in optimizer.param_groups for weight in group["params"]]
             for key, value in tensors.items():
                 at, number, name = key.split(".", 2)
                 if int(at) == place:
-                    whole["state"].setdefault(int(number), {})[name] = value
+                    whole["state"].setdefault(int(number), {})[name] = placed(value, weights[int(number)])
             optimizer.load_state_dict(whole)
 
 
@@ -82,7 +84,7 @@ def adamw(
 
 
 def muon(
-    modules: Iterable[nn.Module],
+    modules: Sequence[nn.Module],
     weight_decay: float = 0.01,
     momentum: float = 0.95,
     embedding_rate: float = 1.0,
@@ -97,13 +99,41 @@ def muon(
     rest = _groups((tables, {"weight_decay": weight_decay, "rate": embedding_rate}), (vectors, {"weight_decay": 0.0}))
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=0.0, betas=(0.9, 0.98), fused=True)]
     options: dict[str, Any] = {"lr": 0.0, "weight_decay": weight_decay, "momentum": momentum, "ns_steps": iterations}
-    for made, parameters in ((torch.optim.Muon, matrices), (Kernels, kernels)):
-        if parameters:
-            optimizers.append(made(parameters, adjust_lr_fn="match_rms_adamw", **options))
+    options["adjust_lr_fn"] = "match_rms_adamw"
+    if matrices:
+        optimizers.append(Muon(_paced(modules, 1.0, (matrices, {})), **options))
+    if kernels:
+        optimizers.append(Kernels(kernels, **options))
     return Optimizer(*optimizers)
 
 
-class Kernels(torch.optim.Muon):
+_MUONS = ("lr", "weight_decay", "ns_coefficients", "eps", "ns_steps", "adjust_lr_fn")
+
+
+class Muon(torch.optim.Muon):
+    """Muon, also on matrices that are cut up over processes: an update is made orthogonal whole, in each of them."""
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if cut(weight) and weight.grad is not None:
+                    self._move(weight, weight.grad, group)
+                    weight.grad = None
+        super().step()  # those that are whole
+
+    def _move(self, weight: Any, grad: Tensor, group: dict[str, Any]) -> None:
+        buffer = self.state[weight].setdefault("momentum_buffer", torch.zeros_like(grad))
+        buffer.lerp_(grad, 1 - group["momentum"])
+        update: Any = grad.lerp(buffer, group["momentum"])
+        whole = nn.Parameter(weight.full_tensor())
+        whole.grad = update.full_tensor()
+        options = {name: value for name, value in group.items() if name in _MUONS}
+        torch.optim.Muon([whole], momentum=0.0, nesterov=False, **options).step()  # the momentum is in it already
+        weight.copy_(placed(whole.detach(), weight))
+
+
+class Kernels(Muon):
     """Muon on kernels (out, in, …) as the matrices (out, in · …) that they are."""
 
     def __init__(self, kernels: list[nn.Parameter], **options: Any):

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from raw2vec.train.base import placed, share
+
 
 class Average:
     """Exponential moving average of the weights (EMA); its decay is shorter at first, so that the start is forgotten.
@@ -23,7 +25,8 @@ class Average:
         if self.live:
             self.steps += 1
             decay = min(self.decay, self.steps / (9 + self.steps))
-            torch._foreach_lerp_(list(self.mean.values()), [p.detach() for p in self.live.values()], 1 - decay)
+            mean, live = ([share(p.detach()) for p in each.values()] for each in (self.mean, self.live))
+            torch._foreach_lerp_(mean, live, 1 - decay)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -47,7 +50,7 @@ class Average:
         """The state that `tensors` gave."""
         if self.live:
             self.steps = int(tensors["steps"])
-            self.mean = {name: tensors[name] for name in self.mean}
+            self.mean = {name: placed(tensors[name], p) for name, p in self.live.items()}
 
     def _put(self, values: dict[str, Tensor]) -> None:
         with torch.no_grad():

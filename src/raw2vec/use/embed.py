@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from raw2vec.disk import drafts, room, writing
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.rows import Rows
-from raw2vec.unreadable import as_list
-from raw2vec.use.base import Column, Small, blocks, empty, texts
-
-Encode = Callable[[list[Any]], tuple[Small, NDArray[np.int64]]]
-"""Items to vectors (n, L), in the bytes that are written, and the tokens that were cut off each, (n,)."""
+from raw2vec.use.base import Column, Small, Through, Write, blocks, in_turn, texts
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ class Embedded:
 def embed(
     rows: Rows,
     column: str,
-    encode: Encode,
+    encode: Write,
     out: Path,
     *,
     read: Column = texts,
@@ -53,6 +48,7 @@ def embed(
     form: Mapping[str, str] | None = None,
     resume: bool = False,
     progress: Callable[[int], None] = lambda items: None,
+    through: Through | None = None,
 ) -> Embedded:
     """Writes the rows' vectors to a folder of Parquet shards, or to one .npy or .parquet file.
 
@@ -63,6 +59,8 @@ def embed(
     whose vectors are its own to the last digit, one `prompt`, where texts are encoded after such, and one `form`, what
     tells the vectors from whole ones in float32; another's is refused. A single file is put together from the shards at
     the end and then takes its name in one step. A run that ends before its first shard leaves nothing.
+
+    through: who encodes the blocks of rows instead of `encode`, such as a cluster; it changes nothing that is written.
     """
     single = out.suffix in (".npy", ".parquet")
     if out.suffix and not single:
@@ -77,14 +75,10 @@ def embed(
         manifest = _Manifest.open(folder, origin, resume)
         done = manifest.rows
         with manifest.begun():
-            for start, items, block in blocks(rows, column, read, done):
-                vectors, cut = encode(items)
-                blank = empty(items)
-                counts: dict[str, Any] = {"truncated": int((cut > 0).sum()), "empty": len(blank)}
-                counts |= {"first_empty": start + blank[0]} if blank else {}
-                counts |= {"unreadable": as_list(items.unreadable)} if items.unreadable else {}
-                manifest.add(start, vectors, counts, None if out.suffix == ".npy" else block)
-                progress(len(items))
+            with closing((through or in_turn(encode))(blocks(rows, column, read, done))) as found:
+                for start, block, made in found:
+                    manifest.add(start, made.vectors, made.counts, None if out.suffix == ".npy" else block)
+                    progress(len(block))
             if not manifest.rows:
                 raise BadInput(f"{rows.name} has no rows to embed.")
         if single and not (manifest.finished and out.exists()):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from raw2vec.errors import BadInput, NumberedList, nearest
+from raw2vec.raw import Raw, Text
 from raw2vec.recipe import Recipe
 from raw2vec.use.base import is_empty
 
@@ -35,9 +36,16 @@ def prompt_for(recipe: Recipe, purpose: Purpose | None = None) -> str:
     return next(own, recipe.prompts.get(recipe.default_prompt or "", ""))
 
 
-def prompted(items: Sequence[Any], prompt: str) -> Sequence[Any]:
-    """The items after the prompt; an empty text stays empty, and every item keeps its number."""
+def prompted(items: Sequence[Any], prompt: str, raw: Raw | None = None) -> Sequence[Any]:
+    """The items after the prompt; an empty text stays empty, and every item keeps its number.
+
+    raw: what is to read them. BadInput where that reads no texts: a path with words before it would be another path.
+    """
     if not prompt:
         return items
+    if raw is not None and not isinstance(raw, Text):
+        raise BadInput(
+            f"A prompt ({prompt!r}) stands before texts, and what is to be encoded here is none: leave it out."
+        )
     made = [prompt + item if isinstance(item, str) and not is_empty(item) else item for item in items]
     return NumberedList(items.numbers, made) if isinstance(items, NumberedList) else made

@@ -19,7 +19,23 @@ from raw2vec.encoders.transformer import GLOBAL_BASE, LOCAL_BASE, hidden_feature
 from raw2vec.errors import BadInput, nearest
 from raw2vec.interchange.hugging_face import bert, rotary, vision
 from raw2vec.interchange.hugging_face.base import ACTIVATIONS, Family
+from raw2vec.interchange.hugging_face.families import family
 from raw2vec.layers import GATES, usual_epsilon
+
+__all__ = [
+    "FAMILIES",
+    "KNOWN",
+    "config_of",
+    "family",
+    "family_of",
+    "from_hugging_face",
+    "layers_of",
+    "matched",
+    "named_rows",
+    "rows",
+    "settings_of",
+    "to_hugging_face",
+]
 
 FAMILIES: dict[str, Family] = {**bert.FAMILIES, **rotary.FAMILIES}
 """Their `model_type`s of encoders of texts that we can read."""
@@ -34,28 +50,6 @@ _ASIDE = (
     *("pooler.", "cls.", "head.", "decoder.", "classifier.", "embeddings.position_ids", "lm_head.", "qa_outputs."),
     *("vocab_transform.", "vocab_layer_norm.", "vocab_projector.", "pre_classifier.", "embeddings.token_type_ids"),
 )
-_GATED = {("pre", "rotary", "usual"): "modernbert", ("post", "rotary", "norms"): "nomic_bert"}
-_PLAIN = {("post", "learned", "usual"): "bert", ("post", "learned-relative", "usual"): "mpnet"}
-
-
-def family(settings: Mapping[str, Any]) -> str:
-    """Which of theirs a Transformer with these settings is. BadInput says why it is none."""
-    order, positions, biases = settings["norm_order"], settings["positions"], settings.get("biases", "usual")
-    gated = settings["activation"] in GATES
-    plain = GATES.get(settings["activation"], settings["activation"])
-    if settings["normalization"] != "layer":
-        raise BadInput(f"Neither BERT nor ModernBERT has '{settings['normalization']}' normalization, only 'layer'.")
-    if plain not in ACTIVATIONS:
-        raise BadInput(f"transformers has no activation like '{plain}'.")
-    if settings.get("causal") or settings.get("class_tokens"):
-        raise BadInput("None of transformers' encoders of texts looks back only, or has class tokens of its own.")
-    found = (_GATED if gated else _PLAIN).get((order, positions, biases))
-    if found and (found == "modernbert" or not settings["window"]):
-        return found
-    raise BadInput(
-        "A transformer with these settings is none of transformers' models: ModernBERT is norm order pre, positions "
-        "rotary and a gated activation; BERT is post, learned and a plain one, without a window."
-    )
 
 
 def to_hugging_face(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> dict[str, Tensor]:
