@@ -55,7 +55,7 @@ def test_cut_vectors_are_of_length_one_where_whole_ones_are() -> None:
     np.testing.assert_allclose(np.linalg.norm(first_numbers(vectors, 7, unit=True), axis=1), 1, rtol=1e-6)
     assert first_numbers(vectors, None) is vectors
     for wrong in (0, -1, 45):
-        with pytest.raises(BadInput, match="has 44 numbers: it is cut to 1 of them or more"):
+        with pytest.raises(BadInput, match="has 44 numbers: it can be cut to 1 of them or more"):
             first_numbers(vectors, wrong)
 
 

@@ -81,7 +81,7 @@ def first_numbers(vectors: NDArray[np.float32], count: int | None, unit: bool = 
         return vectors
     if not 1 <= count <= vectors.shape[1]:
         raise BadInput(
-            f"A vector of this model has {vectors.shape[1]} numbers: it is cut to 1 of them or more, not to {count}."
+            f"A vector of this model has {vectors.shape[1]} numbers: it can be cut to 1 of them or more, not {count}."
         )
     return unit_length(vectors[:, :count]) if unit else vectors[:, :count]
 
