@@ -82,7 +82,7 @@ def said(result) -> str:
         ),
         (
             ["search", "tickets.store", "x", "--mode", "exakt"],
-            "Invalid value for '--mode': there is no 'exakt', only exact, approximate, hybrid."
+            "Invalid value for '--mode': there is no 'exakt', only exact, approximate, hybrid, rescored."
             " Did you mean 'exact'? See: raw2vec search --help",
         ),
         (
