@@ -72,10 +72,11 @@ def survival(model: Model, scratch: Scratch, texts: int = 1_000_000, kills: int 
         alone = Watched(_command(model, data, whole))
         alone.wait()
         luck, killed = np.random.default_rng([seed, 1]), []
-        for number in range(kills):
+        for number, rows in enumerate(sorted(luck.uniform(0.05, 0.9, size=kills) * texts)):
             watched = Watched(_command(model, data, torn, resume=number > 0))
-            share = luck.uniform(0.1, 0.9)
-            time.sleep(share * alone.seconds / (kills + 1) + 3.0)  # PyTorch takes seconds to begin with
+            while _rows_kept(torn) < rows and watched.process.poll() is None:
+                time.sleep(_EVERY)
+            time.sleep(luck.uniform(0.0, 1.0))  # anywhere in the work on a block
             watched.kill()
             killed.append(_rows_kept(torn))
         last = Watched(_command(model, data, torn, resume=True))
