@@ -140,6 +140,14 @@ def test_a_file_is_written_in_each_form(model: Raw2Vec, tmp_path: Path, kind: st
     assert (kind == "int8") == bool([*tmp_path.rglob("*ranges.npy")])
 
 
+def test_ranges_are_of_the_first_items_of_all_files(model: Raw2Vec, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number, texts in enumerate([TEXTS[:1], TEXTS[1:40], TEXTS[40:]]):
+        (tmp_path / "in" / f"{number}.txt").write_text("\n".join(texts) + "\n")
+    model.embed(str(tmp_path / "in"), tmp_path / "v.npy", vectors="int8")
+    np.testing.assert_allclose(np.load(tmp_path / "v.ranges.npy"), calibrated(model.encode(TEXTS)), atol=1e-5)
+
+
 def test_other_forms_do_not_go_on_with_a_folder(
     model: Raw2Vec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

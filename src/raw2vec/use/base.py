@@ -95,8 +95,11 @@ def _block(held: list[pa.RecordBatch], start: int, column: str, read: Column) ->
 
 def first(rows: Rows, column: str, read: Column, count: int) -> NumberedList:
     """The first items of a column, as many as there are up to `count`, with a place for those that cannot be read."""
-    batch = next(iter(rows.batches(count, [column])), None)
-    items = [] if batch is None else read(pa.Table.from_batches([batch.slice(0, count)]), column)
+    items: list[Any] = []
+    for batch in rows.batches(count, [column]):  # of several files each begins a batch of its own
+        items += read(pa.Table.from_batches([batch.slice(0, count - len(items))]), column)
+        if len(items) == count:
+            break
     return NumberedList(range(len(items)), items, unreadable={})
 
 

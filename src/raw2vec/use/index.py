@@ -50,7 +50,9 @@ def store_for(
         )
         refuse_width(store, width, place)
         if vectors not in (None, store.vectors):
-            raise BadInput(f"{place} is searched by vectors of {store.vectors}, not {vectors}: name another --store.")
+            raise BadInput(
+                f"{shown(place)} is searched by vectors of {store.vectors}, not {vectors}: name another --store."
+            )
         try:
             yield store
         except BaseException:
