@@ -38,6 +38,15 @@ Truncate = Annotated[
     int | None,
     typer.Option("--truncate", metavar="N", min=1, help="Keep the first N numbers of each vector (Matryoshka)."),
 ]
+Written = Annotated[
+    str | None,
+    typer.Option(
+        "--vectors",
+        metavar="TYPE",
+        callback=one_of(*KINDS),
+        help="What numbers are written as: float32, float16, int8, or binary, a bit each.",
+    ),
+]
 Engine = Annotated[
     str | None,
     typer.Option(
@@ -73,15 +82,7 @@ def embed(
         ),
     ] = None,
     truncate: Truncate = None,
-    vectors: Annotated[
-        str | None,
-        typer.Option(
-            "--vectors",
-            metavar="TYPE",
-            callback=one_of(*KINDS),
-            help="What numbers are written as: float32, float16, int8, or binary, a bit each.",
-        ),
-    ] = None,
+    vectors: Written = None,
     calibrate: Annotated[
         str | None,
         typer.Option("--calibrate", metavar="FILE", help="Items to find int8's ranges by, or a ranges.npy of before."),
