@@ -88,11 +88,11 @@ def test_nothing_to_read_and_unusable_settings() -> None:
 
 
 @pytest.mark.parametrize("lengths", [LENGTHS, [5, 5, 5], [200, *[3] * 40, 190, 7]], ids=["mixed", "equal", "far apart"])
-@pytest.mark.parametrize("directions", [1, 2, -1])
+@pytest.mark.parametrize(("cell", "directions"), KINDS)
 @pytest.mark.parametrize("begun", [False, True])
-def test_by_rectangles_it_is_the_same_layer(lengths: list[int], directions: int, begun: bool) -> None:
-    """oneDNN's way, in float32, beside the packed one, which float64 takes: states and all gradients."""
-    layer, exact = Recurrent(3, 8, directions=directions), Recurrent(3, 8, directions=directions).double()
+def test_by_rectangles_it_is_the_same_layer(lengths: list[int], cell: str, directions: int, begun: bool) -> None:
+    """The way of float32 on a CPU beside the packed one, which float64 takes: states and all gradients."""
+    layer, exact = Recurrent(3, 8, cell, directions), Recurrent(3, 8, cell, directions).double()
     exact.load_state_dict(layer.state_dict())
     x = batch(lengths)
     first = torch.randn(len(lengths), layer.memory, dtype=torch.float64) if begun else None
