@@ -37,6 +37,7 @@ OURS = {
     "raw2vec float32": {},
     "raw2vec torch bfloat16": {"engine": "torch", "precision": "bfloat16"},
     "raw2vec auto": {"engine": "auto"},
+    "raw2vec torch int8": {"engine": "torch", "precision": "int8"},
     "raw2vec openvino float32": {"engine": "openvino"},
     "raw2vec openvino bfloat16": {"engine": "openvino", "precision": "bfloat16"},
     "raw2vec openvino int8": {"engine": "openvino", "precision": "int8"},

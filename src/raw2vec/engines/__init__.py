@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,12 +14,14 @@ from torch.nn.functional import cosine_similarity
 from raw2vec.encoders import Dense
 from raw2vec.engines import onnx, openvino
 from raw2vec.engines.base import Engine, GraphEngine, quick_bfloat16
+from raw2vec.engines.int8 import Int8PyTorch, quantised
 from raw2vec.engines.padded import Padded, refusal
 from raw2vec.engines.passages import passages, probes, taken
 from raw2vec.engines.pytorch import PackedPyTorch, PyTorch
 from raw2vec.errors import BadInput, nearest
 from raw2vec.folder import embedder
 from raw2vec.layers.packed import packed
+from raw2vec.layers.static_int8 import known
 from raw2vec.models import AnyModel, Embedder
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Raw, Text
@@ -58,7 +61,7 @@ def engine_for(model: AnyModel, raw: Raw, golden: list[Any], name: str, precisio
     try:
         if name == "auto":
             return _quickest(model, raw, golden, precision or "float32")
-        return _made(model, raw, name, precision or "float32")
+        return _made(model, raw, golden, name, precision or "float32")
     finally:
         model.train(training)
 
@@ -90,15 +93,20 @@ def refuse_graph(model: AnyModel, raw: Raw, engine: str) -> Embedder:
     return inner
 
 
-def seen(raw: Raw, texts: list[str] | None = None) -> list[Ragged]:
-    """Windows for int8 to find its ranges by, one by one: of these texts, else of those that are always there."""
-    assert isinstance(raw, Text), "a graph's items are texts"
-    return raw.windows(texts or taken(raw, list(passages(CALIBRATION)))).ragged.split(1)
+def seen(raw: Raw, texts: Sequence[str] = (), golden: Sequence[Any] = (), items: int = 1) -> list[Ragged]:
+    """Windows for int8 to find its ranges by, so many at a time: of these texts, else the golden inputs and texts that
+    are always there.
+
+    BadInput for what does not encode texts.
+    """
+    if not isinstance(raw, Text):
+        raise BadInput("int8 is for encoders of texts: take --precision bfloat16 or float32.")
+    return raw.windows(texts or [*golden[:32], *taken(raw, list(passages(CALIBRATION)))]).ragged.split(items)
 
 
 def _quickest(model: AnyModel, raw: Raw, golden: list[Any], precision: str) -> Engine:
     if precision == "int8":
-        return _made(model, raw, "openvino", "int8")
+        return _made(model, raw, golden, "torch" if known() else "openvino", "int8")
     # A bag's rows are added up in no time. OpenVINO in bfloat16 is no faster than PyTorch is (docs/engines.md).
     if isinstance(model.encoder, Dense) or not quick_bfloat16(next(model.parameters()).device):
         return PyTorch(model)
@@ -108,19 +116,20 @@ def _quickest(model: AnyModel, raw: Raw, golden: list[Any], precision: str) -> E
     return engine if near else PyTorch(model)
 
 
-def _made(model: AnyModel, raw: Raw, name: str, precision: str) -> Engine:
+def _made(model: AnyModel, raw: Raw, golden: list[Any], name: str, precision: str) -> Engine:
+    if name == "torch" and precision == "int8":
+        return Int8PyTorch(quantised(model, seen(raw, golden=golden, items=16)))
     if name == "torch":
         return _torch(model, precision)
     inner = refuse_graph(model, raw, name)
     if name == "onnx":
         return _onnx(inner, precision)
     graph = openvino.converted(Padded(inner))
-    return openvino.OpenVINO(openvino.quantised(graph, seen(raw)) if precision == "int8" else graph, precision)
+    graph = openvino.quantised(graph, seen(raw, golden=golden)) if precision == "int8" else graph
+    return openvino.OpenVINO(graph, precision)
 
 
 def _torch(model: AnyModel, precision: str) -> Engine:
-    if precision == "int8":
-        raise BadInput("PyTorch encodes in float32 or bfloat16; int8 takes the engine openvino or onnx.")
     if precision == "float32":
         return PyTorch(model)
     inner = packed(model, torch.bfloat16)
