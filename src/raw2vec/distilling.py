@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raw2vec import folder
+from raw2vec import bundle, folder
 from raw2vec.errors import BadInput
 from raw2vec.fitting import begun as work_in
 from raw2vec.fitting import device_called, fit_model, working_precision
@@ -101,8 +101,8 @@ def distill(
 
 def _refuse_taken(out: Path) -> None:
     """BadInput for a folder that is there and holds anything: what took a teacher minutes replaces nothing unasked."""
-    folder.refuse_foreign(out)
-    if folder.found(out).exists() and any(folder.found(out).iterdir()):
+    bundle.refuse_foreign(out)
+    if bundle.found(out).exists() and any(bundle.found(out).iterdir()):
         raise BadInput(f"{out} holds a model already: give another --out, or remove it.")
 
 

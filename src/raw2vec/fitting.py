@@ -18,13 +18,14 @@ import torch
 from torch import nn
 
 from raw2vec.build import OBJECTIVES, build_model, build_objectives
+from raw2vec.bundle import found, read_json
 from raw2vec.continuing import raw_of, take_over
 from raw2vec.corpus import Corpus
 from raw2vec.disk import room, writing
 from raw2vec.embedding import TokenEmbedding
 from raw2vec.engines.base import quick_bfloat16
 from raw2vec.errors import BadInput, nearest
-from raw2vec.folder import Model, found, read_json
+from raw2vec.folder import Model
 from raw2vec.judging import Judge, lines
 from raw2vec.models import AnyModel, DualEncoder
 from raw2vec.presets import Which, sides_begun
