@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from raw2vec.cli.base import Answer, Data, Debug, Input, Json, Model, Side, chosen, counted, opened, pace, there
+from raw2vec.cli.base import Answer, Data, Debug, Input, Json, Model, Prompt, Side, chosen, counted, opened, pace, there
 
 
 def calibrate(
@@ -16,10 +16,7 @@ def calibrate(
     data: Data,
     input: Input = None,
     side: Side = None,
-    prompt: Annotated[
-        str | None,
-        typer.Option("--prompt", metavar="WORDS|NAME", help="Before every text: words, or a prompt the model knows."),
-    ] = None,
+    prompt: Prompt = None,
     items: Annotated[
         int, typer.Option("--items", metavar="N", min=2, help="So many of the first of DATA are looked at.")
     ] = 2000,

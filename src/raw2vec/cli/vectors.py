@@ -18,6 +18,7 @@ from raw2vec.cli.base import (
     Input,
     Json,
     Model,
+    Prompt,
     Resume,
     Side,
     chosen,
@@ -67,10 +68,7 @@ def embed(
     ],
     input: Input = None,
     side: Side = None,
-    prompt: Annotated[
-        str | None,
-        typer.Option("--prompt", metavar="WORDS|NAME", help="Before every text: words, or a prompt the model knows."),
-    ] = None,
+    prompt: Prompt = None,
     engine: Engine = None,
     precision: Annotated[
         str | None,
