@@ -171,6 +171,8 @@ def test_the_commands_run_in_their_order(
     pytest.importorskip("lancedb", reason="needs the extra 'store'")
     for package in ("openvino", "nncf", "onnxruntime") if page == "docs/engines.md" else ():
         pytest.importorskip(package, reason="needs the extras 'openvino' and 'onnx'")
+    if page == "docs/checkpoints.md":
+        pytest.importorskip("sentence_transformers", reason="needs the extra 'peers'")
     found = commands(page)
     assert {command[0] for command in found} >= PAGES[page]
     for command in found:
