@@ -4,6 +4,10 @@
 
 FOLDER is what `raw2vec distill` made; the file a csv without a heading: sentence, sentence, score. The teacher is
 opened by sentence-transformers as well, with its defaults; all encode the same sentences, in turns.
+
+    python -m benchmarks.distillation FOLDER --file stsb-en-dev.csv --numbers 256,128,64,32
+
+gives instead the score of the student, and of the teacher, by the first numbers of their vectors alone.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import csv
 import json
 import statistics
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,12 +36,16 @@ def main(
     teacher: str = "minilm",
     rounds: int = 5,
     items: int = 3000,
+    numbers: Annotated[str, typer.Option(help="Scores by so many first numbers alone, such as 256,64.")] = "",
 ) -> None:
     """Prints one JSON object: scores of all pairs, speeds of the first `items` sentences."""
-    from sentence_transformers import SentenceTransformer
-
     with file.open(newline="", encoding="utf-8") as opened:
         left, right, scores = zip(*csv.reader(opened), strict=True)
+    if numbers:
+        print(json.dumps(cut({"student": folder, "teacher": teacher}, left, right, scores, numbers), indent=2))
+        return
+    from sentence_transformers import SentenceTransformer
+
     place = packaged(teacher) or Path(teacher)
     models: dict[str, Any] = {
         "student": raw2vec.load(folder, device="cpu"),
@@ -45,9 +54,7 @@ def main(
     }
     found: dict[str, dict[str, float]] = {}
     for name, model in models.items():
-        units = normal(model.encode([*left, *right]))
-        cosines = (units[: len(left)] * units[len(left) :]).sum(1)
-        found[name] = {"spearman": round(float(spearmanr(cosines, np.array(scores, float)).statistic), 4)}
+        found[name] = {"spearman": spearman(model.encode([*left, *right]), scores)}
     texts = [*left, *right][:items]
     seconds = in_turn({name: partial(model.encode, texts) for name, model in models.items()}, rounds)
     for name, each in seconds.items():
@@ -60,6 +67,24 @@ def main(
         "times_as_fast": round(student["items_per_s"] / theirs["items_per_s"], 1),
     }
     print(json.dumps({"machine": heading(), "pairs": len(left), "items": len(texts), **found, **told}, indent=2))
+
+
+def cut(
+    folders: dict[str, Any], left: Sequence[str], right: Sequence[str], scores: Sequence[str], numbers: str
+) -> dict[str, Any]:
+    """Spearman's correlation by the first numbers of each model's vectors."""
+    found: dict[str, Any] = {"machine": heading(), "pairs": len(left)}
+    for name, folder in folders.items():
+        vectors = raw2vec.load(folder, device="cpu").encode([*left, *right])
+        counts = [count for count in map(int, numbers.split(",")) if count <= vectors.shape[1]]
+        found[name] = {count: spearman(vectors[:, :count], scores) for count in counts}
+    return found
+
+
+def spearman(vectors: np.ndarray, scores: Sequence[str]) -> float:
+    """Between scores (n,) and the cosines of vectors (2 n, L), all left sides before all right ones."""
+    left, right = np.split(normal(vectors), 2)
+    return round(float(spearmanr((left * right).sum(1), np.array(scores, float)).statistic), 4)
 
 
 def normal(vectors: np.ndarray) -> np.ndarray:

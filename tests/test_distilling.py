@@ -9,6 +9,8 @@ import torch
 import raw2vec
 from raw2vec import Raw2Vec
 from raw2vec.errors import BadInput
+from raw2vec.train.base import FINISHED
+from raw2vec.use import teach
 from small import texts
 from tiny_checkpoints import TEXTS, written
 
@@ -108,6 +110,44 @@ def test_one_seed_one_student(teacher: Path, tmp_path: Path) -> None:
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
     assert one.fingerprint_ == two.fingerprint_ != other.fingerprint_
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The teacher is asked for no text twice, another run does not take its place, and a finished one is known."""
+    monkeypatch.setattr(teach, "BLOCK", 50)
+    asked: list[int] = []
+    ask = teach.encode
+
+    def counted(model: object, raw: object, items: list[str], **options: object) -> object:
+        asked.append(len(items))
+        if len(asked) == 4:
+            raise KeyboardInterrupt
+        return ask(model, raw, items, **options)
+
+    monkeypatch.setattr(teach, "encode", counted)
+    options = {"out": tmp_path / "m", "latent": 6, "steps": 4}
+    data = list(dict.fromkeys(texts(400)))
+    with pytest.raises(KeyboardInterrupt):
+        raw2vec.distill(teacher, data, **options)
+    assert len(list((tmp_path / "m.training" / "teacher").glob("*.parquet"))) == 3
+    for other, said in (({"latent": 5}, "has another recipe"), ({"seed": 1}, "other data|another recipe")):
+        with pytest.raises(BadInput, match=said):
+            raw2vec.distill(teacher, data, resume=True, **{**options, **other})
+    raw2vec.distill(teacher, out=tmp_path / "small", latent=8)
+    with pytest.raises(BadInput, match="another teacher"):
+        raw2vec.distill(tmp_path / "small", data, resume=True, **options)
+    asked[:] = [0] * 4
+    made = raw2vec.distill(teacher, data, resume=True, **options)
+    assert sum(asked) == len(data) - 150
+    assert made.report["taught"] == len(data)
+    heard: list[object] = []
+    again = raw2vec.distill(teacher, data, resume=True, listener=heard.append, **options)
+    assert (again.fingerprint_, heard[-1]) == (made.fingerprint_, FINISHED)
+    whole = raw2vec.distill(teacher, data, **{**options, "out": tmp_path / "whole"})
+    assert whole.fingerprint_ == made.fingerprint_
+    assert not list(tmp_path.glob("*.training"))
 
 
 def test_what_nobody_can_learn_from(teacher: Path, tmp_path: Path) -> None:

@@ -109,7 +109,9 @@ def test_encode_takes_what_sentence_transformers_takes() -> None:
     theirs = pytest.importorskip("sentence_transformers", reason="needs the extra 'peers'").SentenceTransformer
     ours = inspect.signature(Raw2Vec.encode).parameters
     own = [name for name in ours if name not in inspect.signature(theirs.encode).parameters]
-    assert own == ["side", "purpose", "engine"], "theirs has one encoder for both sides of a pair, and one engine"
+    assert own == ["side", "purpose", "engine", "output_dtype"], (
+        "theirs has one encoder for both sides of a pair, one engine, and calls the output's type its precision"
+    )
     model = small().fit(TEXTS)
     assert model.encode(TEXTS, convert_to_tensor=True).shape == (30, 16)
     assert np.linalg.norm(model.encode("a file", truncate_dim=4, normalize_embeddings=True)) == pytest.approx(

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from raw2vec.device import working_precision
 from raw2vec.errors import BadInput, NumberedList
-from raw2vec.fitting import working_precision
 from raw2vec.folder import Model
 from raw2vec.measure import columns_of
 from raw2vec.models import AnyModel

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -11,43 +12,36 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 
-from raw2vec import folder
+from raw2vec import bundle, folder, runs
+from raw2vec.device import device_called, working_precision
+from raw2vec.disk import replacing
 from raw2vec.errors import BadInput
-from raw2vec.fitting import begun as work_in
-from raw2vec.fitting import device_called, fit_model, working_precision
+from raw2vec.fitting import fit_model
 from raw2vec.folder import Model
 from raw2vec.interchange import add_golden, card_of, dialect_of, write_extras
 from raw2vec.labels import cells
-from raw2vec.measure import columns_of
+from raw2vec.lessons import Lesson, lesson_of
 from raw2vec.presets import Start, student
 from raw2vec.raw import Text
 from raw2vec.recipe import Recipe
 from raw2vec.report import judged
 from raw2vec.rows import Rows, open_rows
-from raw2vec.seeding import permutation
-from raw2vec.students import begun, lift_of, reader_of, refuse_no_teacher, static, tokens_of
+from raw2vec.students import begun, inherits, lift_of, reader_of, refuse_no_teacher, static, tokens_of
 from raw2vec.system import Raw2Vec
-from raw2vec.train.base import Listener, Phase
+from raw2vec.train.base import FINISHED, Listener, Phase
+from raw2vec.train.origin import difference
+from raw2vec.train.prepare import PREPARED
 from raw2vec.use.encode import encode
-from raw2vec.use.prompt import prompt_for, prompted
-from raw2vec.use.teach import Taught, lone_tokens, teach
+from raw2vec.use.teach import Taught, lone_tokens, spent, teach
 
 TEACHING = 0.4  # of a budget in minutes goes to the teacher at most: what is learned from more texts is learned better
-SOME, SAME = 32, 0.98  # vectors that are compared with the teacher's own, and the least cosine of such
-TAUGHT = "teacher.parquet"  # in a run's folder: the texts and what the teacher says of them
+NOTE = "distilling.json"  # in a run's folder: of what teacher, data and recipe it is
+TAUGHT = "teacher"  # the texts and what the teacher says of them
 VECTOR = "teacher"  # the column of it
+TOKENS = "tokens.safetensors"  # what the teacher says of every token
 FIRST = 20_000  # of its vectors tell the directions that a shorter vector keeps
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """Texts to learn from, and their column's name. given: their rows, where these hold the teacher's vectors."""
-
-    texts: list[str]
-    column: str
-    fingerprint: str
-    given: Rows | None = None
 
 
 def distill(
@@ -64,6 +58,7 @@ def distill(
     settings: Mapping[str, Any] | None = None,
     seed: int = 0,
     device: str | None = None,
+    resume: bool = False,
     listener: Listener = lambda event: None,
 ) -> Raw2Vec:
     """A student of the teacher, saved to the folder `out`.
@@ -72,13 +67,16 @@ def distill(
     learns the teacher's vectors of them: `minutes` (five) or `steps`. vectors: the column of these, where `embed` has
     written them before; none: the teacher is asked, for two fifths of the minutes at most. encoder: dense, the table;
     the teacher's own, with fewer layers; or any other. latent: numbers in a vector; none: 256 of a table, else the
-    teacher's. settings: changes of the recipe by dotted key. BadInput where there is nothing to learn from, or the
-    teacher reads no texts.
+    teacher's. settings: changes of the recipe by dotted key. resume: go on with what a run that was killed has left in
+    `OUT.training`, the teacher's vectors among it. BadInput where there is nothing to learn from, or the teacher reads
+    no texts.
     """
     began = monotonic()
     name = str(getattr(teacher, "source_", "the model") if isinstance(teacher, Raw2Vec) else teacher)
     place = device_called(device)
-    _refuse_taken(Path(out))
+    bundle.refuse_foreign(Path(out))
+    if data is None or not resume:
+        _refuse_taken(Path(out))
     parts = (teacher if isinstance(teacher, Raw2Vec) else Raw2Vec.load(teacher)).parts_
     refuse_no_teacher(parts)
     parts.model.to(place)
@@ -88,61 +86,58 @@ def distill(
             raise BadInput("Without texts there is nothing to learn from: give DATA, or make a static encoder.")
         recipe = student(start, {}, latent=latent).changed({**(settings or {}), "seed": seed})
         made, card = _untaught(parts, recipe, name, listener, began)
+        _save(Path(out), made, card)
     else:
-        lesson = _lesson(parts, data, input, vectors, seed)
+        lesson = lesson_of(parts, data, input, vectors, seed)
         budget = {"minutes": 5.0 if minutes is None and steps is None else minutes, "steps": steps}
         columns = {"input": lesson.column, "label": vectors or (VECTOR if lesson.column != VECTOR else f"{VECTOR}'s")}
         recipe = student(start, columns, encoder, latent, **budget).changed({**(settings or {}), "seed": seed})
-        with work_in(Path(out), False) as work:
-            made, card = _taught(parts, recipe, lesson, work, name, listener, began)
-    folder.save(Path(out), made, card, dialect_of(made.recipe), lambda partial: write_extras(partial, made))
+        origin = {"teacher": folder.fingerprint(parts), "data": lesson.fingerprint}
+        origin |= {"recipe": json.loads(recipe.json_text())}
+        if resume and runs.finished(Path(out), recipe, lesson.fingerprint):
+            made = Raw2Vec.load(out, device=device)
+            _refuse_another({**origin, "teacher": made.report.get("teacher_space")}, origin, Path(out))
+            listener(FINISHED)
+            return made
+        with runs.begun(Path(out), resume, (NOTE, PREPARED)) as work:
+            resume = _goes_on(work, origin, resume)
+            made, card = _taught(parts, recipe, lesson, work, resume, name, listener, began - spent(work / TAUGHT))
+            _save(Path(out), made, card)
     return Raw2Vec.load(out, device=device)
+
+
+def _save(out: Path, made: Model, card: str) -> None:
+    folder.save(out, made, card, dialect_of(made.recipe), lambda partial: write_extras(partial, made))
 
 
 def _refuse_taken(out: Path) -> None:
     """BadInput for a folder that is there and holds anything: what took a teacher minutes replaces nothing unasked."""
-    folder.refuse_foreign(out)
-    if folder.found(out).exists() and any(folder.found(out).iterdir()):
+    if bundle.found(out).exists() and any(bundle.found(out).iterdir()):
         raise BadInput(f"{out} holds a model already: give another --out, or remove it.")
 
 
-def _lesson(parts: Model, data: Any, input: str | None, vectors: str | None, seed: int) -> Lesson:
-    """The texts of the data, each once, in an order drawn by the seed; BadInput where there are none.
+def _goes_on(work: Path, origin: dict[str, Any], resume: bool) -> bool:
+    """Whether there is a run of this origin to go on with; else whatever is there makes room for a new one.
 
-    vectors: the column of what the teacher says of them.
+    BadInput where the run to be resumed is another.
     """
-    rows, columns = columns_of(parts, data, input=input)
-    name = columns["input"]
-    if vectors is not None:
-        vectors = rows.column(vectors)
-        _refuse_another_s(parts, rows, name, vectors)
-    batches = rows.batches(columns=[name])
-    found = dict.fromkeys(text for batch in batches for text in parts.raw.column(batch, name) if text and text.strip())
-    if not found:
-        raise BadInput(f"{rows.name} has no text to learn from in '{name}'.")
-    texts = list(found)
-    order = permutation(len(texts), seed, "taught")
-    return Lesson([texts[place] for place in order], name, rows.fingerprint(), rows if vectors else None)
+    note = work / NOTE
+    if resume and note.exists():
+        _refuse_another(json.loads(note.read_text()), origin, work)
+        return True
+    shutil.rmtree(work / TAUGHT, ignore_errors=True)
+    (work / TOKENS).unlink(missing_ok=True)
+    with replacing(note) as partial:
+        partial.write_text(json.dumps(origin))
+    return False
 
 
-def _refuse_another_s(parts: Model, rows: Rows, column: str, vectors: str) -> None:
-    """BadInput for vectors that are not this teacher's, by the first of them."""
-    batch = next(rows.batches(SOME, [column, vectors]))
-    said = cells(batch.column(batch.schema.get_field_index(vectors)))
-    if not all(isinstance(each, np.ndarray) and len(each) == parts.model.latent.width for each in said):
-        raise BadInput(
-            f"{rows.name} has no vectors of {parts.model.latent.width} numbers in '{vectors}', as raw2vec embed writes "
-            "them for this model."
-        )
-    own = encode(parts.model, parts.raw, prompted(parts.raw.read(batch, column), prompt_for(parts.recipe))).vectors
-    lengths = np.linalg.norm(said, axis=1) * np.linalg.norm(own, axis=1)
-    cosines = (own * np.stack(said)).sum(axis=1)[lengths > 0] / lengths[lengths > 0]
-    if len(cosines) and cosines.min() < SAME:
-        row = int(np.flatnonzero(lengths > 0)[cosines.argmin()])
-        raise BadInput(
-            f"The vector in '{vectors}' of {rows.where(row)} is not what this model says of its text (cosine "
-            f"{cosines.min():.2f}): embed the texts with the teacher itself."
-        )
+def _refuse_another(held: dict[str, Any], origin: dict[str, Any], place: Path) -> None:
+    """BadInput where what is held at a place is of another teacher, recipe or data."""
+    if held["teacher"] != origin["teacher"]:
+        raise BadInput(f"What is in {place} was begun with another teacher; it cannot be resumed as another.")
+    if held != origin:
+        raise BadInput(f"The run in {place} {difference(held, origin)}; it cannot be resumed as another.")
 
 
 def _untaught(parts: Model, recipe: Recipe, name: str, listener: Listener, began: float) -> tuple[Model, str]:
@@ -161,37 +156,46 @@ def _untaught(parts: Model, recipe: Recipe, name: str, listener: Listener, began
 
 
 def _taught(
-    parts: Model, recipe: Recipe, lesson: Lesson, work: Path, name: str, listener: Listener, began: float
+    parts: Model,
+    recipe: Recipe,
+    lesson: Lesson,
+    work: Path,
+    resume: bool,
+    name: str,
+    listener: Listener,
+    began: float,
 ) -> tuple[Model, str]:
     """A student that has learned the teacher's vectors of texts, and its card."""
-    work.mkdir(parents=True, exist_ok=True)
-    taught, rows = _teach(parts, recipe, lesson, work / TAUGHT, listener, began)
+    taught, rows = _teach(parts, recipe, lesson, work, listener, began)
     width = recipe.latent.settings.get("width") or recipe.encoder.settings["width"]
-    lift = lift_of(torch.from_numpy(taught.first), width)
+    lift = lift_of(torch.from_numpy(taught.first), width, inherits(parts, recipe))
     tokens = None
     if static(recipe):
         raw = reader_of(parts, recipe)
-        tokens = tokens_of(_lone(parts, listener), lift, raw, _counts(raw, lesson.texts[: taught.items]))
+        tokens = tokens_of(_lone(parts, listener, work / TOKENS), lift, raw, _counts(raw, lesson.texts[: taught.items]))
     start = begun(parts, recipe, lift, tokens)
     place = next(parts.model.parameters()).device
-    options: dict[str, Any] = {"resume": False, "listener": listener, "device": place}
+    options: dict[str, Any] = {"resume": resume, "listener": listener, "device": place}
     fitted = fit_model(rows, recipe, work, start=start, began=began, **options)
     fitted.notes += _notes(taught, lesson, name)
-    fitted = replace(fitted, seconds=monotonic() - began)
 
     def encoded(items: Any, role: str = "input") -> NDArray[np.float32]:
         return encode(fitted.model.model, fitted.model.raw, items).vectors
 
     card = judged(fitted, encoded, lesson.fingerprint)
-    fitted.model.report |= {"teacher": name, "taught": taught.items}
+    fitted.model.report |= {"teacher": name, "teacher_space": folder.fingerprint(parts), "taught": taught.items}
     return fitted.model, card
 
 
 def _teach(
-    parts: Model, recipe: Recipe, lesson: Lesson, file: Path, listener: Listener, began: float
+    parts: Model, recipe: Recipe, lesson: Lesson, work: Path, listener: Listener, began: float
 ) -> tuple[Taught, Rows]:
-    """The teacher's vectors of as many texts as the budget has time for, and the rows that hold them."""
+    """The teacher's vectors of as many texts as the budget has time for, and the rows that hold them.
+
+    Of a run that is resumed, once its rows were made ready for training, they are what they were.
+    """
     minutes = recipe.training.minutes
+    until = None if minutes is None else began + 60 * minutes * TEACHING
     columns = (recipe.columns["input"], recipe.columns["label"])
     if lesson.given is not None:
         batch = next(lesson.given.batches(FIRST, list(columns)))
@@ -200,21 +204,28 @@ def _teach(
     taught = teach(
         parts,
         lesson.texts,
-        file,
+        work / TAUGHT,
         columns,
         keep=FIRST,
-        until=None if minutes is None else began + 60 * minutes * TEACHING,
+        until=0.0 if (work / PREPARED).exists() else until,
         precision=working_precision("auto", next(parts.model.parameters()).device),
         progress=_heard(listener, "Asking the teacher", len(lesson.texts)),
     )
-    return taught, open_rows(str(file), list(columns), kind="text")
+    return taught, open_rows(str(work / TAUGHT), list(columns), kind="text")
 
 
-def _lone(parts: Model, listener: Listener) -> torch.Tensor:
+def _lone(parts: Model, listener: Listener, kept: Path | None = None) -> torch.Tensor:
+    """What the teacher says of every token, (V, D); kept: the file that a run has it in."""
     assert isinstance(parts.raw, Text), "the teacher reads texts"
+    if kept is not None and kept.exists():
+        return load_file(kept)["tokens"]
     precision = working_precision("auto", next(parts.model.parameters()).device)
     heard = _heard(listener, "Asking the teacher for every token", parts.raw.size)
-    return lone_tokens(parts, precision=precision, progress=heard)
+    lone = lone_tokens(parts, precision=precision, progress=heard)
+    if kept is not None:
+        with replacing(kept) as partial:
+            save_file({"tokens": lone}, partial)
+    return lone
 
 
 def _heard(listener: Listener, what: str, total: int) -> Callable[[int], None]:

@@ -10,10 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from raw2vec.calibration import first_numbers
 from raw2vec.engines import Engine
 from raw2vec.engines.exports import Opened
-from raw2vec.folder import Model
+from raw2vec.folder import Model, keep_ranges
 from raw2vec.searching import Searching
+from raw2vec.use.base import Small
+from raw2vec.use.compact import Dtype, as_dtype, ranges_for
 from raw2vec.use.encode import encode, warn
 from raw2vec.use.prompt import Purpose, prompt_for, prompted
 
@@ -30,14 +33,29 @@ class Exported(Searching):
         self.fingerprint_, self.source_ = self.opened.space, str(folder)
         self.n_features_out_, self.seed = self.opened.parts.model.latent.width, self.opened.parts.recipe.seed
 
-    def encode(self, inputs: Any, purpose: Purpose | None = None, precision: str | None = None) -> NDArray[np.float32]:
-        """Vectors (n, L) of n texts, or (L,) of one. purpose: whose prompt stands before them, query or document."""
-        raw = self.opened.parts.raw
+    def encode(
+        self,
+        inputs: Any,
+        purpose: Purpose | None = None,
+        precision: str | None = None,
+        truncate_dim: int | None = None,
+        output_dtype: Dtype = "float32",
+    ) -> Small:
+        """Vectors (n, L) of n texts, or (L,) of one. purpose: whose prompt stands before them, query or document.
+
+        truncate_dim, output_dtype: as for a model's own `encode`.
+        """
+        raw, ranges = self.opened.parts.raw, ranges_for(self.opened.parts, "input", output_dtype, truncate_dim)
         items, single = raw.items(inputs)
         items = list(prompted(items, prompt_for(self.opened.parts.recipe, purpose)))
         found = encode(self.opened.parts.model, raw, items, engine=self._engine("input", None, precision))
         warn(found, raw)
-        return found.vectors[0] if single else found.vectors
+        small = as_dtype(first_numbers(found.vectors, truncate_dim, self._unit), output_dtype, ranges)
+        return small[0] if single else small
+
+    def save(self, out: str | Path) -> None:
+        """A copy of the folder, with the ranges that were found since."""
+        keep_ranges(Path(self.source_), self.opened.parts.ranges, Path(out))
 
     def _parts(self) -> Model:
         return self.opened.parts

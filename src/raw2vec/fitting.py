@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
@@ -20,11 +16,10 @@ from torch import nn
 from raw2vec.build import OBJECTIVES, build_model, build_objectives
 from raw2vec.continuing import raw_of, take_over
 from raw2vec.corpus import Corpus
-from raw2vec.disk import room, writing
+from raw2vec.device import working_precision
 from raw2vec.embedding import TokenEmbedding
-from raw2vec.engines.base import quick_bfloat16
-from raw2vec.errors import BadInput, nearest
-from raw2vec.folder import Model, found, read_json
+from raw2vec.errors import BadInput
+from raw2vec.folder import Model
 from raw2vec.judging import Judge, lines
 from raw2vec.models import AnyModel, DualEncoder
 from raw2vec.presets import Which, sides_begun
@@ -37,16 +32,15 @@ from raw2vec.rows import Filtered, Rows
 from raw2vec.seeding import permutation
 from raw2vec.train import checkpoint
 from raw2vec.train.adapters import adapting
-from raw2vec.train.base import Listener, Progress, Work, silent
+from raw2vec.train.base import Listener, Progress, State, Work, silent
 from raw2vec.train.batches import Feed
 from raw2vec.train.budget import Budget
-from raw2vec.train.distributed import Group, open_group, own_gpu
+from raw2vec.train.distributed import Group
 from raw2vec.train.loop import Trainer
 from raw2vec.train.metrics import Metrics
 from raw2vec.train.optimizers import optimizer
-from raw2vec.train.origin import difference
-from raw2vec.train.prepare import CHECKPOINT, PREPARED, SEEN, Data, prepare
-from raw2vec.train.sharding import laid_out
+from raw2vec.train.prepare import CHECKPOINT, SEEN, Data, prepare
+from raw2vec.train.sharding import Whole, laid_out
 from raw2vec.train.start import begin, begin_lifts
 from raw2vec.unreadable import sentence
 
@@ -103,94 +97,69 @@ def fit_model(
     _refuse_uniform(recipe, data.corpus)
     model, objectives = _built(recipe, data, start, begins)
     layout = laid_out(nn.ModuleDict({"model": model, "objectives": objectives}), recipe.training, device, group)
-    precision = working_precision(recipe.training.precision, device)
+    spent, kept = group.agreed(monotonic() - began, _reserved(recipe, data, model, start))
+    budget = Budget(recipe.training, spent, kept, group.clock)
     metrics = Metrics(work / "metrics.jsonl" if group.leads else Path(os.devnull), resume)
-    kept = 0.0
-    if recipe.training.minutes is not None:
-        reading = pace(model, _feed(recipe.stages[-1], recipe, data.corpus, held=False), recipe.seed)
-        kept = reserve(recipe, data, reading, models=1 if start is None else 2)
-    spent, kept = group.agreed(monotonic() - began, kept)
-
-    def heard(event: Progress) -> None:
-        metrics.add(event)
-        listener(event)
-
-    trainer = Trainer(
-        layout,
-        [_work(place, recipe, data, layout.modules, precision) for place in range(len(recipe.stages))],
-        recipe.training,
-        Budget(recipe.training, spent, kept, group.clock),
-        recipe.seed,
-        checkpoints=_Checkpoints(work / CHECKPOINT, group.leads),
-        listener=heard,
-        precision=precision,
-        group=group,
-    )
-    state = trainer.run()
+    precision = working_precision(recipe.training.precision, device)
+    state = _trainer(recipe, data, layout, budget, work, group, precision, _heard(metrics, listener)).run()
     layout.finished()
     for embedding, _ in _token_tables(model, data.corpus):
         embedding.settle()
     parts = Model(recipe, data.raw, model, objectives, data.labels, metrics=metrics.close())
+    return _fitted(parts, rows, data, state, budget.seconds, start, group.leads)
+
+
+def _reserved(recipe: Recipe, data: Data, model: AnyModel, start: Model | None) -> float:
+    """Seconds of a budget in minutes that are for what comes after training."""
+    if recipe.training.minutes is None:
+        return 0.0
+    reading = pace(model, _feed(recipe.stages[-1], recipe, data.corpus, held=False), recipe.seed)
+    return reserve(recipe, data, reading, models=1 if start is None else 2)
+
+
+def _heard(metrics: Metrics, listener: Listener) -> Callable[[Progress], None]:
+    def heard(event: Progress) -> None:
+        metrics.add(event)
+        listener(event)
+
+    return heard
+
+
+def _trainer(
+    recipe: Recipe,
+    data: Data,
+    layout: Whole,
+    budget: Budget,
+    work: Path,
+    group: Group,
+    precision: torch.dtype,
+    listener: Callable[[Progress], None],
+) -> Trainer:
+    return Trainer(
+        layout,
+        [_work(place, recipe, data, layout.modules, precision) for place in range(len(recipe.stages))],
+        recipe.training,
+        budget,
+        recipe.seed,
+        checkpoints=_Checkpoints(work / CHECKPOINT, group.leads),
+        listener=listener,
+        precision=precision,
+        group=group,
+    )
+
+
+def _fitted(
+    parts: Model, rows: Rows, data: Data, state: State, seconds: float, start: Model | None, leads: bool
+) -> Fitted:
+    """The model with what its report has to say of the run."""
+    recipe = parts.recipe
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
     left_out = [f"left out: {sentence}" for sentence in (*rows.skipped, *_halves(recipe, data.corpus))]
     if data.unreadable:
         left_out.append(f"left out: {sentence(data.unreadable, data.raw.reads_files)}; report.json lists all")
     seen, learnt = _seen(data, recipe.returns, recipe.seed)
-    steps, seconds = state.step, trainer.budget.seconds
-    told = (counts, left_out, learnt, data.unreadable, start, group.leads)
-    return Fitted(parts, data.held, seen, state.history, steps, seconds, *told)
-
-
-@contextmanager
-def begun(out: Path | None, resume: bool) -> Iterator[Path]:
-    """The folder that a fit works in: `OUT.training`, or one in passing. It goes when the block ends well.
-
-    Where the block fails, it stays if there is something in it to resume: a checkpoint, what was there already, or,
-    of a run that was stopped, the data made ready. Unwritable, with what is kept, for a disk that is full. Of several
-    processes the first makes it and lets it go, when all are done.
-    """
-    open_group()
-    group = Group()
-    if not group.leads:
-        yield Path(group.path(""))
-        return group.wait()
-    with ExitStack() as stack:
-        place = Path(stack.enter_context(TemporaryDirectory())) / "model" if out is None else out
-        work = place.with_name(place.name + ".training")
-        older = resume and (work / PREPARED).exists()
-
-        def kept() -> str:
-            if (work / CHECKPOINT).exists():
-                return "The last checkpoint is kept"
-            return "What there was before is kept" if older else ""
-
-        stack.enter_context(writing(place, kept))
-        stack.enter_context(room(work))
-        try:
-            yield Path(group.path(str(work)))
-            group.wait()
-        except BaseException as error:
-            stopped = not isinstance(error, Exception) and (work / PREPARED).exists()
-            if not (older or stopped or (work / CHECKPOINT).exists()):
-                shutil.rmtree(work, ignore_errors=True)
-            raise
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def finished(out: Path, recipe: Recipe, data: str) -> bool:
-    """Whether a run to be resumed is at its end: `out` is its model, and no later run has been begun beside it.
-
-    BadInput where the model is of another recipe or of other data (`data` is their fingerprint).
-    """
-    place = found(out)
-    if not (place / "recipe.json").exists() or (out.with_name(out.name + ".training") / PREPARED).exists():
-        return False
-    held = {"recipe": read_json(place / "recipe.json"), "data": read_json(place / "report.json").get("data")}
-    asked = {"recipe": json.loads(resolve(recipe).json_text()), "data": data}
-    if held != asked:
-        told = difference(held, asked)
-        raise BadInput(f"The model in {out} {told}; run without --resume to replace it, or give another --out.")
-    return True
+    told = (counts, left_out, learnt, data.unreadable, start, leads)
+    return Fitted(parts, data.held, seen, state.history, state.step, seconds, *told)
 
 
 def _prepared(
@@ -270,29 +239,6 @@ def _seen(data: Data, returns: bool, seed: int) -> tuple[Ragged | None, dict[Rol
     if data.labels is None or corpus.labels is None:
         return corpus.gather(rows, 0), {}
     return corpus.gather(rows, 0), {"label": data.labels.words(np.asarray(corpus.labels[rows]))}
-
-
-def device_called(name: str | None) -> torch.device:
-    """The device of this name; none: a GPU where there is one, else the CPU. BadInput for one that is not there."""
-    if name is None:
-        return torch.device(own_gpu() if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(name)
-    except RuntimeError:
-        close = nearest(name, ("cpu", "cuda"))
-        raise BadInput(f"There is no device '{name}'.{close} Give cpu, cuda or cuda:0.") from None
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise BadInput(f"The device '{name}' needs a GPU and a torch that can use it, which are not here: give cpu.")
-    return found
-
-
-def working_precision(name: str, device: torch.device) -> torch.dtype:
-    """float32 or bfloat16; `auto` takes bfloat16 where the hardware multiplies it fast (without: 44 times slower)."""
-    if name not in ("auto", "float32", "bfloat16"):
-        raise BadInput(f"The precision is float32, bfloat16 or auto, not '{name}'.")
-    if name == "auto":
-        return torch.bfloat16 if quick_bfloat16(device) else torch.float32
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
 class _Checkpoints:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b, file_digest
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from raw2vec import calibration
 from raw2vec.build import build_model, build_objectives, build_raw
-from raw2vec.disk import room, writing
-from raw2vec.errors import BadFolder, BadInput
+from raw2vec.bundle import bind, bound_by, copied, damage, found, read_json, replacing, write_json
+from raw2vec.errors import BadFolder
 from raw2vec.labels import Labels
 from raw2vec.models import AnyModel, Autoencoder, DualEncoder, Embedder
 from raw2vec.raw import Raw
@@ -33,7 +29,7 @@ Rename = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 _LEARNED = ("tokenizer.json", "image.json", "audio.json", "series.json", "table.json")
 _WEIGHTS = ("model.safetensors", "decoder.safetensors", "heads.safetensors", "golden.safetensors")
 _TARGETS = tuple(f"target/{name}" for name in _LEARNED)
-_BOUND = ("recipe.json", *_LEARNED, "target_tokenizer.json", *_TARGETS, *_WEIGHTS)
+_BOUND = ("recipe.json", *_LEARNED, "target_tokenizer.json", *_TARGETS, *_WEIGHTS, calibration.FILE)
 Golden = tuple[list[Any], NDArray[np.float32]]
 """Items, and the vectors (g, L) that a model must give of them."""
 EXPORTED = "ctranslate2"
@@ -47,7 +43,7 @@ class Model:
     """Everything that a folder holds, in memory.
 
     `golden` is a few inputs with the vectors they must give, (g, L), `golden_targets` the same of targets that have an
-    encoder of their own; `metrics` the run as metrics.jsonl tells it.
+    encoder of their own; `metrics` the run as metrics.jsonl tells it. `ranges`: of each side that was calibrated.
     """
 
     recipe: Recipe
@@ -59,6 +55,7 @@ class Model:
     golden: Golden | None = None
     golden_targets: Golden | None = None
     metrics: str = ""
+    ranges: dict[str, calibration.Calibration] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,10 +78,11 @@ def save(folder: Path, parts: Model, card: str, dialect: Dialect | None, extra: 
             save_file(_weights(way_back(parts.model)), partial / "decoder.safetensors")
         save_file(_weights(parts.objectives), partial / "heads.safetensors")
         read = save_raw(parts.raw, partial)
-        _write_json(partial / "report.json", parts.report)
+        write_json(partial / "report.json", parts.report)
         (partial / "metrics.jsonl").write_text(parts.metrics, encoding="utf-8")
         if parts.golden is not None:
             save_file(_frozen(parts), partial / "golden.safetensors")
+        calibration.write(partial, parts.ranges)
         extra(partial)
         raw: dict[str, Any] = {**read, "weights": dialect.name if dialect else "raw2vec"}
         raw |= {"labels": parts.labels.as_dict() if parts.labels else None}
@@ -103,36 +101,57 @@ def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
         raise BadFolder(f"{folder} was exported and only translates: raw2vec translate {folder} FILE.")
     if held["weights"] in GRAPHS:
         raise BadFolder(f"{folder} was exported and gives vectors alone: raw2vec embed {folder} DATA --out OUT.")
-    with _damage(folder / "raw.json"):
+    with damage(folder / "raw.json"):
         labels = Labels(**held["labels"]) if held["labels"] else None
         bound, dialect_name = dict(held["files"]), held["weights"]
-    with _damage(folder / "recipe.json") as path:
+    with damage(folder / "recipe.json") as path:
         recipe = Recipe.read(path)
     learned = next((name for name in bound if name in _LEARNED), "tokenizer.json")
-    with _damage(folder / learned):
+    with damage(folder / learned):
         raw = load_raw(recipe, folder, held)
     model = build_model(recipe, raw)
     task, outcomes = (labels.task, labels.outcomes) if labels else (None, 0)
     objectives = build_objectives(recipe, raw, model, task, outcomes)
-    with _damage(folder / "model.safetensors") as path:
+    with damage(folder / "model.safetensors") as path:
         weights = load_file(path)
         dialect = dialect_of(recipe) if dialect_name != "raw2vec" else None
         embedder(model).load_state_dict(dialect.read(weights) if dialect else weights)
     if isinstance(model, Autoencoder):
-        with _damage(folder / "decoder.safetensors") as path:
+        with damage(folder / "decoder.safetensors") as path:
             way_back(model).load_state_dict(load_file(path))
-    with _damage(folder / "heads.safetensors") as path:
+    with damage(folder / "heads.safetensors") as path:
         objectives.load_state_dict(load_file(path))
     golden = targets = None
     if "golden.safetensors" in bound:
-        with _damage(folder / "golden.safetensors") as path:
+        with damage(folder / "golden.safetensors") as path:
             golden, targets = _thawed(raw, load_file(path))
     model.eval()
     objectives.eval()
-    with _damage(folder / "metrics.jsonl") as path:
+    with damage(folder / "metrics.jsonl") as path:
         metrics = path.read_text(encoding="utf-8")
     report = read_json(folder / "report.json")
-    return Model(recipe, raw, model, objectives, labels, report, golden, targets, metrics)
+    return Model(recipe, raw, model, objectives, labels, report, golden, targets, metrics, ranges_in(folder, held))
+
+
+def ranges_in(folder: Path, held: dict[str, Any]) -> dict[str, calibration.Calibration]:
+    """The ranges that a folder keeps, by side; `held` is what `bound_by` found."""
+    if calibration.FILE not in held["files"]:
+        return {}
+    with damage(folder / calibration.FILE) as path:
+        return calibration.read(path)
+
+
+def keep_ranges(folder: Path, ranges: Mapping[str, calibration.Calibration], out: Path) -> None:
+    """Puts ranges into a model's folder, where `out` is the same, or a copy of it; its other files stay as they are."""
+    source = found(folder)
+    held = bound_by(source)
+    bound = [*held.pop("files"), calibration.FILE]
+    with replacing(out) as partial:
+        copied(source, partial)
+        calibration.write(partial, ranges)
+        told = {side: each.told for side, each in ranges.items()}
+        write_json(partial / "report.json", {**read_json(partial / "report.json"), "ranges": told})
+        bind(partial, held, bound)
 
 
 def _frozen(parts: Model) -> dict[str, Tensor]:
@@ -175,11 +194,6 @@ def load_raw(recipe: Recipe, folder: Path, held: dict[str, Any]) -> Raw:
     return raw
 
 
-def found(folder: Path) -> Path:
-    """Where the model of that name lies: aside, when its successor was killed just before it took the place."""
-    return _aside(folder) if not folder.exists() and _aside(folder).is_dir() else folder
-
-
 def embedder(model: AnyModel) -> Embedder | DualEncoder:
     """The part of a model that gives vectors."""
     return model.embedder if isinstance(model, Autoencoder) else model
@@ -215,29 +229,6 @@ def card_lines(title: str, *about: str) -> list[str]:
     ]
 
 
-def bind(folder: Path, about: dict[str, Any], files: Sequence[str]) -> None:
-    """Writes raw.json: what `about` says, and a digest of each of these files that is there."""
-    bound = {name: _digest(folder / name) for name in files if (folder / name).exists()}
-    _write_json(folder / "raw.json", {**about, "files": bound})
-
-
-def bound_by(folder: Path) -> dict[str, Any]:
-    """What raw.json says. BadFolder where a file that it binds is not the one that was saved, or README.md lacks."""
-    held = read_json(folder / "raw.json")
-    with _damage(folder / "raw.json"):
-        bound, *_ = dict(held["files"]), held["settings"], held["weights"]
-    for name in (*bound, "README.md"):
-        with _damage(folder / name) as path:
-            if name in bound and _digest(path) != bound[name]:
-                raise BadFolder(f"{path} is not the file that this folder was saved with: damaged, or another model's.")
-    return held
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return file_digest(file, lambda: blake2b(digest_size=8)).hexdigest()
-
-
 def fingerprint(parts: Model) -> str:
     """What two models that give the same vectors share, and no others: 16 hex digits over weights and settings."""
     digest = blake2b(digest_size=8)
@@ -251,73 +242,3 @@ def fingerprint(parts: Model) -> str:
     for raw in (parts.raw, parts.raw.partner):
         digest.update(raw.identity().encode() if raw else b"")
     return digest.hexdigest()
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """A new folder to fill, which takes the place of `folder` in one step when the block ends well, or is removed.
-
-    An older model folder is replaced; a folder of anything else is refused.
-    """
-    partial = folder.with_name(f".{folder.name}.partial-{uuid.uuid4().hex[:8]}")
-    with writing(folder), room(folder):
-        try:
-            if found(folder) != folder:
-                os.rename(found(folder), folder)
-            refuse_foreign(folder)
-            partial.mkdir()
-            yield partial
-            if folder.exists():
-                old = _aside(folder)
-                shutil.rmtree(old, ignore_errors=True)
-                os.rename(folder, old)
-                os.rename(partial, folder)
-                shutil.rmtree(old, ignore_errors=True)  # the new one is in place, whatever becomes of it
-            else:
-                os.rename(partial, folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-
-
-def _aside(folder: Path) -> Path:
-    """Where an older model waits while the new one takes its place."""
-    return folder.with_name(f".{folder.name}.old")
-
-
-def refuse_foreign(folder: Path) -> None:
-    """BadInput when the folder holds anything but a model of ours."""
-    parent = next(p for p in [folder.absolute(), *folder.absolute().parents] if os.path.exists(p))
-    if not parent.is_dir():
-        what = "; give a folder to write the model to" if parent == folder.absolute() else ", and no folder"
-        raise BadInput(f"{folder} cannot be written: {parent} is a file{what}.")
-    if not os.access(parent, os.W_OK):
-        raise BadInput(f"{folder} cannot be written: {parent} is read-only.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "recipe.json").exists():
-        raise BadInput(f"{folder} holds other files and no model; give a new or empty folder.")
-
-
-@contextmanager
-def _damage(path: Path) -> Iterator[Path]:
-    """Whatever goes wrong with this file becomes one sentence."""
-    if not path.exists():
-        raise BadFolder(f"{path.parent} has no {path.name}: the folder is not whole.")
-    try:
-        yield path
-    except BadFolder:
-        raise
-    except (SafetensorError, RuntimeError, ValueError, KeyError, OSError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadFolder(f"{path} is damaged or does not belong to this folder ({reason}).") from error
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file of a model folder; BadFolder where there is none."""
-    with _damage(path):
-        held = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(held, dict):
-        raise BadFolder(f"{path} is damaged: it should hold a JSON object.")
-    return held

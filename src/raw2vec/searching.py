@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from raw2vec import bundle
+from raw2vec.calibration import Calibration, Ranges, calibrated, first_numbers
 from raw2vec.disk import refuse_source
 from raw2vec.engines import Engine, engine_for
 from raw2vec.errors import BadInput
-from raw2vec.folder import Model
+from raw2vec.folder import Model, keep_ranges
 from raw2vec.measure import columns_of
 from raw2vec.raw import Text
 from raw2vec.sides import Side, column_side, likely_side, sought
@@ -26,11 +28,10 @@ from raw2vec.use.compact import (
     CALIBRATED_ON,
     Form,
     Kind,
-    Ranges,
-    calibrated,
-    first_numbers,
     read_ranges,
     refuse_kind,
+    refuse_looking,
+    unit,
     write_ranges,
 )
 from raw2vec.use.embed import Embedded, embed
@@ -43,6 +44,7 @@ class Searching(ABC):
     """What a model does with files of items: their vectors into files and stores, and from there to who asks."""
 
     fingerprint_: str
+    source_: str
     n_features_out_: int
     seed: int
 
@@ -68,6 +70,10 @@ class Searching(ABC):
     @abstractmethod
     def _device(self, asked: str | None = None) -> torch.device:
         """Where the model runs."""
+
+    @abstractmethod
+    def save(self, out: str | Path) -> None:
+        """Writes the model folder whole, in one step."""
 
     def _engine(
         self, role: str, name: str | None, precision: str | None, device: torch.device | None = None
@@ -116,9 +122,10 @@ class Searching(ABC):
         the column's name and by what is in it. prompt: what stands before every text, by the name that the model knows
         it by or in words ("query: "); none: the model's default one, if it has one. engine, precision: as for `encode`;
         what it took, the answer tells. truncate_dim: only so many of the first numbers of each. vectors: what each
-        number is written as, int8 within ranges, which are written beside the vectors (`ranges.npy`) and found in the
-        first 2,000 items of the data, or of the data `calibrate`; or are given so, as such a file. on: "ray" for the
-        workers of a Ray cluster, or of this machine (extra `ray`); what is written is the same.
+        number is written as, int8 within ranges, which are written beside the vectors (`ranges.npy`): the model's own,
+        if it was calibrated, else those of the first 2,000 items of the data; or of the data `calibrate`, or given so,
+        as such a file. on: "ray" for the workers of a Ray cluster, or of this machine (extra `ray`); what is written is
+        the same.
         """
         refuse_source(out, data)
         refuse_kind(vectors)
@@ -130,11 +137,10 @@ class Searching(ABC):
             raise BadInput(f"A prompt stands before texts, and '{column}' is read as none: leave out --prompt.")
         by = self._engine(role, engine, precision)
         read, counted = self._parts().raw.side(role).read, partial(self._counted, role=role, prompt=words, engine=by)
-        ranges = None
+        ranges, found_in = None, None
         if vectors == "int8":
-            ranges = self._ranges(
-                calibrate, truncate_dim, lambda: first(rows, column, read, CALIBRATED_ON), counted, input
-            )
+            own = lambda: first(rows, column, read, CALIBRATED_ON)  # noqa: E731
+            ranges, found_in = self._ranges(calibrate, truncate_dim, own, counted, input, role)
         elif calibrate is not None:
             raise BadInput(f"Only int8 is calibrated: leave out what is to calibrate vectors of {vectors}.")
         form = Form(vectors, truncate_dim, self._unit, ranges)
@@ -145,26 +151,68 @@ class Searching(ABC):
         done = embed(rows, column, _formed(counted, form), to, read=read, fingerprint=mark, **options)
         if ranges is not None:
             write_ranges(to, ranges)
-        return done
+        return replace(done, ranges=found_in)
+
+    def calibrate(
+        self,
+        data: Any,
+        *,
+        input: str | None = None,
+        side: Side | None = None,
+        prompt: str | None = None,
+        items: int = CALIBRATED_ON,
+        out: str | Path | None = None,
+    ) -> Calibration:
+        """Finds the ranges of int8, and keeps them in the model: `embed` and `encode` take them, `save` writes them.
+
+        In the first `items` of the data's column, for the side that reads it, for whole vectors and for such as are cut
+        to any number of their first. input, side, prompt: as for `embed`. out: where to write them as well: the model's
+        own folder, whose other files stay as they are, or one that is to be a copy of it. BadInput for a checkpoint of
+        others, which gets no files of ours.
+        """
+        parts, home = self._parts(), bundle.found(Path(self.source_)) if hasattr(self, "source_") else None
+        ours = home is not None and (home / "raw.json").is_file()
+        if home is not None and out is not None and not ours and Path(out) == home:
+            raise BadInput("The folder of a checkpoint stays as it is: give --out DIR for the model with its ranges.")
+        refuse_looking(parts)
+        words = None if prompt is None else prompt_meant(parts.recipe, prompt)
+        rows, columns = columns_of(parts, data, input=input)
+        role = side or column_side(parts, rows, columns["input"])
+        held = first(rows, columns["input"], parts.raw.side(role).read, items)
+        told = f"{len(held):,} items of {rows.name}"
+        found = Calibration.found(self._counted(held, role=role, prompt=words)[0], self._unit, told)
+        parts.ranges[role] = found
+        parts.report["ranges"] = {side: each.told for side, each in parts.ranges.items()}
+        if out is not None and home is not None and ours:
+            keep_ranges(home, parts.ranges, Path(out))
+        elif out is not None:
+            self.save(out)
+        return found
 
     def _ranges(
         self,
         calibrate: Any,
         numbers: int | None,
         own: Callable[[], list[Any]],
-        encode: Callable[[list[Any]], tuple[NDArray[np.float32], NDArray[np.int64]]],
+        encode: Encode,
         input: str | None,
-    ) -> Ranges:
-        """The ranges of int8: those in a file, or those of the first items of other data, else of one's `own`."""
+        side: str,
+    ) -> tuple[Ranges, str]:
+        """The ranges of int8, and what they were found in: those in a file, or those of the first items of other data,
+        else the model's, else those of one's `own` items."""
         if isinstance(calibrate, str | Path) and str(calibrate).endswith(".npy"):
-            return read_ranges(Path(calibrate), numbers or self.n_features_out_)
+            return read_ranges(Path(calibrate), numbers or self.n_features_out_), f"the ranges of {calibrate}"
+        if calibrate is None and (kept := self._parts().ranges.get(side)):
+            return kept.of(numbers), f"the model's own ranges, of {kept.told}"
         items = own() if calibrate is None else self.first_items(calibrate, CALIBRATED_ON, input=input)
-        return calibrated(first_numbers(encode(items)[0], numbers, self._unit))
+        named = "" if calibrate is None else f" of {calibrate if isinstance(calibrate, str | Path) else 'others'}"
+        told = f"the ranges of the first {len(items):,} items{named}"
+        return calibrated(first_numbers(encode(items)[0], numbers, self._unit)), told
 
     @property
     def _unit(self) -> bool:
         """Whether the model's vectors are of length one, and are to be so when they are cut."""
-        return bool(self._parts().recipe.latent.settings.get("normalize") == "unit")
+        return unit(self._parts())
 
     def index(
         self,

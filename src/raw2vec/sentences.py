@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 _SENTENCE_END = re.compile(r"[.!?。！？…Ċ]$")  # Ċ is how byte-level pieces write a new line
+_SHORTEST = 3  # tokens of a sentence that stands by itself
 
 
 def chunks(ends: NDArray[np.bool_], room: int) -> list[tuple[int, int]]:
@@ -20,6 +21,20 @@ def chunks(ends: NDArray[np.bool_], room: int) -> list[tuple[int, int]]:
         spans.append((start, stop))
         start = stop
     return [*spans, (start, len(ends))]
+
+
+def sentence_spans(ends: NDArray[np.bool_], room: int) -> list[tuple[int, int]]:
+    """The sentences of a text by the tokens at which one ends, (T,); those of more than `room` tokens in several parts.
+
+    One of fewer than three tokens goes with the next: "3." or "Mr."
+    """
+    stops = [*(ends.nonzero()[0] + 1).tolist(), len(ends)]
+    spans, start = [], 0
+    for stop in stops:
+        if stop - start >= _SHORTEST or (stop == len(ends) and stop > start):
+            spans += [(start + a, start + b) for a, b in chunks(ends[start:stop], room)]
+            start = stop
+    return spans
 
 
 def sentence_ends(tokenizer: Tokenizer) -> NDArray[np.bool_]:

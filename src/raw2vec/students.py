@@ -45,12 +45,20 @@ def reader_of(teacher: Model, recipe: Recipe) -> Text:
         return Text.load(place, {**teacher.raw.settings, **recipe.raw})
 
 
-def lift_of(vectors: Tensor, width: int) -> Tensor:
-    """(width, D): the directions along which vectors (n, D) are longest; the axes where all D are kept."""
+def lift_of(vectors: Tensor, width: int, kept: bool = False) -> Tensor:
+    """(width, D): the directions along which vectors (n, D) are longest, the longest first.
+
+    kept: the axes instead, where all D of them are wanted.
+    """
     made = Distillation(width, vectors.shape[1])
-    if width < vectors.shape[1]:
+    if width < vectors.shape[1] or not kept:
         made.follow(vectors)
     return made.lift
+
+
+def inherits(teacher: Model, recipe: Recipe) -> bool:
+    """Whether a student has the teacher's own layers, which give each number its place."""
+    return recipe.encoder.name == teacher.recipe.encoder.name and not static(recipe)
 
 
 class Tokens(NamedTuple):

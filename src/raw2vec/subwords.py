@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from raw2vec.errors import BadFolder, BadInput, numbered
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_ALIASES = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")  # what other people's tokenizers call the same five
 # Between the words of an identifier: getHTTPResponse2 → get HTTP Response 2; underscores go.
 _JOINTS = r"_+|(?<=[\p{Ll}\p{N}])(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})|(?<=\p{L})(?=\p{N})|(?<=\p{N})(?=\p{L})"
 _RUN = re.compile(r"\S{100}")  # learning time grows with the square of an unbroken run; a megabyte of "a" never ends
@@ -48,6 +50,28 @@ def edges(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
     found = tokenizer.encode("a", add_special_tokens=True)
     own = [place for place, special in enumerate(found.special_tokens_mask) if not special]
     return (found.ids[: own[0]], found.ids[own[-1] + 1 :]) if own else (found.ids, [])
+
+
+def specials(tokenizer: Tokenizer) -> dict[int, tuple[str, int]]:
+    """The names and ids of those of the five special tokens that are there, by their places in SPECIAL."""
+    found: dict[int, tuple[str, int]] = {}
+    for place, name in chain(enumerate(_ALIASES), enumerate(SPECIAL)):
+        if (known := tokenizer.token_to_id(name)) is not None:
+            found[place] = (name, known)
+    before, after = edges(tokenizer)
+    if len(before) <= len(after) == 1:  # a checkpoint's own, whatever it calls them
+        own = {2: before, 3: after}
+        found |= {place: (str(tokenizer.id_to_token(i)), i) for place, ids in own.items() for i in ids}
+    return found
+
+
+def ordinary(tokenizer: Tokenizer, special: set[int]) -> range:
+    """The ids that stand for text, between special ones: what a masked token may be replaced by."""
+    size = int(tokenizer.get_vocab_size(with_added_tokens=True))
+    return range(
+        max((i for i in special if i < size // 2 or i < len(SPECIAL)), default=-1) + 1,
+        min((i for i in special if i >= size // 2 and i >= len(SPECIAL)), default=size),
+    )
 
 
 def merges(tokenizer: Tokenizer) -> NDArray[np.int64]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partialmethod
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,33 +11,32 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
-from torch import Tensor
 
-from raw2vec import folder, presets
+from raw2vec import bundle, folder, presets
 from raw2vec.continuing import start_of
 from raw2vec.decoding import Decoding
-from raw2vec.engines import Engine, PyTorch
-from raw2vec.errors import BadFolder, BadInput, TruncationWarning
+from raw2vec.device import device_called
+from raw2vec.encoding import Encoding
+from raw2vec.engines import Engine
+from raw2vec.errors import BadFolder, TruncationWarning
 from raw2vec.evaluate import Report
-from raw2vec.fitting import begun, device_called, finished, fit_model, working_precision
+from raw2vec.fitting import fit_model
 from raw2vec.interchange import add_golden, card_of, dialect_of, model_at, write_extras
 from raw2vec.measure import columns_of, inspected, measure, refuse_unread
 from raw2vec.packaged import packaged
 from raw2vec.recipe import Recipe, Role
 from raw2vec.report import judged
 from raw2vec.rows import open_rows
+from raw2vec.runs import begun, finished
 from raw2vec.searching import Searching
-from raw2vec.sides import Side, likely_side
 from raw2vec.surveying import Surveying
 from raw2vec.train.base import FINISHED, Listener
 from raw2vec.use.classify import heads, predicted, supervised
-from raw2vec.use.compact import first_numbers, unit_length
 from raw2vec.use.detect import flags
-from raw2vec.use.encode import Encoded, encode, warn
+from raw2vec.use.encode import encode
 from raw2vec.use.index import model_of, usual_mode
 from raw2vec.use.inspect import Inspection
-from raw2vec.use.progress import bar
-from raw2vec.use.prompt import Purpose, prompt_called, prompt_for, prompted
+from raw2vec.use.prompt import Purpose, prompt_for, prompted
 from raw2vec.use.zero_shot import PLAIN, Classes, classes
 
 SEEKING = ("retrieval", "cross-retrieval")  # protocols in which an input asks and a target is found
@@ -46,7 +44,15 @@ TOLERANCE = 1e-4  # how far a golden vector may be off on other hardware
 __all__ = ["Raw2Vec", "TruncationWarning", "fit", "load", "model_of", "usual_mode"]
 
 
-class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Raw2Vec(
+    Decoding,
+    Searching,
+    Surveying,
+    Encoding,
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
     """An encoder of your own data, as a scikit-learn estimator with sentence-transformers' habits.
 
     objective: contrastive, masked, supervised, reconstruction or variational; none: by what the data hold.
@@ -103,7 +109,7 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         """
         self._device()  # a wrong one is refused before anything is read
         if out is not None:
-            folder.refuse_foreign(Path(out))
+            bundle.refuse_foreign(Path(out))
         wanted = [name for name in (input, target, label) if name is not None]
         rows = open_rows({"input": list(X), "label": list(y)} if y is not None else X, wanted, kind=self.kind)
         asked: dict[Role, str | None] = {"input": input, "target": target, "label": "label" if y is not None else label}
@@ -129,85 +135,6 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
         self.parts_ = parts
         self.fingerprint_ = folder.fingerprint(parts)
         self.n_features_out_ = self._n_features_out = parts.model.latent.width
-
-    def encode(
-        self,
-        inputs: Any,
-        prompt_name: str | None = None,
-        prompt: str | None = None,
-        batch_size: int | None = None,
-        show_progress_bar: bool | None = None,
-        output_value: str = "sentence_embedding",
-        precision: str = "float32",
-        convert_to_numpy: bool = True,
-        convert_to_tensor: bool = False,
-        device: str | None = None,
-        normalize_embeddings: bool = False,
-        truncate_dim: int | None = None,
-        side: Side | None = None,
-        purpose: Purpose | None = None,
-        engine: str | None = None,
-    ) -> NDArray[np.float32] | Tensor | list[Tensor]:
-        """Vectors (n, L) float32 of n items, or (L,) of a single one. The arguments are sentence-transformers'.
-
-        precision: float32, or of the arithmetic inside bfloat16 or int8. engine: torch, openvino or onnx; auto: the
-        fastest that is here and near float32 (cosine 0.9999 where it is tried); none: torch. batch_size: at most so
-        many items at a time; none: as many as the token budget allows. truncate_dim: only the first numbers of each
-        vector (Matryoshka). side: input or target, whose encoder reads them where each has its own; none: by what they
-        are. prompt: words before every item; prompt_name: those that the model knows so; purpose: a query's or
-        document's.
-        """
-        if output_value != "sentence_embedding":
-            raise BadInput(f"encode gives output_value='sentence_embedding', not '{output_value}'; see features().")
-        recipe = self._parts().recipe
-        if prompt is None:
-            prompt = prompt_called(recipe, prompt_name) if prompt_name else prompt_for(recipe, purpose)
-        side = side or likely_side(self._parts(), inputs)
-        items, single = self._parts().raw.side(side).items(inputs)
-        items = list(prompted(items, prompt, self._parts().raw.side(side)))
-        found = self.encoded(
-            items,
-            batch_size=batch_size,
-            precision=precision,
-            device=device,
-            show_progress_bar=show_progress_bar,
-            side=side,
-            engine=engine,
-        )
-        vectors = first_numbers(found.vectors, truncate_dim, self._unit)
-        vectors = unit_length(vectors) if normalize_embeddings else vectors
-        given = torch.from_numpy(vectors) if convert_to_tensor or not convert_to_numpy else vectors
-        return given[0] if single else given
-
-    def encoded(
-        self,
-        items: Sequence[Any],
-        *,
-        batch_size: int | None = None,
-        precision: str = "float32",
-        device: str | None = None,
-        show_progress_bar: bool | None = None,
-        side: Side | None = None,
-        engine: str | None = None,
-    ) -> Encoded:
-        """The items' vectors with the tokens of each and how many were cut off. Warns of what was cut."""
-        parts, role = self._parts(), side or likely_side(self._parts(), items)
-        place = self._device(device)
-        model, raw = parts.model.to(place).side(role), parts.raw.side(role)
-        known = engine is None and precision in ("float32", "bfloat16", "auto")
-        plain = known and PyTorch(model, working_precision(precision, place))
-        by = plain or self._engine(role, engine, precision, place)
-        with bar(bool(show_progress_bar)) as progress:
-            found = encode(model, raw, items, batch_size=batch_size, engine=by, progress=progress)
-        warn(found, raw)
-        return found
-
-    # sentence-transformers' names for the two sides of a search.
-    encode_query, encode_document = partialmethod(encode, purpose="query"), partialmethod(encode, purpose="document")
-
-    def transform(self, X: Any) -> NDArray[np.float32]:
-        """scikit-learn's name for `encode`: (n, L) float32."""
-        return self.encoded(self._parts().raw.items(X)[0]).vectors
 
     def predict(
         self, X: Sequence[Any], labels: Sequence[str] | None = None, templates: Sequence[str] = PLAIN
@@ -285,7 +212,7 @@ class Raw2Vec(Decoding, Searching, Surveying, ClassNamePrefixFeaturesOutMixin, T
 
     def _opened(self, parts: folder.Model, source: Path) -> Self:
         self._adopt(parts)
-        self.source_ = str(source := packaged(source) or folder.found(source))
+        self.source_ = str(source := packaged(source) or bundle.found(source))
         if not parts.recipe.learned:
             self._card = card_of(parts)
             add_golden(parts, self._encode)

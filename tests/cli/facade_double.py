@@ -73,8 +73,16 @@ class Inspection:
         return [("Parts", [["part", "parameters"], ["encoder", "12"]])]
 
 
+@dataclass(frozen=True)
+class Calibrated:
+    width: int = 64
+    items: int = 2000
+    told: str = "2,000 items of tickets.csv"
+
+
 class Raw2Vec:
     parts_ = None
+    source_ = "tickets"
 
     def __init__(self, **options: Any):
         calls.append(("init", options))
@@ -96,6 +104,10 @@ class Raw2Vec:
             warnings.warn(f"{cut} of 10 texts were cut", TruncationWarning, stacklevel=1)
             progress(10)
         return Done(20, 15, 12, 1, first_empty=7)
+
+    def calibrate(self, data: Any, **options: Any) -> Calibrated:
+        calls.append(("calibrate", {"data": data, **options}))
+        return Calibrated()
 
     def index(self, data: Any, store: str, *, progress: Any, **options: Any) -> Done:
         calls.append(("index", {"data": data, "store": store, **options}))

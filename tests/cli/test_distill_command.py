@@ -28,9 +28,12 @@ def test_what_is_asked_and_said(run, asked):
     assert given["teacher"] == "tickets"
     assert (given["data"], given["out"], given["input"], given["latent"]) == ("tickets.csv", "s", "body", 64)
     assert (given["encoder"], given["minutes"], given["steps"], given["settings"]) == ("dense", 2.0, None, {})
+    assert given["resume"] is False
     assert told.stdout.splitlines()[0] == "s: made of tickets, which was asked for 1,200 texts, in 1:02, 40 steps"
     assert "agrees with its teacher on 60 texts held out" in told.stdout
     assert "next: raw2vec index s tickets.csv --input body --store s.store" in told.stdout
+    run("distill", "tickets", "tickets.csv", "--out", "s", "--resume")
+    assert asked("distill")[-1]["resume"] is True
     found = json.loads(run("distill", "tickets", "tickets.csv", "--out", "s", "--json").stdout)
     assert (found["out"], found["items_per_s"], found["taught"]) == ("s", 19.5, 1200)
 

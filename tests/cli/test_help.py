@@ -13,7 +13,7 @@ from raw2vec.cli import app
 from raw2vec.cli.base import Answer
 
 COMMANDS = ("fit", "embed", "index", "search", "predict", "reconstruct", "sample", "interpolate", "score")
-COMMANDS += ("evaluate", "inspect", "translate", "map", "group", "distill", "bench", "demo")
+COMMANDS += ("evaluate", "inspect", "translate", "map", "group", "distill", "calibrate", "bench", "demo")
 
 
 def examples(name: str) -> list[list[str]]:

@@ -51,6 +51,48 @@ def test_the_lift_keeps_cosines_and_what_is_longest() -> None:
     assert torch.allclose(again.lift, objective.lift, atol=1e-4), "no sign is left to chance"
 
 
+def test_the_first_numbers_tell_items_apart_as_the_teacher_does() -> None:
+    """A fifth of the mean divergence of softmaxes of cosines beside the loss of whole vectors, by NumPy."""
+    own, teacher = vectors(9, 4), vectors(9, 6, 1)
+    objective, plain = Distillation(4, 6, dimensions=(1, 3)), Distillation(4, 6)
+
+    def shares(found: np.ndarray) -> np.ndarray:
+        units = found / np.linalg.norm(found, axis=1, keepdims=True)
+        raised = np.exp(units @ units.T / 0.05) * (1 - np.eye(len(units)))
+        return raised / raised.sum(axis=1, keepdims=True)
+
+    apart = ~np.eye(9, dtype=bool)
+    asked = shares(teacher.double().numpy())[apart]
+    found = [shares(own.double().numpy()[:, :width])[apart] for width in (1, 3)]
+    divergences = [(asked * np.log(asked / each)).sum() / 9 for each in found]
+    expected = loss(plain, own, teacher) + 0.2 * np.mean(divergences)
+    assert loss(objective, own, teacher) == pytest.approx(expected, rel=1e-4)
+    assert loss(Distillation(6, 6, dimensions=(6,)), teacher, teacher) == pytest.approx(0, abs=1e-5)
+    assert np.isfinite(loss(objective, own[:1], teacher[:1])), "an item alone has no others"
+    assert np.isfinite(loss(objective, 0 * own, teacher))
+
+
+def test_short_vectors_learn_to_tell_items_apart() -> None:
+    """By gradient: free vectors whose first two numbers are to do what a teacher's six do."""
+    teacher = vectors(12, 6, 1)
+    items, found = torch.ones(12, 1, dtype=torch.long), []
+    for dimensions in ((), (2,)):
+        torch.manual_seed(0)
+        own = torch.randn(12, 4, requires_grad=True)
+        objective, optimizer = Distillation(4, 6, dimensions=dimensions), torch.optim.Adam([own], 0.05)
+        objective.follow(teacher)
+        for _ in range(200):
+            optimizer.zero_grad()
+            batch = Batch(torch.arange(12), {"input": Ragged(own, items)}, teacher)
+            objective(Mean(), batch, Draws(0))["distillation"].backward()
+            optimizer.step()
+        measured = Distillation(2, 6, dimensions=(2,))
+        found.append(
+            loss(measured, own.detach()[:, :2], teacher) - loss(Distillation(2, 6), own.detach()[:, :2], teacher)
+        )
+    assert found[1] < found[0]
+
+
 def test_an_empty_item_costs_one_and_is_finite() -> None:
     assert loss(Distillation(3, 3), torch.zeros(2, 3), vectors(2, 3)) == pytest.approx(1)
 

@@ -1,4 +1,4 @@
-"""kill -9 at any moment of a fit, an embedding or an indexing; resumed, all is as if nothing had happened."""
+"""kill -9 at any moment of a fit, a distillation, an embedding, an indexing; resumed, all is as if it had not been."""
 
 import json
 import os
@@ -27,7 +27,8 @@ import torch
 torch.set_num_threads(1)
 warnings.simplefilter("ignore")
 from raw2vec.system import Raw2Vec, load
-import raw2vec.use.base
+from raw2vec.distilling import distill
+import raw2vec.use.base, raw2vec.use.teach
 print("ready", flush=True)
 for line in sys.stdin:
     process = os.fork()
@@ -142,6 +143,33 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     held = [{**row, "number": number} for number, row in enumerate(rows(600, seed=1))]
     place.write_text("".join(json.dumps(row) + "\n" for row in held))
     return place
+
+
+DISTILL = """
+raw2vec.use.teach.BLOCK = 20
+settings = {"training.save_every": 1e-9, "training.checks": 3, "training.hold_out": 0.2, "stages.0.batch_items": 32}
+distill("MODEL", "DATA", input="text", out="OUT", latent=16, steps=24, settings=settings, resume=True)
+"""
+
+
+@pytest.mark.parametrize("count", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_distillation_ends_in_the_same_student(run: Run, tmp_path: Path, model: Path, count: int) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows(150)))
+    code = DISTILL.replace("MODEL", str(model)).replace("DATA", str(data))
+    finished, seconds = run(code.replace("OUT", str(tmp_path / "whole")))
+    assert finished
+    out = tmp_path / "killed"
+
+    def check() -> None:
+        for name in ("model.safetensors", "heads.safetensors", "tokenizer.json", "golden.safetensors", "recipe.json"):
+            assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+        one, other = (json.loads((folder / "report.json").read_text()) for folder in (out, tmp_path / "whole"))
+        for key in ("history", "steps", "metrics", "baselines", "taught", "notes"):
+            assert one[key] == other[key], key
+
+    kills(run, code, out, count, seconds, check)
+    assert not list(tmp_path.glob("*.training"))
 
 
 EMBED = """

@@ -1,4 +1,4 @@
-"""What a teacher says: of texts, in a file, as far as there is time; and of lone tokens."""
+"""What a teacher says: of texts, in files, as far as there is time; and of lone tokens."""
 
 from pathlib import Path
 from time import monotonic
@@ -10,7 +10,7 @@ import pytest
 import raw2vec
 from raw2vec.errors import NonFinite
 from raw2vec.students import lift_of, rarity, tokens_of
-from raw2vec.use.teach import lone_tokens, teach
+from raw2vec.use.teach import lone_tokens, spent, teach
 from small import texts
 from tiny_checkpoints import written
 
@@ -25,8 +25,12 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> raw2vec.Raw2Vec:
 def test_texts_and_their_vectors(teacher: raw2vec.Raw2Vec, tmp_path: Path) -> None:
     items = texts(1500)
     heard: list[int] = []
-    found = teach(teacher.parts_, items, tmp_path / "t.parquet", ("body", "said"), keep=1000, progress=heard.append)
-    held = pq.read_table(tmp_path / "t.parquet")
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / ".000000000.parquet.partial-1").write_text("torn")
+    found = teach(teacher.parts_, items, tmp_path / "t", ("body", "said"), keep=1000, progress=heard.append)
+    assert [file.name for file in sorted((tmp_path / "t").iterdir())] == ["000000000.parquet", "000001024.parquet"]
+    held = pq.read_table(tmp_path / "t")
+    assert spent(tmp_path / "t") > 0
     assert (found.items, found.truncated, heard) == (1500, 0, [1024, 1500])
     assert held.column_names == ["body", "said"]
     assert held["body"].to_pylist() == items
@@ -36,9 +40,9 @@ def test_texts_and_their_vectors(teacher: raw2vec.Raw2Vec, tmp_path: Path) -> No
 
 
 def test_time_is_kept_and_one_block_is_done_in_any_case(teacher: raw2vec.Raw2Vec, tmp_path: Path) -> None:
-    found = teach(teacher.parts_, texts(3000), tmp_path / "t.parquet", ("text", "said"), keep=9, until=monotonic() - 1)
+    found = teach(teacher.parts_, texts(3000), tmp_path / "t", ("text", "said"), keep=9, until=monotonic() - 1)
     assert found.items == 1024
-    assert pq.read_metadata(tmp_path / "t.parquet").num_rows == 1024
+    assert pq.read_table(tmp_path / "t").num_rows == 1024
 
 
 def test_a_lone_token_is_a_text_of_its_own(teacher: raw2vec.Raw2Vec) -> None:

@@ -7,6 +7,7 @@ import typer
 
 from raw2vec.cli.app import Commands
 from raw2vec.cli.bench import bench
+from raw2vec.cli.calibrate import calibrate
 from raw2vec.cli.demo import demo
 from raw2vec.cli.distill import distill
 from raw2vec.cli.evaluate import evaluate
@@ -40,6 +41,7 @@ COMMANDS = (
     inspect,
     bench,
     distill,
+    calibrate,
     export,
     demo,
 )

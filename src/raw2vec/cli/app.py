@@ -22,7 +22,7 @@ from raw2vec.cli.base import QUOTED, Answer, console, one_line, speaks
 from raw2vec.errors import BadInput, MissingExtra, Raw2VecError, nearest, plainly
 
 DONE, FAILED, UNUSABLE, STOPPED = 0, 1, 2, 130  # the exit codes; 130 is what a shell gives Ctrl-C
-RESUMABLE = ("fit", "embed", "index")
+RESUMABLE = ("fit", "distill", "embed", "index")
 # The operating system's words, which safetensors and Arrow pass on, and NumPy's for a file that got no more bytes.
 DISK_FULL = ("No space left on device", " requested and ")
 

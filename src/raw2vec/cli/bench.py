@@ -9,7 +9,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from raw2vec.cli.base import Answer, Counter, Debug, Input, Json, Model, Side, chosen, grid, heavy, notes, there
+from raw2vec.cli.base import Answer, Counter, Debug, Device, Input, Json, Model, Side, chosen, grid, heavy, notes, there
 
 
 def bench(
@@ -20,7 +20,7 @@ def bench(
     input: Input = None,
     side: Side = None,
     rounds: Annotated[int | None, typer.Option("--rounds", metavar="N", help="Medians of N rounds (5).")] = None,
-    device: Annotated[str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda or cuda:1.")] = None,
+    device: Device = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:

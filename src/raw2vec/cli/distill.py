@@ -11,13 +11,17 @@ from rich.text import Text
 from raw2vec.cli.base import (
     Answer,
     Debug,
+    Device,
     Input,
     Json,
+    Latent,
     Minutes,
     Model,
+    Resume,
     Seed,
+    Settings,
+    Steps,
     Training,
-    above_zero,
     counted,
     duration,
     heavy,
@@ -46,18 +50,13 @@ def distill(
         str,
         typer.Option("--encoder", metavar="NAME", callback=one_of(*ENCODERS), help="What learns; dense is a table."),
     ] = "dense",
-    latent: Annotated[
-        int | None, typer.Option("--latent", metavar="N", callback=above_zero, help="Numbers in a vector.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the recipe.")
-    ] = None,
+    latent: Latent = None,
+    settings: Settings = None,
     minutes: Minutes = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", metavar="N", callback=above_zero, help="Budget in steps, instead.")
-    ] = None,
+    steps: Steps = None,
     seed: Seed = None,
-    device: Annotated[str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda or cuda:1.")] = None,
+    device: Device = None,
+    resume: Resume = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -78,20 +77,24 @@ def distill(
         raise BadInput("A budget is --minutes or --steps, not both.")
     options: dict[str, Any] = {"input": input, "vectors": vectors, "encoder": encoder, "latent": latent}
     options |= {"settings": worded(settings or []), "seed": seed or 0, "device": device}
-    options |= {"minutes": minutes, "steps": steps}
+    options |= {"minutes": minutes, "steps": steps, "resume": resume}
     with Training() as listener:
         report = heavy("distilling").distill(model, data, out=out, listener=listener, **options).report
-    return _answer(report, model, out, data, input)
+    return _answer(report, listener.finished_already, model, out, data, input)
 
 
-def _answer(report: dict[str, Any], teacher: str, out: str, data: str | None, input: str | None) -> Answer:
-    values = {key: value for key, value in report.items() if key != "history"}
+def _answer(
+    report: dict[str, Any], already: bool, teacher: str, out: str, data: str | None, input: str | None
+) -> Answer:
+    """already: the run was at its end before."""
+    values = {key: value for key, value in report.items() if key != "history"} | {"finished_already": already}
     taught = report.get("taught", 0)
     told = f"{out}: made of {teacher}"
     told += f", which was asked for {counted(taught, 'text')}" if taught else "'s tokens"
     told += f", in {duration(report['seconds'])}"
     told += f", {counted(report['steps'], 'step')}" if report["steps"] else ""
     shown: list[RenderableType] = [Text(told)]
+    shown += [Text("it was finished already, and nothing was trained")] if already else []
     if report.get("held_out"):
         shown.append(Text(f"how far it agrees with its teacher on {counted(report['held_out'], 'text')} held out:\n"))
     reading = [out.rstrip("/"), data, *(["--input", input] if input else [])] if data and data != "-" else []

@@ -14,15 +14,18 @@ from raw2vec.cli.base import (
     QUOTED,
     Answer,
     Debug,
+    Device,
     Input,
     Json,
     Label,
+    Latent,
     Minutes,
     Resume,
     Seed,
+    Settings,
+    Steps,
     Target,
     Training,
-    above_zero,
     counted,
     duration,
     heavy,
@@ -57,9 +60,7 @@ def fit(
     encoder: Annotated[str | None, _choice("--encoder", ENCODERS, "What learns it")] = None,
     decoder: Annotated[str | None, _choice("--decoder", ENCODERS, "What leads back from a vector")] = None,
     size: Annotated[str | None, _choice("--size", SIZES, "How large it is")] = None,
-    latent: Annotated[
-        int | None, typer.Option("--latent", metavar="N", callback=above_zero, help="Numbers in a vector.")
-    ] = None,
+    latent: Latent = None,
     checkpoint: Annotated[
         str | None,
         typer.Option("--from", metavar="CHECKPOINT", help="Begin from the weights of a model folder, or of minilm."),
@@ -67,15 +68,11 @@ def fit(
     recipe: Annotated[
         str | None, typer.Option("--recipe", metavar="FILE", help="A recipe.json, instead of the choices above.")
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the recipe.")
-    ] = None,
+    settings: Settings = None,
     minutes: Minutes = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", metavar="N", callback=above_zero, help="Budget in steps, instead.")
-    ] = None,
+    steps: Steps = None,
     seed: Seed = None,
-    device: Annotated[str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda or cuda:1.")] = None,
+    device: Device = None,
     resume: Resume = False,
     as_json: Json = False,
     debug: Debug = False,

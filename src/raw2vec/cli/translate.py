@@ -24,42 +24,50 @@ from raw2vec.errors import BadInput
 LINES = 512  # translated at a time; what is typed is answered line by line
 ENGINES = ("auto", "torch", "ctranslate2")
 PRECISIONS = ("float32", "int8")
+Source = Annotated[str, typer.Argument(metavar="[FILE]", help="A text a line, or - for standard input.")]
+Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="The file to write, a line for each.")]
+Beam = Annotated[
+    int, typer.Option("--beam", metavar="N", min=1, help="Drafts that are followed at a time; 1: greedily.")
+]
+Best = Annotated[int, typer.Option("--best", metavar="N", min=1, help="Give N drafts of each, with their scores.")]
+LengthPenalty = Annotated[
+    float, typer.Option("--length-penalty", metavar="A", help="Scores are nats over length to this power.")
+]
+Temperature = Annotated[
+    float, typer.Option("--temperature", metavar="T", min=0.0, help="Above 0: draw tokens, with --beam 1.")
+]
+CoveragePenalty = Annotated[
+    float, typer.Option("--coverage-penalty", metavar="B", min=0.0, help="Above 0: nothing may be left untold.")
+]
+Beside = Annotated[
+    list[str], typer.Option("--with", metavar="MODEL", help="Another that writes with it; more than once.")
+]
+Begin = Annotated[str | None, typer.Option("--begin", metavar="TEXT", help="How every translation begins.")]
+Explain = Annotated[
+    str | None, typer.Option("--explain", metavar="TEXT", help="Show how this text is translated; --out: a .png.")
+]
+Engine = Annotated[
+    str, typer.Option("--engine", metavar="NAME", callback=one_of(*ENGINES), help="torch, ctranslate2, or auto.")
+]
+Precision = Annotated[
+    str, typer.Option("--precision", metavar="NAME", callback=one_of(*PRECISIONS), help="float32, or int8: faster.")
+]
 
 
 def translate(
     model: Model,
-    data: Annotated[str, typer.Argument(metavar="[FILE]", help="A text a line, or - for standard input.")] = "-",
-    out: Annotated[
-        str | None, typer.Option("--out", metavar="FILE", help="The file to write, a line for each.")
-    ] = None,
-    beam: Annotated[
-        int, typer.Option("--beam", metavar="N", min=1, help="Drafts that are followed at a time; 1: greedily.")
-    ] = 5,
-    best: Annotated[
-        int, typer.Option("--best", metavar="N", min=1, help="Give N drafts of each, with their scores.")
-    ] = 1,
-    length_penalty: Annotated[
-        float, typer.Option("--length-penalty", metavar="A", help="Scores are nats over length to this power.")
-    ] = 1.0,
-    temperature: Annotated[
-        float, typer.Option("--temperature", metavar="T", min=0.0, help="Above 0: draw tokens, with --beam 1.")
-    ] = 0.0,
-    coverage_penalty: Annotated[
-        float, typer.Option("--coverage-penalty", metavar="B", min=0.0, help="Above 0: nothing may be left untold.")
-    ] = 0.0,
-    beside: Annotated[
-        list[str], typer.Option("--with", metavar="MODEL", help="Another that writes with it; more than once.")
-    ] = [],  # noqa: B006
-    begin: Annotated[str | None, typer.Option("--begin", metavar="TEXT", help="How every translation begins.")] = None,
-    explain: Annotated[
-        str | None, typer.Option("--explain", metavar="TEXT", help="Show how this text is translated; --out: a .png.")
-    ] = None,
-    engine: Annotated[
-        str, typer.Option("--engine", metavar="NAME", callback=one_of(*ENGINES), help="torch, ctranslate2, or auto.")
-    ] = "auto",
-    precision: Annotated[
-        str, typer.Option("--precision", metavar="NAME", callback=one_of(*PRECISIONS), help="float32, or int8: faster.")
-    ] = "float32",
+    data: Source = "-",
+    out: Out = None,
+    beam: Beam = 5,
+    best: Best = 1,
+    length_penalty: LengthPenalty = 1.0,
+    temperature: Temperature = 0.0,
+    coverage_penalty: CoveragePenalty = 0.0,
+    beside: Beside = [],  # noqa: B006
+    begin: Begin = None,
+    explain: Explain = None,
+    engine: Engine = "auto",
+    precision: Precision = "float32",
     seed: Seed = None,
     as_json: Json = False,
     debug: Debug = False,

@@ -18,6 +18,7 @@ from raw2vec.cli.base import (
     Input,
     Json,
     Model,
+    Prompt,
     Resume,
     Side,
     chosen,
@@ -67,10 +68,7 @@ def embed(
     ],
     input: Input = None,
     side: Side = None,
-    prompt: Annotated[
-        str | None,
-        typer.Option("--prompt", metavar="WORDS|NAME", help="Before every text: words, or a prompt the model knows."),
-    ] = None,
+    prompt: Prompt = None,
     engine: Engine = None,
     precision: Annotated[
         str | None,
@@ -85,7 +83,7 @@ def embed(
     vectors: Written = None,
     calibrate: Annotated[
         str | None,
-        typer.Option("--calibrate", metavar="FILE", help="Items to find int8's ranges by, or a ranges.npy of before."),
+        typer.Option("--calibrate", metavar="FILE", help="Find int8's ranges in these items, or take a ranges.npy."),
     ] = None,
     on: Annotated[
         str | None,
@@ -165,6 +163,8 @@ def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()], fa
     }
     said = getattr(done, "note", None)
     more |= {"recall": None, "notes": [said]} if said else {}
+    ranges = getattr(done, "ranges", None)
+    more |= {"ranges": ranges} if ranges else {}
     unreadable = list(getattr(done, "unreadable", ()))
     more |= {"unreadable": unreadable} if unreadable else {}
     engine = getattr(done, "engine", "torch")
@@ -175,6 +175,7 @@ def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()], fa
         f"{out}: {counted(done.items, 'row')} in {duration(seconds)}" + (f", {before:,} from before" if before else "")
     ]
     told += [f"by {engine}"] if engine != "torch" else []
+    told += [f"within {ranges}"] if ranges else []
     if done.truncated:
         told.append(f"{counted(done.truncated, 'text', 'were')} longer than the model takes, and cut")
     if more.get("empty"):

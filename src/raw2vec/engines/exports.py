@@ -16,12 +16,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from raw2vec import calibration
 from raw2vec.build import build_model
+from raw2vec.bundle import bind, bound_by, found, read_json, replacing
 from raw2vec.engines import CALIBRATION, Parity, beside, onnx, openvino, refuse_graph, seen
 from raw2vec.engines.base import INPUTS, OUTPUT, GraphEngine
 from raw2vec.engines.padded import Padded
 from raw2vec.errors import BadFolder, BadInput, Raw2VecError, nearest
-from raw2vec.folder import GRAPHS, Model, bind, bound_by, fingerprint, found, read_json, replacing
+from raw2vec.folder import GRAPHS, Model, fingerprint, ranges_in
 from raw2vec.models import Embedder
 from raw2vec.raw import Raw, Text
 from raw2vec.recipe import Recipe
@@ -30,7 +32,8 @@ QUANTIZATIONS = ("float32", "int8")
 NEAR, ROUNDED = 0.99999, 0.9
 """Cosines with the model's vectors below which no probe's may fall; the second of weights in int8."""
 _MEAN = 0.97  # and what they are at least on average in int8
-_FILES = ("recipe.json", "tokenizer.json", "encode.json", openvino.FILE, "openvino_model.bin", onnx.FILE)
+_GRAPHS = (openvino.FILE, "openvino_model.bin", onnx.FILE)
+_FILES = ("recipe.json", "tokenizer.json", "encode.json", calibration.FILE, *_GRAPHS)
 _RUNS = {
     "openvino": """import openvino
 options = {{"INFERENCE_PRECISION_HINT": "f32"}}  # without it CPUs that multiply bfloat16 do, at a cosine of 0.9999
@@ -77,6 +80,7 @@ def export(
         assert parity is not None, "texts have probes"
         _refuse_far(parity, engine, quantization)
         raw.save(partial)
+        calibration.write(partial, parts.ranges)
         (partial / "recipe.json").write_text(parts.recipe.json_text(), encoding="utf-8")
         about = {"engine": engine, "quantization": quantization, **_about(parts, raw)}
         (partial / "encode.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -105,7 +109,7 @@ class Opened:
         recipe, raw = Recipe.read(folder / "recipe.json"), Text.load(folder, held["settings"])
         with torch.device("meta"):
             model = build_model(recipe, raw)
-        self.parts = Model(recipe, raw, model.eval(), nn.ModuleDict())
+        self.parts = Model(recipe, raw, model.eval(), nn.ModuleDict(), ranges=ranges_in(folder, held))
         self.quantization: str = read_json(folder / "encode.json")["quantization"]
         self.space: str = read_json(folder / "report.json")["space"]
 

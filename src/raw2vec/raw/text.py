@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -19,14 +19,12 @@ from raw2vec.errors import BadInput, Numbered, nearest, numbered
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import text_column
-from raw2vec.sentences import chunks, exceeded, sentence_ends, word_beginnings
-from raw2vec.subwords import SPECIAL, check_text, edges, learned, merges, opened
+from raw2vec.sentences import chunks, exceeded, sentence_ends, sentence_spans, word_beginnings
+from raw2vec.subwords import SPECIAL, check_text, learned, merges, opened, ordinary, specials
 from raw2vec.unknown import characters_of
 from raw2vec.words import reader
 
-_ALIASES = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")  # what other people's tokenizers call the same five
 _SOME = 10_000  # texts of which the usual length is told
-_SHORTEST = 3  # tokens below which a sentence goes with the next one: "3." or "Mr."
 _BLOCK = 1024  # texts handed to the tokenizer at once: enough for every core, little memory
 
 
@@ -246,25 +244,12 @@ class Text(Raw):
         tokenizer.no_padding()
         tokenizer.no_truncation()
         tokenizer.encode_special_tokens = True  # a text that says "[SEP]" means those five characters
-        self._special: dict[int, tuple[str, int]] = {}
-        for place, name in chain(enumerate(_ALIASES), enumerate(SPECIAL)):
-            if (known := tokenizer.token_to_id(name)) is not None:
-                self._special[place] = (name, known)
-        before, after = edges(tokenizer)
-        if len(before) <= len(after) == 1:  # a checkpoint's own, whatever it calls them
-            found = {2: before, 3: after}
-            self._special |= {place: (str(tokenizer.id_to_token(i)), i) for place, ids in found.items() for i in ids}
+        self._special = specials(tokenizer)
         self.pad, self.unknown, self.start, self.end, self.mask = (self._special.get(i, ("", 0))[1] for i in range(5))
         self.start = self.pad if self.boundaries == "sep" else self.start  # what T5 and Marian begin to write with
         self._tokenizer, self._read = tokenizer, reader(tokenizer)
         self._ends, self._opens = sentence_ends(tokenizer), word_beginnings(tokenizer)
-        # The ids that stand for text: what a masked token may be replaced by.
-        size = int(tokenizer.get_vocab_size(with_added_tokens=True))
-        ids = {pair[1] for pair in self._special.values()}
-        self.ordinary = range(
-            max((i for i in ids if i < size // 2 or i < len(SPECIAL)), default=-1) + 1,
-            min((i for i in ids if i >= size // 2 and i >= len(SPECIAL)), default=size),
-        )
+        self.ordinary = ordinary(tokenizer, {known for _, known in self._special.values()})
 
     def _files(self) -> dict[str, str]:
         """What turns a text into ids, by the file that holds it."""
@@ -305,14 +290,7 @@ class Text(Raw):
 
     def _sentences(self, ids: list[int], room: int) -> list[tuple[int, int]]:
         """The sentences of a text, those that are too long for a window in several parts."""
-        ends = self._ends[ids] & np.append(self._opens[ids[1:]], True)
-        stops = [*(ends.nonzero()[0] + 1).tolist(), len(ids)]
-        spans, start = [], 0
-        for stop in stops:
-            if stop - start >= _SHORTEST or (stop == len(ids) and stop > start):
-                spans += [(start + a, start + b) for a, b in chunks(ends[start:stop], room)]
-                start = stop
-        return spans
+        return sentence_spans(self._ends[ids] & np.append(self._opens[ids[1:]], True), room)
 
     def _unusual(self, tokens: int, sentences: int) -> bool:
         """Whether a text has more of either than nearly all learned from; models of old know no number of sentences."""

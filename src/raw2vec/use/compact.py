@@ -16,18 +16,22 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from raw2vec.calibration import Ranges, first_numbers
+from raw2vec.calibration import calibrated as calibrated
 from raw2vec.disk import replacing
 from raw2vec.errors import BadInput, nearest
+from raw2vec.folder import Model
+from raw2vec.models import SequenceToSequence
 from raw2vec.use.base import Small
 
 Kind = Literal["float32", "float16", "int8", "binary"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Dtype = Literal["float32", "float16", "int8", "uint8", "binary", "ubinary"]
+DTYPES: tuple[Dtype, ...] = get_args(Dtype)
+"""What `encode` gives its numbers as, in sentence-transformers' words: bits in bytes of int8 or uint8."""
 CALIBRATED_ON = 2000
 """Items whose vectors tell how far each number goes."""
 _BLOCK = 1 << 16  # vectors looked through at a time
-
-Ranges = NDArray[np.float32]
-"""The least and the greatest of each number, (2, L)."""
 
 
 @dataclass(frozen=True)
@@ -66,37 +70,41 @@ class Form:
         return found | {"ranges": blake2b(self.ranges.tobytes(), digest_size=8).hexdigest()}
 
 
+def unit(parts: Model) -> bool:
+    """Whether a model's vectors are of length one, and are to be so when they are cut."""
+    return bool(parts.recipe.latent.settings.get("normalize") == "unit")
+
+
+def refuse_looking(parts: Model) -> None:
+    """BadInput for a translator whose decoder looks at more than a vector: there is no vector worth making small."""
+    if isinstance(parts.model, SequenceToSequence) and not parts.model.fixed:
+        raise BadInput(
+            "This model's decoder looks at every word of the source, so that its vectors alone hold little: none are "
+            "kept in fewer bytes. Fit with --set bridge=fixed, or an encoder."
+        )
+
+
+def ranges_for(parts: Model, side: str, dtype: str, numbers: int | None) -> Ranges | None:
+    """The ranges that a side's vectors of so many first numbers, none: all, stretch over; None where none are needed.
+
+    BadInput for 8 bits of a model that keeps no ranges.
+    """
+    if dtype != "float32":
+        refuse_looking(parts)
+    if dtype not in ("int8", "uint8"):
+        return None
+    if side not in parts.ranges:
+        raise BadInput(
+            f"Numbers of {dtype} stretch over ranges, and this model keeps none for its {side}s: find them with "
+            "calibrate(items), or once and for all with raw2vec calibrate MODEL DATA."
+        )
+    return parts.ranges[side].of(numbers)
+
+
 def refuse_kind(kind: str) -> None:
     """BadInput for what vectors are not written as."""
     if kind not in KINDS:
         raise BadInput(f"Vectors are written as {', '.join(KINDS)}, not '{kind}'.{nearest(kind, KINDS)}")
-
-
-def first_numbers(vectors: NDArray[np.float32], count: int | None, unit: bool = False) -> NDArray[np.float32]:
-    """The first `count` numbers of each vector, (n, count), of length one with `unit`; none: all, as they are.
-
-    BadInput for 0, or more than there are.
-    """
-    if count is None:
-        return vectors
-    if not 1 <= count <= vectors.shape[1]:
-        raise BadInput(
-            f"A vector of this model has {vectors.shape[1]} numbers: it can be cut to 1 of them or more, not {count}."
-        )
-    return unit_length(vectors[:, :count]) if unit else vectors[:, :count]
-
-
-def unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each of (n, L) at a length of one; zeros stay zeros."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-12), vectors.dtype)
-
-
-def calibrated(vectors: NDArray[np.float32]) -> Ranges:
-    """The least and the greatest of each number of these (n, L). BadInput for none, or for all alike."""
-    if not len(vectors) or not np.ptp(vectors, axis=0).any():
-        raise BadInput("Ranges are told by vectors that differ, and here are none that do: calibrate on other items.")
-    return np.stack([vectors.min(axis=0), vectors.max(axis=0)]).astype(np.float32)
 
 
 def write_ranges(out: Path, ranges: Ranges) -> None:
@@ -123,6 +131,23 @@ def as_int8(vectors: NDArray[np.float32], ranges: Ranges) -> NDArray[np.int8]:
     """Each number (n, L) to one of 256 steps between its least and greatest; what lies beyond, to the last step."""
     least, step = _steps(ranges, vectors.shape[1])
     return (np.clip(np.floor((vectors - least) / step), 0, 255) - 128).astype(np.int8)
+
+
+def as_dtype(vectors: NDArray[np.float32], dtype: Dtype, ranges: Ranges | None) -> Small:
+    """Vectors (n, L) in the bytes that sentence-transformers gives for a `precision` of this name.
+
+    int8 and uint8 stretch over `ranges`; `binary` is `ubinary` less 128. BadInput for another name.
+    """
+    if dtype not in DTYPES:
+        raise BadInput(f"Vectors are given as {', '.join(DTYPES)}, not '{dtype}'.{nearest(dtype, DTYPES)}")
+    if dtype in ("float32", "float16"):
+        return vectors.astype(dtype, copy=False)
+    if dtype in ("binary", "ubinary"):
+        bits = as_bits(vectors)
+        return bits if dtype == "ubinary" else (bits ^ 128).view(np.int8)
+    assert ranges is not None, "who asks for 8 bits has ranges"
+    small = as_int8(vectors, ranges)
+    return small if dtype == "int8" else small.view(np.uint8) ^ np.uint8(128)
 
 
 def from_int8(small: NDArray[np.int8], ranges: Ranges) -> NDArray[np.float32]:

@@ -24,7 +24,8 @@ from raw2vec.use.base import Column, Small, Through, Write, blocks, in_turn, tex
 class Embedded:
     """What an embedding run did: rows in all, rows of this run, how many texts were cut, how many were empty, and the
     first of those rows, counted from 0. unreadable: the pictures or sounds that could not be read, each with its `row`,
-    its path (`item`) and the `reason`, those of earlier runs too. engine: what ran the model."""
+    its path (`item`) and the `reason`, those of earlier runs too. engine: what ran the model. ranges: of int8, what
+    they were found in."""
 
     items: int
     new: int
@@ -33,6 +34,7 @@ class Embedded:
     first_empty: int | None = None
     unreadable: Sequence[dict[str, Any]] = ()
     engine: str = "torch"
+    ranges: str | None = None
 
 
 def embed(

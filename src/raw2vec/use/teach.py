@@ -1,4 +1,4 @@
-"""What a teacher says of texts, once and for all: a file of them with their vectors, and the vectors of lone tokens."""
+"""What a teacher says of texts, once and for all: files of them with their vectors, and the vectors of lone tokens."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
+from raw2vec.disk import replacing
 from raw2vec.engines.pytorch import autocast
 from raw2vec.errors import NonFinite
 from raw2vec.folder import Model
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
-from raw2vec.use.encode import encode, evaluation
+from raw2vec.use.encode import Encoded, encode, evaluation
 from raw2vec.use.prompt import prompt_for, prompted
 
 BLOCK = 1024  # texts between two looks at the clock
@@ -37,7 +38,7 @@ class Taught:
 def teach(
     parts: Model,
     texts: Sequence[str],
-    file: Path,
+    folder: Path,
     columns: tuple[str, str],
     *,
     until: float | None = None,
@@ -45,24 +46,48 @@ def teach(
     precision: torch.dtype = torch.float32,
     progress: Callable[[int], None] = lambda items: None,
 ) -> Taught:
-    """Writes the texts and the teacher's vectors of them to a Parquet file, in the two columns named.
+    """Writes the texts and the teacher's vectors of them to a folder of Parquet files, in the two columns named.
 
-    until: when to stop, by `monotonic`; one block is done in any case. keep: vectors to hand back.
+    A file is whole or not there; those of a run before stay, and this one goes on after them. until: when to stop, by
+    `monotonic`; one file is written in any case. keep: vectors to hand back.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    for torn in folder.glob(".*"):
+        torn.unlink()
     items = list(prompted(texts, prompt_for(parts.recipe, None)))
-    schema = pa.schema([(columns[0], pa.string()), (columns[1], pa.list_(pa.float32(), parts.model.latent.width))])
-    first: list[NDArray[np.float32]] = []
-    done = cut = 0
-    with pq.ParquetWriter(file, schema) as writer:
-        while done < len(texts) and (not done or until is None or monotonic() < until):
-            found = encode(parts.model, parts.raw, items[done : done + BLOCK], precision=precision)
-            vectors = pa.FixedSizeListArray.from_arrays(pa.array(found.vectors.reshape(-1)), found.vectors.shape[1])
-            writer.write_table(pa.table([pa.array(texts[done : done + BLOCK]), vectors], schema))
-            if done < keep:
-                first.append(found.vectors)
-            done, cut = done + len(found.vectors), cut + int((found.truncated > 0).sum())
-            progress(done)
-    return Taught(done, cut, np.concatenate(first))
+    shards: list[Path] = []
+    for start in range(0, len(texts), BLOCK):
+        shard = folder / f"{start:09d}.parquet"
+        if not shard.exists():
+            if start and until is not None and monotonic() >= until:
+                break
+            began = monotonic()
+            found = encode(parts.model, parts.raw, items[start : start + BLOCK], precision=precision)
+            _write(shard, columns, texts[start : start + BLOCK], found, began)
+        shards.append(shard)
+        progress(min(start + BLOCK, len(texts)))
+    return _taught(shards, columns[1], keep)
+
+
+def spent(folder: Path) -> float:
+    """Seconds that went into what `teach` has written to a folder."""
+    return sum(float(pq.read_schema(shard).metadata[b"seconds"]) for shard in folder.glob("[!.]*.parquet"))
+
+
+def _write(shard: Path, columns: tuple[str, str], texts: Sequence[str], found: Encoded, began: float) -> None:
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(found.vectors.reshape(-1)), found.vectors.shape[1])
+    about = {"truncated": str(int((found.truncated > 0).sum())), "seconds": str(monotonic() - began)}
+    with replacing(shard) as partial:
+        table = pa.table([pa.array(texts, pa.string()), vectors], list(columns))
+        pq.write_table(table.replace_schema_metadata(about), partial)
+
+
+def _taught(shards: Sequence[Path], vector: str, keep: int) -> Taught:
+    metas = [pq.read_metadata(shard) for shard in shards]
+    first = [pq.read_table(shard, columns=[vector])[vector] for shard in shards[: -(-keep // BLOCK)]]
+    vectors = np.concatenate([np.stack(part.to_numpy()) for part in first])
+    cut = sum(int(meta.metadata[b"truncated"]) for meta in metas)
+    return Taught(sum(meta.num_rows for meta in metas), cut, vectors)
 
 
 def lone_tokens(

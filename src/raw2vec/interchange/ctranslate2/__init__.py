@@ -11,8 +11,9 @@ from pathlib import Path
 
 import torch
 
+from raw2vec.bundle import bind, bound_by, found, replacing
 from raw2vec.errors import BadFolder, BadInput, nearest
-from raw2vec.folder import EXPORTED, Model, bind, bound_by, fingerprint, found, replacing
+from raw2vec.folder import EXPORTED, Model, fingerprint
 from raw2vec.interchange.ctranslate2.base import Runner, library
 from raw2vec.interchange.ctranslate2.parity import Parity, alike
 from raw2vec.interchange.ctranslate2.weights import refusal, save

@@ -12,10 +12,11 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
+from raw2vec.bundle import found, replacing
 from raw2vec.embedding import TokenEmbedding
 from raw2vec.encoders import Dense
 from raw2vec.errors import BadInput, Raw2VecError
-from raw2vec.folder import Model, embedder, found, replacing
+from raw2vec.folder import Model, embedder
 from raw2vec.interchange import sentence_transformers
 from raw2vec.interchange.hugging_face import config_of, family, to_hugging_face
 from raw2vec.interchange.hugging_face.heads import misfit, with_head
