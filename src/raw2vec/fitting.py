@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from raw2vec.build import OBJECTIVES, build_model, build_objectives
-from raw2vec.continuing import raw_of, take_over
+from raw2vec.continuing import raw_of, take_over, unread
 from raw2vec.corpus import Corpus
 from raw2vec.disk import room, writing
 from raw2vec.embedding import TokenEmbedding
@@ -101,6 +101,7 @@ def fit_model(
     given = {role: raw_of(start, recipe, role, theirs) for role, theirs in begins.items()} if start else {}
     data = _prepared(group, rows, recipe, work, resume, listener, given)
     _refuse_uniform(recipe, data.corpus)
+    told_of = unread(start, recipe, data.corpus, data.raw)
     model, objectives = _built(recipe, data, start, begins)
     layout = laid_out(nn.ModuleDict({"model": model, "objectives": objectives}), recipe.training, device, group)
     precision = working_precision(recipe.training.precision, device)
@@ -132,7 +133,7 @@ def fit_model(
         embedding.settle()
     parts = Model(recipe, data.raw, model, objectives, data.labels, metrics=metrics.close())
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
-    left_out = [f"left out: {sentence}" for sentence in (*rows.skipped, *_halves(recipe, data.corpus))]
+    left_out = told_of + [f"left out: {sentence}" for sentence in (*rows.skipped, *_halves(recipe, data.corpus))]
     if data.unreadable:
         left_out.append(f"left out: {sentence(data.unreadable, data.raw.reads_files)}; report.json lists all")
     seen, learnt = _seen(data, recipe.returns, recipe.seed)

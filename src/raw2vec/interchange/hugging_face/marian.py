@@ -24,7 +24,7 @@ WRITES: Table = (
     ("layers.{}.cross_norm", "layers.{}.encoder_attn_layer_norm"),
 )
 _AGREED = {
-    **dict.fromkeys(("share_encoder_decoder_embeddings", "tie_word_embeddings", "static_position_embeddings"), True),
+    **dict.fromkeys(("share_encoder_decoder_embeddings", "static_position_embeddings"), True),
     **dict.fromkeys(("normalize_before", "normalize_embedding", "add_final_layer_norm", "add_bias_logits"), False),
 }
 

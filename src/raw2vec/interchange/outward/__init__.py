@@ -21,7 +21,7 @@ from raw2vec.folder import Model, embedder, found, replacing
 from raw2vec.interchange import sentence_transformers
 from raw2vec.interchange.hugging_face import config_of, family, to_hugging_face
 from raw2vec.interchange.hugging_face.heads import misfit, with_head
-from raw2vec.interchange.outward import vision
+from raw2vec.interchange.outward import translators, vision
 from raw2vec.interchange.outward.base import Agreement, library
 from raw2vec.interchange.outward.parity import as_sentence_transformers, as_transformers
 from raw2vec.interchange.outward.vision_parity import as_seen
@@ -45,7 +45,7 @@ def export(parts: Model, out: Path, to: str) -> Agreement:
     library(to)
     if (found(out) / "recipe.json").exists():
         raise BadInput(f"{out} holds a model, which the export would take the place of: name another folder.")
-    write = _seeing(parts, to) or _reading(parts, to)
+    write = _seeing(parts, to) or _writing(parts, to) or _reading(parts, to)
     with replacing(out) as partial:
         agreement, card = write(partial, out.name)
         if not max(agreement.difference, agreement.logits or 0.0) <= NEAR:
@@ -73,6 +73,19 @@ def _seeing(parts: Model, to: str) -> Write | None:
     return write
 
 
+def _writing(parts: Model, to: str) -> Write | None:
+    """Of a translator; None for another, and for the encoder alone, where its whole is none of theirs."""
+    if to != "transformers" or not parts.recipe.translates:
+        return None
+    if (reason := translators.refusal(parts)) is None:
+        return lambda folder, name: translators.write(folder, parts, name)
+    try:
+        family(parts.recipe.encoder.settings)
+    except (BadInput, KeyError):
+        raise BadInput(f"The model cannot be written for {to}: {reason}.") from None
+    return None
+
+
 def _reading(parts: Model, to: str) -> Write:
     """Of a model that takes texts."""
     model, raw = _texts(parts, to)
@@ -97,7 +110,7 @@ def _texts(parts: Model, to: str) -> tuple[Embedder, Text]:
         reason = "it has an encoder for each side of a pair"
     elif not isinstance(raw, Text) or not isinstance(model.embedding, TokenEmbedding):
         reason = f"its data are no texts but of the kind '{recipe.kind}'"
-    elif raw.target is not None:
+    elif raw.separate:
         reason = "its two languages have a vocabulary each (raw.vocabularies separate, not joint)"
     elif model.embedding.filled:
         reason = "its texts are filled up to one length (embedding.filled, not 0)"
