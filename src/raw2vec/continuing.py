@@ -18,7 +18,9 @@ from raw2vec.raw import Raw, Text
 from raw2vec.recipe import Recipe, Side
 
 _LOOKED_AT = 2000  # rows whose unknown tokens are counted
-_SOME_UNKNOWN, _MOST_UNKNOWN = 0.01, 0.5  # shares from which they are told of, and above which they are refused
+# Shares from which they are told of, and above which they are refused: a word of another script is often two tokens, a
+# space that is known and all the rest, which is not.
+_SOME_UNKNOWN, _MOST_UNKNOWN = 0.01, 0.4
 
 
 def start_of(model: Model | None) -> Start | None:
@@ -50,6 +52,7 @@ def unread(start: Model | None, recipe: Recipe, corpus: Corpus, raw: Raw) -> lis
     found, some = [], np.arange(min(len(corpus), _LOOKED_AT))
     for place, name in enumerate(corpus.columns):
         values = corpus.gather(some, place).values
+        values = values[(values != raw.start) & (values != raw.end)]
         share = float((values == raw.unknown).float().mean()) if len(values) else 0.0
         told = f"{share:.1%} of the tokens of '{name}' are unknown to the checkpoint's vocabulary"
         if share > _MOST_UNKNOWN:

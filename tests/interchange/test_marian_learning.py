@@ -63,7 +63,7 @@ def test_it_learns_and_goes_out_again(scaled: bool, tmp_path: Path) -> None:
     again = raw2vec.load(tmp_path / "ours")
     assert again.fingerprint_ == made.fingerprint_
     assert again.translate(EN) == made.translate(EN)
-    assert again.translate(["a ship"], prefixes=["le"]) == ["le navire"]
+    assert again.translate("a ship", begin="le") == "le navire"
     assert again.evaluate(PAIRS, input="en", target="fr").metrics["chrf"] > 90
 
     assert outward.export(again.parts_, tmp_path / "out", "transformers").difference <= 1e-5
@@ -130,7 +130,10 @@ def test_some_parts_learn_and_some_do_not(settings: Any, still: str, moved: str,
 
 def test_what_the_vocabulary_does_not_know_is_told(tmp_path: Path) -> None:
     started(tmp_path)
-    some = {"en": EN * 12, "fr": ["un navire", "le navire ñ", "le navire", "un navire"] * 12}
+    some = {
+        "en": ["a ship", "the ships", "the ship", "ship"] * 12,
+        "fr": ["un navire", "le navire ñ", "le navire", "un navire"] * 12,
+    }
     notes = fitted(tmp_path, 1, pairs=some).parts_.report["notes"]
     assert any("of the tokens of 'fr' are unknown to the checkpoint's vocabulary" in note for note in notes)
     assert not any("of 'en'" in note for note in notes)

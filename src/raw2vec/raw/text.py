@@ -198,8 +198,9 @@ class Text(Raw):
         found = merges(self._learned())
         found[found >= len(SPECIAL)] += self._shift
         own = torch.from_numpy(found)
-        apart = self.target is not None and self.separate
-        return torch.cat([self.target.merges, own[len(SPECIAL) :]]) if apart else own[: self.size]
+        if self.target is None or not self.separate:
+            return own[: self.size]
+        return torch.cat([self.target.merges, own[len(SPECIAL) :]])
 
     @property
     def unwritten(self) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from raw2vec.folder import Model, way_back
 from raw2vec.interchange.checkpoints.base import CONFIG, loaded, read, report_of, weights
 from raw2vec.interchange.checkpoints.pieces import pieces_of, tokenizer_of, vocabulary_in
 from raw2vec.interchange.hugging_face import matched, named_rows
-from raw2vec.interchange.hugging_face.marian import READER, WRITER
+from raw2vec.interchange.hugging_face.marian import READER, SINES, WRITER
 from raw2vec.models import Autoencoder
 from raw2vec.raw import Text
 from raw2vec.recipe import Part, Recipe
@@ -24,6 +24,7 @@ from raw2vec.resolve import reads
 from raw2vec.settings import checked
 
 SOURCE, WRITTEN, _TARGET, _VOCABULARY = "source.spm", "target.spm", "target_vocab.json", "vocab.json"
+_TABLES = ("model.shared.weight", "final_logits_bias")
 # What is worked out anew, or is the one table by another name.
 _ASIDE = (
     "lm_head.weight",
@@ -59,7 +60,7 @@ def open_translator(folder: Path, about: Mapping[str, Any], raw: Text) -> Model:
     if about.get("decoder_start_token_id", raw.start) != raw.start:
         raise BadFolder(f"{folder / CONFIG} begins translations with another token than padding, which is not known.")
     scaled = bool(about.get("scale_embedding", False))
-    apart = scaled or not about.get("tie_word_embeddings", True)
+    apart = scaled or not about.get("tie_word_embeddings", True)  # in our table, or in theirs
     decoder = {**WRITER.settings(about), "words": "own" if apart else "tied"}
     tree = {
         "kind": "pairs",
@@ -72,11 +73,11 @@ def open_translator(folder: Path, about: Mapping[str, Any], raw: Text) -> Model:
     recipe = Recipe.read(tree)
     recipe = recipe.model_copy(update={**reads(recipe), "bridge": Part(name="cross-attention")})
     model = build_model(recipe, raw)
-    ours, named = _weights(folder, recipe, raw.size, scaled, apart)
+    ours, named = _weights(folder, about, recipe, raw.size)
     assert isinstance(model, Autoencoder), "it writes"
     loaded(nn.ModuleDict({"embedder": model.embedder, **way_back(model)}), ours, named, folder)
-    for side in (model.encoder, model.decoder):  # which Marian has no place for, so that it can go back
-        side.positions.scale.requires_grad_(False)
+    for name, weight in model.named_parameters():  # which Marian has no place for: so it can go back
+        weight.requires_grad_(not name.endswith(SINES))
     objectives = build_objectives(recipe, raw, model, None, 0)
     report = report_of("pairs", "marian checkpoint, with its own pieces and weights", folder, [])
     return Model(recipe, raw, model.eval(), objectives.eval(), report=report)
@@ -90,28 +91,12 @@ def rows_of(folder: Path) -> int:
 
 
 def _weights(
-    folder: Path, recipe: Recipe, size: int, scaled: bool, apart: bool
+    folder: Path, about: Mapping[str, Any], recipe: Recipe, size: int
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The weights under our names, and what they are called there.
-
-    Embeddings that theirs multiplies by √width as they enter are so in our table, which tells words no longer. apart:
-    words are told by a table of their own.
-    """
-    found = weights(folder)
-    held = {name: value for name, value in found.items() if name not in _ASIDE}
-    table, bias = held.pop("model.shared.weight"), held.pop("final_logits_bias", None)
-    tells = (
-        table if (scaled and read(folder / CONFIG).get("tie_word_embeddings", True)) else found.get("lm_head.weight")
-    )
-    if bias is None:
-        raise BadFolder(f"{folder} lacks the weight 'final_logits_bias'.")
-    table, bias = table[:size].contiguous(), bias.flatten()[:size].contiguous()
-    ours: dict[str, Tensor] = {"readout.linear.bias": bias}
-    ours["embedder.embedding.table.weight"] = table * table.shape[1] ** 0.5 if scaled else table
-    if apart:
-        if tells is None:
-            raise BadFolder(f"{folder} lacks the weight 'lm_head.weight', which its {CONFIG} calls for.")
-        ours["readout.linear.weight"] = tells[:size].contiguous()
+    """The weights under our names, and what they are called there."""
+    every = weights(folder)
+    ours = _tables(folder, about, every, size)
+    held = {name: value for name, value in every.items() if name not in (*_ASIDE, *_TABLES)}
     named = {"embedder.embedding.table.weight": "model.shared.weight", "readout.linear.bias": "final_logits_bias"}
     assert recipe.decoder is not None
     for own, theirs, family, part in (
@@ -130,6 +115,23 @@ def _weights(
             f"The checkpoint holds a weight that marian as we know it has no place for: '{next(iter(held))}'."
         )
     return ours, named
+
+
+def _tables(folder: Path, about: Mapping[str, Any], held: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:
+    """What words are read and told by, of the first `size` tokens.
+
+    Embeddings that theirs multiplies by √width as they enter are so in our table, by which words are not told then.
+    """
+    tied, scaled = about.get("tie_word_embeddings", True), bool(about.get("scale_embedding", False))
+    wanted = (*_TABLES, *(() if tied else ("lm_head.weight",)))
+    if missing := next((name for name in wanted if name not in held), None):
+        raise BadFolder(f"{folder} lacks the weight '{missing}', which its {CONFIG} calls for.")
+    table, bias = held[_TABLES[0]][:size], held[_TABLES[1]].flatten()[:size]
+    found = {"readout.linear.bias": bias.contiguous()}
+    found["embedder.embedding.table.weight"] = table * table.shape[1] ** 0.5 if scaled else table.contiguous()
+    if scaled or not tied:
+        found["readout.linear.weight"] = (table if tied else held["lm_head.weight"][:size]).contiguous()
+    return found
 
 
 def _content(token: object) -> str:

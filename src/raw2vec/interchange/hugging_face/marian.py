@@ -44,5 +44,7 @@ def _side(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     }
 
 
+SINES = "positions.scale"
+"""How high our sines are, which is learned; theirs are always of height one."""
 READER = Family("MarianEncoder", READS, lambda config: _side(config, "encoder"))
 WRITER = Family("MarianDecoder", WRITES, lambda config: _side(config, "decoder"))

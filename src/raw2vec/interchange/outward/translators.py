@@ -16,7 +16,7 @@ from raw2vec.folder import Model
 from raw2vec.interchange.checkpoints.pieces import Pieces, as_bytes, names_in, pieces_in
 from raw2vec.interchange.hugging_face import parted as renamed
 from raw2vec.interchange.hugging_face.base import ACTIVATIONS
-from raw2vec.interchange.hugging_face.marian import READER, WRITER
+from raw2vec.interchange.hugging_face.marian import READER, SINES, WRITER
 from raw2vec.interchange.outward.base import PROBES, Agreement, first_windows, off, quiet
 from raw2vec.models import SequenceToSequence
 from raw2vec.models.sequence_to_sequence import parted
@@ -60,8 +60,7 @@ def refusal(parts: Model) -> str | None:
         return "its embedding, encoder and decoder are not of one width, as Marian's are"
     if raw.target is None or raw.separate or raw.boundaries != "sep":
         return "its texts are not cut by SentencePiece's pieces for each language, as those of a model from Marian are"
-    sides = (parts.model.encoder, parts.model.decoder)  # type: ignore[union-attr]
-    if any(float(side.positions.scale) != 1.0 for side in sides):
+    if any(float(weight) != 1.0 for name, weight in parts.model.state_dict().items() if name.endswith(SINES)):
         return "its sines have learned another height than Marian's"
     return None
 
@@ -111,7 +110,7 @@ def _weights(parts: Model) -> dict[str, Tensor]:
         found["lm_head.weight"] = tells
     sides = (("encoder", READER, model.encoder, recipe.encoder), ("decoder", WRITER, model.decoder, recipe.decoder))
     for side, family, module, part in sides:
-        state = {name: value for name, value in module.state_dict().items() if name != "positions.scale"}
+        state = {name: value for name, value in module.state_dict().items() if name != SINES}
         told = renamed(state, family, part.settings["layers"])
         found |= {f"model.{side}.{name}": value for name, value in told.items()}
     return {name: value.contiguous().clone() for name, value in found.items()}
