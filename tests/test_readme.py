@@ -87,6 +87,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     vit(Path("path/to/vit"))
     clip(Path("path/to/clip"))
     tiny_marian.written(Path("path/to/opus-mt"))
+    Path("path/to/opus-mt/target.spm").write_bytes(tiny_marian.spm({"▁un": -2.0, "▁navire": -3.0, "▁le": -2.5}))
+    Path("ships.tsv").write_text("en\tfr\na ship\tun navire\nthe ship\tle navire\nthe ships\tle navire\n")
     return tmp_path
 
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 from torch import Tensor
 
 from raw2vec.build import build_raw
+from raw2vec.corpus import Corpus
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
 from raw2vec.models import AnyModel
 from raw2vec.presets import Start
 from raw2vec.raw import Raw, Text
 from raw2vec.recipe import Recipe, Side
+
+_LOOKED_AT = 2000  # rows whose unknown tokens are counted
+# Shares from which they are told of, and above which they are refused: a word of another script is often two tokens, a
+# space that is known and all the rest, which is not.
+_SOME_UNKNOWN, _MOST_UNKNOWN = 0.01, 0.4
 
 
 def start_of(model: Model | None) -> Start | None:
@@ -35,8 +42,29 @@ def raw_of(start: Model, recipe: Recipe, role: str, theirs: str) -> Raw:
     return raw
 
 
+def unread(start: Model | None, recipe: Recipe, corpus: Corpus, raw: Raw) -> list[str]:
+    """A sentence for each side of pairs to be translated of which the checkpoint's vocabulary knows not all.
+
+    BadInput where it does not know most of a side.
+    """
+    if start is None or not recipe.translates or not isinstance(raw, Text):
+        return []
+    found, some = [], np.arange(min(len(corpus), _LOOKED_AT))
+    for place, name in enumerate(corpus.columns):
+        values = corpus.gather(some, place).values
+        values = values[(values != raw.start) & (values != raw.end)]
+        share = float((values == raw.unknown).float().mean()) if len(values) else 0.0
+        told = f"{share:.1%} of the tokens of '{name}' are unknown to the checkpoint's vocabulary"
+        if share > _MOST_UNKNOWN:
+            raise BadInput(f"{told}: it was made for another language or script. Take another, or fit without --from.")
+        found += [f"{told}, and are neither read nor written"] if share >= _SOME_UNKNOWN else []
+    return found
+
+
 def take_over(model: AnyModel, start: AnyModel) -> None:
     """Puts the start's weights into the model. A latent, or a way back, of another shape stays as it was drawn.
+
+    What does not learn there does not here.
 
     BadInput where the embedding or the encoder would not be the start's.
     """
@@ -50,6 +78,9 @@ def take_over(model: AnyModel, start: AnyModel) -> None:
                 "those of the checkpoint that it begins from."
             )
     model.load_state_dict(begun, strict=False)
+    fixed = {name for name, weight in start.named_parameters() if not weight.requires_grad}
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(name not in fixed and weight.requires_grad)
 
 
 def _side(recipe: Recipe, role: str) -> Recipe | Side:

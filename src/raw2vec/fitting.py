@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from raw2vec.build import OBJECTIVES, build_model, build_objectives
-from raw2vec.continuing import raw_of, take_over
+from raw2vec.continuing import raw_of, take_over, unread
 from raw2vec.corpus import Corpus
 from raw2vec.device import working_precision
 from raw2vec.embedding import TokenEmbedding
@@ -95,6 +95,7 @@ def fit_model(
     given = {role: raw_of(start, recipe, role, theirs) for role, theirs in begins.items()} if start else {}
     data = _prepared(group, rows, recipe, work, resume, listener, given)
     _refuse_uniform(recipe, data.corpus)
+    notes = unread(start, recipe, data.corpus, data.raw)
     model, objectives = _built(recipe, data, start, begins)
     layout = laid_out(nn.ModuleDict({"model": model, "objectives": objectives}), recipe.training, device, group)
     spent, kept = group.agreed(monotonic() - began, _reserved(recipe, data, model, start))
@@ -106,7 +107,7 @@ def fit_model(
     for embedding, _ in _token_tables(model, data.corpus):
         embedding.settle()
     parts = Model(recipe, data.raw, model, objectives, data.labels, metrics=metrics.close())
-    return _fitted(parts, rows, data, state, budget.seconds, start, group.leads)
+    return _fitted(parts, rows, data, state, budget.seconds, notes, start, group.leads)
 
 
 def _reserved(recipe: Recipe, data: Data, model: AnyModel, start: Model | None) -> float:
@@ -149,16 +150,23 @@ def _trainer(
 
 
 def _fitted(
-    parts: Model, rows: Rows, data: Data, state: State, seconds: float, start: Model | None, leads: bool
+    parts: Model,
+    rows: Rows,
+    data: Data,
+    state: State,
+    seconds: float,
+    notes: list[str],
+    start: Model | None,
+    leads: bool,
 ) -> Fitted:
     """The model with what its report has to say of the run."""
     recipe = parts.recipe
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
-    left_out = [f"left out: {sentence}" for sentence in (*rows.skipped, *_halves(recipe, data.corpus))]
+    notes = notes + [f"left out: {sentence}" for sentence in (*rows.skipped, *_halves(recipe, data.corpus))]
     if data.unreadable:
-        left_out.append(f"left out: {sentence(data.unreadable, data.raw.reads_files)}; report.json lists all")
+        notes.append(f"left out: {sentence(data.unreadable, data.raw.reads_files)}; report.json lists all")
     seen, learnt = _seen(data, recipe.returns, recipe.seed)
-    told = (counts, left_out, learnt, data.unreadable, start, leads)
+    told = (counts, notes, learnt, data.unreadable, start, leads)
     return Fitted(parts, data.held, seen, state.history, state.step, seconds, *told)
 
 

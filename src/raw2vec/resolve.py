@@ -35,7 +35,7 @@ def resolve(recipe: Recipe) -> Recipe:
     if recipe.training.minutes is None and recipe.training.steps is None:
         raise BadInput("The recipe has no budget: give it training.minutes or training.steps.")
     parts = reads(recipe)
-    if parts["raw"].get("vocabularies") == "separate":
+    if parts["raw"].get("vocabularies") in ("separate", "shared"):
         _refuse_one_language(recipe)
     if recipe.target is not None:
         _refuse_unpaired(recipe)
@@ -84,13 +84,14 @@ def _refuse_unpaired(recipe: Recipe) -> None:
 
 def _refuse_one_language(recipe: Recipe) -> None:
     """BadInput where sides cannot have vocabularies of their own."""
-    if not recipe.translates:
+    shared = recipe.raw.get("vocabularies") == "shared"
+    if not recipe.translates and not shared:
         raise BadInput("Separate vocabularies are for two languages: raw.vocabularies is for 'translation' alone.")
-    if both := sorted(recipe.translated("input") & recipe.translated("target")):
+    if not shared and (both := sorted(recipe.translated("input") & recipe.translated("target"))):
         raise BadInput(f"The column '{both[0]}' is both read and written, so that raw.vocabularies cannot be separate.")
     if any(part.settings.get("autoencode") for part in recipe.objectives):
         raise BadInput(
-            "With separate vocabularies only the target's words are written, so that no input can come back: leave out "
+            "With pieces for each language only the target's are written, so that no input can come back: leave out "
             "autoencode, or set raw.vocabularies to joint."
         )
 
@@ -140,8 +141,11 @@ def _writer(recipe: Recipe, decoder: Part, autoencoder: bool) -> dict[str, Part]
     """The settings of a decoder of texts and of its bridge: a text that is to come back comes by its vector alone."""
     if decoder.name in DECODERS and decoder.name not in WRITERS:
         raise BadInput(f"Texts are written token by token: of decoders there is {', '.join(WRITERS)} for them.")
-    if recipe.raw.get("boundaries") in ("none", "sep"):
-        raise BadInput("A text that is to be written needs a beginning and an end: set raw.boundaries to cls-sep.")
+    if recipe.raw.get("boundaries") in ("none", "sep") and recipe.raw.get("vocabularies") != "shared":
+        raise BadInput(
+            "A text that is to be written needs a beginning and an end: set raw.boundaries to cls-sep; or, of a Marian "
+            "checkpoint, put its target.spm into its folder, by which translations are cut into pieces."
+        )
     made = _part(WRITERS, decoder, "decoder of texts")
     known_ones = WRITERS[decoder.name].bridges
     bridge = recipe.bridge or Part(name="fixed" if autoencoder else known_ones[0])

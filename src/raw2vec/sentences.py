@@ -1,12 +1,14 @@
 """Where a text may be cut: after the tokens that end a sentence."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+_SOME = 10_000  # texts of which the usual length is told
 _SENTENCE_END = re.compile(r"[.!?。！？…Ċ]$")  # Ċ is how byte-level pieces write a new line
 _SHORTEST = 3  # tokens of a sentence that stands by itself
 
@@ -55,3 +57,11 @@ def exceeded(counts: Iterable[int]) -> int:
     """What one in a thousand of these exceeds."""
     ranked = sorted(counts)
     return ranked[len(ranked) - 1 - len(ranked) // 1000] if ranked else 0
+
+
+def kept(pairs: Iterable[tuple[int, Any]], some: list[str]) -> Iterator[tuple[int, Any]]:
+    """Numbered texts as they come; of the first _SOME all, and of ever fewer after them one, are kept in `some`."""
+    for place, (number, text) in enumerate(pairs):
+        if isinstance(text, str) and (place < _SOME or place % (place // _SOME) == 0):
+            some.append(text)
+        yield number, text

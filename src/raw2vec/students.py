@@ -34,7 +34,7 @@ def refuse_no_teacher(parts: Model) -> None:
         raise BadInput("This model has an encoder for each side of a pair: a student learns from one.")
     if not isinstance(parts.raw, Text):
         raise BadInput(f"This model reads the kind '{recipe.kind}': students learn from teachers of texts alone.")
-    if parts.raw.target is not None:
+    if parts.raw.separate:
         raise BadInput("This model has a vocabulary for each of two languages: a student's is one.")
 
 

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from raw2vec.errors import BadFolder, BadInput, numbered
+from raw2vec.errors import BadFolder, BadInput, nearest, numbered
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _ALIASES = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")  # what other people's tokenizers call the same five
@@ -83,6 +83,24 @@ def merges(tokenizer: Tokenizer) -> NDArray[np.int64]:
         for left, right in reversed(model["merges"]):  # of several ways to a token the first one counts
             found[ids[left + right]] = ids[left], ids[right]
     return found
+
+
+def check_settings(settings: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
+    """BadInput for a setting of raw/text's that is not among the values that its type, in `hints`, allows."""
+    for name, hint in hints.items():
+        allowed, value = get_args(hint), settings.get(name)
+        if allowed and value not in allowed:
+            close = nearest(str(value), allowed)
+            raise BadInput(f"Text has no {name} '{value}'.{close} It knows: {', '.join(allowed)}.")
+    fewest = {"cls-sep": 3, "sep": 2, "none": 1}[settings["boundaries"]]
+    if settings["max_tokens"] < fewest:
+        raise BadInput(f"max_tokens is {settings['max_tokens']}, and a window needs at least {fewest}")
+    if settings["vocabularies"] == "shared" and settings["tokenizer"] != "given":
+        raise BadInput(
+            "Shared vocabularies are a checkpoint's, with pieces for each language: choose joint or separate."
+        )
+    if settings["vocabulary"] <= len(SPECIAL):
+        raise BadInput(f"vocabulary is {settings['vocabulary']}, and {len(SPECIAL)} are special tokens: give it more")
 
 
 def check_text(number: int, text: object) -> None:

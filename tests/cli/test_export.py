@@ -100,7 +100,7 @@ def test_every_engine_gives_a_line_for_a_line_and_the_same_ones(place: Path, exp
         (["export", "mt", "--to", "ctranslate2", "--out", "mt"], "mt holds a model"),
         (
             ["export", "mt", "--to", "transformers", "--out", "o"],
-            "none of transformers' models; the nearest, ModernBERT",
+            "the nearest, Marian, has encoder.norm_order post-only, not pre-each",
         ),
         (["export", "tickets", "--to", "transformers", "--out", "o"], "--to sentence-transformers takes it"),
         (

@@ -19,7 +19,7 @@ from raw2vec.models.sequence_to_sequence import parted
 from raw2vec.ragged import Ragged
 from raw2vec.use.encode import evaluation
 from raw2vec.use.write import Manner, write
-from tiny_marian import OTHER, PAD, SCORES, SIZE, VOCABULARY, spm, written
+from tiny_marian import OTHER, PAD, SCORES, SIZE, VOCABULARY, field, spm, written
 
 TEXTS = ["a ship", "the ships", "", "ships  the a", "x ship", "hip the", ">>fra<< the ship", "a s'il \ue000▁un"]
 
@@ -57,7 +57,8 @@ def test_pieces_are_cut_as_their_scores_say(tmp_path: Path) -> None:
 
 def test_pieces_are_those_of_the_library(tmp_path: Path) -> None:
     library = pytest.importorskip("sentencepiece", reason="what is read without it is measured against it")
-    (tmp_path / "source.spm").write_bytes(spm())
+    unknown = field(1, field(1, b"<unk>") + field(2, 0.0) + field(3, 2))
+    (tmp_path / "source.spm").write_bytes(unknown + spm())
     theirs = library.SentencePieceProcessor(model_file=str(tmp_path / "source.spm"))
     made = tokenizer_of(
         pieces_of(tmp_path / "source.spm"), VOCABULARY, {"unknown": "<unk>", "end": "</s>", "padding": "<pad>"}
@@ -152,9 +153,8 @@ def test_one_sentence_says_what_is_wrong(case: str, tmp_path: Path) -> None:
     assert "\n" not in str(found.value)
 
 
-def test_learning_from_it_is_refused(tmp_path: Path) -> None:
-    """It has no piece that begins a text, and its pieces of the other language are never read."""
+def test_learning_from_it_needs_the_pieces_of_what_is_written(tmp_path: Path) -> None:
     written(tmp_path)
     pairs = {"en": ["a ship", "the ships"] * 20, "fr": ["un navire", "le navire"] * 20}
-    with pytest.raises(BadInput, match=r"needs a beginning and an end"):
+    with pytest.raises(BadInput, match=r"put its target\.spm into its folder"):
         Raw2Vec("translation", steps=1, checkpoint=tmp_path).fit(pairs, input="en", target="fr")

@@ -49,7 +49,8 @@ def export(
     ctranslate2 runs translators: transformers, as `fit --objective
     translation` makes them. int8 is a quarter of the size, faster, and a
     little off. transformers and sentence-transformers open what is built as
-    BERT, MPNet, NomicBERT or ModernBERT; with the head for masked words, too.
+    BERT, MPNet, NomicBERT or ModernBERT, with the head for masked words;
+    transformers also what is built as ViT, CLIP or SigLIP.
 
     raw2vec export tickets --to onnx --out tickets.onnx
     raw2vec export mt --to ctranslate2 --out mt.ct2
@@ -100,8 +101,8 @@ def _library(found: Any, to: str, out: str, seconds: float) -> Answer:
     metrics = {"difference": found.difference} | ({"logits": found.logits} if found.logits is not None else {})
     values = _values(metrics, to, out, "float32", found.items, seconds)
     values |= {"family": found.family} | ({"notes": [found.note]} if found.note else {})
-    told = f"opened by {to} as {found.family}: of {found.items} texts no number is more than {found.difference:.1g} off"
-    told += f", and {found.logits:.1g} of the masked words' logits" if found.logits is not None else ""
+    told = f"opened by {to} as {found.family}: of {found.items} items no number is more than {found.difference:.1g} off"
+    told += f", and {found.logits:.1g} of its head's logits" if found.logits is not None else ""
     return Answer(values, [Text(_size(values)), Text(told), *notes([found.note] if found.note else [])])
 
 

@@ -62,7 +62,7 @@ def refusal(model: Embedder | DualEncoder, raw: Raw) -> str | None:
         return "it has an encoder for each side of a pair"
     if not isinstance(model.embedding, TokenEmbedding) or not isinstance(raw, Text):
         return "its data are no texts"
-    if raw.target is not None:
+    if raw.separate:
         return "its two languages have a vocabulary each"
     if not isinstance(model.encoder, Transformer | Dense):
         return f"its encoder is {type(model.encoder).__name__.lower()}"

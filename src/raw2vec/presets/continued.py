@@ -65,9 +65,12 @@ def continued(made: Recipe, begin: Start, name: str, own: bool, latent: int | No
     if latent is not None:
         tree["latent"] |= {"width": latent} | ({"activation": "identity"} if start.latent.name == "point" else {})
     tree["training"]["start"] = "random"
+    if tree["raw"].get("vocabularies") == "shared" and not made.translates:
+        tree["raw"]["vocabularies"] = "joint"  # there is one language, or both are read alike
     encoder = own_side["encoder"]
     great = encoder["name"] == "transformer" and (not start.learned or encoder["width"] >= _GREAT)
-    if not own and not made.decoder and (made.kind in TEXTS or great):
+    learns = not start.learned if made.translates else not made.decoder
+    if not own and learns and (made.kind in TEXTS or great):
         tree["stages"] = [_stage(stage, encoder["name"]) for stage in tree["stages"][-1:]]
         tree["training"] |= _training(encoder)
     return Recipe.read(tree)

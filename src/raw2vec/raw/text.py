@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import numpy as np
 import pyarrow as pa
@@ -15,16 +15,15 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from raw2vec.errors import BadInput, Numbered, nearest, numbered
+from raw2vec.errors import BadInput, Numbered, numbered
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import text_column
-from raw2vec.sentences import chunks, exceeded, sentence_ends, sentence_spans, word_beginnings
-from raw2vec.subwords import SPECIAL, check_text, learned, merges, opened, ordinary, specials
+from raw2vec.sentences import chunks, exceeded, kept, sentence_ends, sentence_spans, word_beginnings
+from raw2vec.subwords import SPECIAL, check_settings, check_text, learned, merges, opened, ordinary, specials
 from raw2vec.unknown import characters_of
 from raw2vec.words import reader
 
-_SOME = 10_000  # texts of which the usual length is told
 _BLOCK = 1024  # texts handed to the tokenizer at once: enough for every core, little memory
 
 
@@ -34,14 +33,16 @@ class Text(Raw):
     tokenizer: wordpiece (greedy, words over 100 characters unknown; Schuster & Nakajima 2012), bpe (of bytes, lossless;
     Radford et al. 2019) or unigram (Kudo 2018); or given: a checkpoint's own, which is never learned, and knows best
     what case and words are to it. vocabulary: most tokens to learn, special ones included; every character met gets a
-    token all the same. case: keep or lower. words: plain, or identifiers, which splits camelCase, snake_case and
-    digits. boundaries: [CLS] and [SEP] around every window, [SEP] after it, or none. max_tokens: the longest window,
-    boundaries included. long: what happens to a longer text: truncate (and count), error, or chunk into several windows
-    that do not overlap. usual and sentences: the tokens, and the sentences, that one in a thousand of the texts learned
+    token all the same. Of those given, tokens from there on are read as the unknown. case: keep or lower. words: plain,
+    or identifiers, which splits camelCase, snake_case and digits. boundaries: [CLS] and [SEP] around every window,
+    [SEP] after it, or none. max_tokens: the longest window, boundaries included. long: what happens to a longer text:
+    truncate (and count), error, or chunk into several windows that do not overlap. usual and sentences: the tokens, and
+    the sentences, that one in a thousand of the texts learned
     from exceeds; beyond either, windows may be asked to cut at every sentence end. 0: found by `learn`, where long is
     chunk. unknown: words with characters that no text learned from has are spelled, or, by a translator, copied.
     characters: those that such texts have; "": found by `learn`, where unknown words are copied. vocabularies: joint,
-    or of pairs in two languages separate: `target` then is a Text of its own, with as many tokens to learn.
+    or of pairs in two languages separate: `target` then is a Text of its own, with as many tokens to learn; or shared:
+    each language is cut into pieces of its own, of one vocabulary that is given (Marian's), and `target` cuts its side.
 
     Separate vocabularies are one space of ids: the target's come first, the input's follow, and the five special ones
     are the same. So one table of embeddings has a row for each, and what is written is told among the first of them.
@@ -73,7 +74,7 @@ class Text(Raw):
         sentences: int = 0,
         unknown: Literal["spell", "copy"] = "spell",
         characters: str = "",
-        vocabularies: Literal["joint", "separate"] = "joint",
+        vocabularies: Literal["joint", "separate", "shared"] = "joint",
     ):
         self.settings: dict[str, Any] = {
             "tokenizer": tokenizer,
@@ -89,7 +90,7 @@ class Text(Raw):
             "characters": characters,
             "vocabularies": vocabularies,
         }
-        _check(self.settings)
+        check_settings(self.settings, get_type_hints(Text.__init__))
         self.max_tokens, self.long, self.boundaries = max_tokens, long, boundaries
         self._tokenizer: Tokenizer | None = None
 
@@ -98,11 +99,11 @@ class Text(Raw):
 
         targets: what they are translated to, where vocabularies are separate. BadInput, by its number, for no string.
         """
-        if (targets is not None) != (self.settings["vocabularies"] == "separate"):
+        if (targets is not None) != self.separate:
             raise BadInput("Separate vocabularies are learned from inputs and from targets, a joint one from all texts")
         some: list[str] = []
         met: set[str] = set()
-        read = Numbered(_kept(numbered(texts), some)) if self.long == "chunk" else texts
+        read = Numbered(kept(numbered(texts), some)) if self.long == "chunk" else texts
         read = Numbered(characters_of(numbered(read), met)) if self.settings["unknown"] == "copy" else read
         self._adopt(learned(read, self.settings))
         self.settings["characters"] = self.settings["characters"] or "".join(sorted(met))
@@ -140,6 +141,7 @@ class Text(Raw):
                 owners.append(place)
         values = np.array(read, np.int64)
         values[values >= len(SPECIAL)] += self._shift
+        values[values >= self.size] = self.unknown
         of, full, used, sizes = (torch.tensor(each, dtype=torch.long) for each in (owners, tokens, kept, lengths))
         return Windows(Ragged(torch.from_numpy(values), sizes[:, None]), of, full, full - used)
 
@@ -166,21 +168,27 @@ class Text(Raw):
         """Each window's text, without its special tokens. Lossless for bpe with case="keep" and words="plain"."""
         special = {self.pad, self.start, self.end, self.mask}
         kept = [[i for i in item.tolist() if i not in special] for item in ragged.items()]
-        if self.target is not None:
+        if self.target is not None and self._shift:
             return [self._restored(ids, self.target) for ids in kept]
         return [str(text) for text in self._learned().decode_batch(kept, skip_special_tokens=True)]
 
     @property
     def size(self) -> int:
         """How many tokens there are, special ones included; of separate vocabularies those of both."""
-        return int(self._learned().get_vocab_size(with_added_tokens=True)) + self._shift
+        held = int(self._learned().get_vocab_size(with_added_tokens=True))
+        return min(held, self.settings["vocabulary"]) if self.settings["tokenizer"] == "given" else held + self._shift
+
+    @property
+    def separate(self) -> bool:
+        """Whether the target's ids are others than the input's."""
+        return self.settings["vocabularies"] == "separate"
 
     @property
     def pieces(self) -> list[str]:
         """Every token as its vocabulary spells it, by id."""
         tokenizer = self._learned()
         own = [str(tokenizer.id_to_token(place)) for place in range(self.size - self._shift)]
-        return own if self.target is None else [*self.target.pieces, *own[len(SPECIAL) :]]
+        return [*self.target.pieces, *own[len(SPECIAL) :]] if self.target is not None and self.separate else own
 
     @property
     def merges(self) -> Tensor:
@@ -188,7 +196,9 @@ class Text(Raw):
         found = merges(self._learned())
         found[found >= len(SPECIAL)] += self._shift
         own = torch.from_numpy(found)
-        return own if self.target is None else torch.cat([self.target.merges, own[len(SPECIAL) :]])
+        if self.target is None or not self.separate:
+            return own[: self.size]
+        return torch.cat([self.target.merges, own[len(SPECIAL) :]])
 
     @property
     def unwritten(self) -> tuple[int, ...]:
@@ -233,8 +243,8 @@ class Text(Raw):
         """The tokenizer in a folder, with the settings it had. Other people's tokenizer.json will do."""
         made = cls(**settings)
         made._adopt(opened(Path(folder, "tokenizer.json")))
-        if made.settings["vocabularies"] == "separate":
-            target = Text(**made.settings | {"vocabularies": "joint"})
+        if made.settings["vocabularies"] != "joint":
+            target = Text(**made.settings | {"vocabularies": "joint", "boundaries": "cls-sep"})
             target._adopt(opened(Path(folder, "target_tokenizer.json")))
             made._follow(target)
         return made
@@ -257,14 +267,14 @@ class Text(Raw):
         return own if self.target is None else own | {"target_tokenizer.json": self.target.identity()}
 
     def _follow(self, target: Text) -> None:
-        """From now on the target's ids come first."""
+        """From now on the target's ids come first, where they are others."""
         self.target = target
-        self.ordinary = range(len(SPECIAL), self.size)
+        self.ordinary = range(len(SPECIAL), self.size) if self.separate else self.ordinary
 
     @property
     def _shift(self) -> int:
         """What ids that are not special have here, more than the tokenizer says."""
-        return 0 if self.target is None else self.target.size - len(SPECIAL)
+        return self.target.size - len(SPECIAL) if self.target is not None and self.separate else 0
 
     def _restored(self, ids: list[int], target: Text) -> str:
         """The text that ids of one side are; of special ones alone there is none."""
@@ -304,25 +314,3 @@ class Text(Raw):
                 "boundaries included). Shorten it, raise max_tokens, or choose long='truncate' or long='chunk'"
             )
         return [(0, room)] if self.long == "truncate" else chunks(self._ends[ids], room)
-
-
-def _kept(pairs: Iterable[tuple[int, Any]], some: list[str]) -> Iterator[tuple[int, Any]]:
-    """Numbered texts as they come; of the first _SOME all, and of ever fewer after them one, are kept in `some`."""
-    for place, (number, text) in enumerate(pairs):
-        if isinstance(text, str) and (place < _SOME or place % (place // _SOME) == 0):
-            some.append(text)
-        yield number, text
-
-
-def _check(settings: Mapping[str, Any]) -> None:
-    """Each setting among the values it may have."""
-    for name, hint in get_type_hints(Text.__init__).items():
-        allowed, value = get_args(hint), settings.get(name)
-        if allowed and value not in allowed:
-            close = nearest(str(value), allowed)
-            raise BadInput(f"Text has no {name} '{value}'.{close} It knows: {', '.join(allowed)}.")
-    fewest = {"cls-sep": 3, "sep": 2, "none": 1}[settings["boundaries"]]
-    if settings["max_tokens"] < fewest:
-        raise BadInput(f"max_tokens is {settings['max_tokens']}, and a window needs at least {fewest}")
-    if settings["vocabulary"] <= len(SPECIAL):
-        raise BadInput(f"vocabulary is {settings['vocabulary']}, and {len(SPECIAL)} are special tokens: give it more")

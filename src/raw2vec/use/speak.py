@@ -31,7 +31,7 @@ def spoken(parts: Model, codes: ArrayLike, side: Side, manner: Manner) -> list[s
     assert isinstance(raw, Text), "and of texts"
     points = checked_codes(codes, model.latent.width)
     if side == "input" and not any(part.settings.get("autoencode") for part in parts.recipe.objectives):
-        joint = "" if raw.target is None else " and --set raw.vocabularies=joint"
+        joint = "" if not raw.separate else " and --set raw.vocabularies=joint"
         raise BadInput(
             "This model writes the target alone: to bring back the input as well, fit it with "
             f"--set stages.0.objectives.0.autoencode=1{joint}."

@@ -204,8 +204,10 @@ def _prefixes(raw: Text, prefixes: Sequence[str], owners: Tensor) -> list[list[i
     """The ids that the first window of each text begins with."""
     if len(prefixes) != int(owners.max()) + 1:
         raise BadInput(f"There are {len(prefixes)} beginnings for {int(owners.max()) + 1} texts: give one for each.")
-    windows = raw.side("target").windows(prefixes)
-    before, after = int(raw.boundaries == "cls-sep"), int(raw.boundaries != "none")
+    reader = raw.side("target")
+    assert isinstance(reader, Text)
+    windows = reader.windows(prefixes)
+    before, after = int(reader.boundaries == "cls-sep"), int(reader.boundaries != "none")
     ids = [item.tolist()[before : len(item) - after] for item in windows.ragged.items()]
     first = torch.cat([torch.ones(1, dtype=torch.bool), owners[1:] != owners[:-1]]).tolist()
     return [ids[owner] if begins else [] for owner, begins in zip(owners.tolist(), first, strict=True)]

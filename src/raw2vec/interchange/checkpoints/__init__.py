@@ -29,7 +29,7 @@ from raw2vec.interchange.checkpoints.base import (
     report_of,
     weights,
 )
-from raw2vec.interchange.checkpoints.marian import open_translator, rows_of, tokenizer_in
+from raw2vec.interchange.checkpoints.marian import WRITTEN, open_translator, rows_of, tokenizer_in
 from raw2vec.interchange.checkpoints.modules import Pipeline, pipeline
 from raw2vec.interchange.checkpoints.pieces import pieces_of, tokenizer_of, without_marks
 from raw2vec.interchange.checkpoints.vision import first_picture, open_image, open_pair
@@ -152,9 +152,10 @@ def _words(folder: Path, about: Mapping[str, Any]) -> Text:
 def _translated(folder: Path, about: Mapping[str, Any]) -> Text:
     """What reads and writes the texts of a translator, long ones sentence by sentence."""
     rows, found = rows_of(folder), tokenizer_in(folder)
-    more = 0 if found is None else max(found.get_vocab_size(with_added_tokens=True) - rows, 0)
     most = longest(folder, None, int(about.get("max_position_embeddings", 512)))
-    return text_of(found or tokenizer(folder, False), folder, rows + more, most, long="chunk")
+    if found is None:
+        return text_of(tokenizer(folder, False), folder, rows, most, long="chunk")
+    return text_of(found, folder, rows, most, long="chunk", beyond=True, written=tokenizer_in(folder, WRITTEN))
 
 
 def _text(made: Pipeline, ours: Mapping[str, Tensor], most: int, bag: bool = False) -> Text:

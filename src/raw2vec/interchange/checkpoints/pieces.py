@@ -6,6 +6,7 @@ characters and its rules for spaces give the very segmentation that the library 
 
 from __future__ import annotations
 
+import base64
 import json
 import string
 import struct
@@ -16,11 +17,12 @@ from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from raw2vec.errors import BadFolder
+from raw2vec.errors import BadFolder, BadInput
 
 _PIECES, _TRAINER, _NORMALIZER = 1, 2, 3  # fields of the model
 _NORMAL = 1  # a kind of piece; others are control symbols, the unknown, and what is unused
 _UNIGRAM = 1
+_CONTROL = {"<unk>": 2, "<s>": 3, "</s>": 3}  # what no text is cut into, and its kinds
 _APART = "\ue000"
 """Stands before what a tokenizer can write but must never read: a character for private use, taken out of texts."""
 
@@ -83,6 +85,36 @@ def tokenizer_of(pieces: Pieces, vocabulary: dict[str, int], special: dict[str, 
     return made
 
 
+def pieces_in(tokenizer: str) -> Pieces:
+    """The pieces that a tokenizer of `tokenizer_of` cuts into, from its JSON. BadInput for a tokenizer of another."""
+    held = json.loads(tokenizer)
+    steps = (held.get("normalizer") or {}).get("normalizers", [])
+    if held["model"]["type"] != "Unigram" or not any(step.get("pattern") == {"String": _APART} for step in steps):
+        raise BadInput("The tokenizer was not read from SentencePiece's pieces, in which Marian's are written.")
+    special = {token["content"] for token in held["added_tokens"]}
+    scores = {n: score for n, score in held["model"]["vocab"] if n not in special and not n.startswith(_APART)}
+    charsmap = next((step["precompiled_charsmap"] for step in steps if step["type"] == "Precompiled"), "")
+    squeezed = any(step["type"] == "Strip" for step in steps)
+    prefix = held["pre_tokenizer"]["prepend_scheme"] == "always"
+    return Pieces([*_CONTROL, *scores], scores, base64.b64decode(charsmap), prefix, squeezed)
+
+
+def names_in(tokenizer: str, count: int) -> list[str]:
+    """The first `count` tokens of such a tokenizer by their numbers, as their vocabulary spells them."""
+    return [name.removeprefix(_APART) for name, _ in json.loads(tokenizer)["model"]["vocab"][:count]]
+
+
+def as_bytes(pieces: Pieces) -> bytes:
+    """The file that SentencePiece reads, and `pieces_of`."""
+    found = [_field(_PIECES, _field(1, name.encode()) + _field(2, 0.0) + _field(3, k)) for name, k in _CONTROL.items()]
+    for name, score in pieces.scores.items():
+        found.append(_field(_PIECES, _field(1, name.encode()) + _field(2, score)))
+    found.append(_field(_TRAINER, _field(3, _UNIGRAM) + _field(4, len(pieces.scores) + len(_CONTROL))))
+    shape = _field(1, b"nmt_nfkc") + (_field(2, pieces.characters) if pieces.characters else b"")
+    shape += _field(3, int(pieces.prefix)) + _field(4, int(pieces.squeeze))
+    return b"".join([*found, _field(_NORMALIZER, shape)])
+
+
 def without_marks(made: Tokenizer) -> Tokenizer:
     """The tokenizer with texts in lower case and without punctuation, as SigLIP's authors have them."""
     marks = normalizers.Replace(Regex(f"[{''.join(chr(92) + mark for mark in string.punctuation)}]"), "")
@@ -131,6 +163,23 @@ def _fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
             raise ValueError("it is cut short")
         yield number, content[place : place + length]
         place += length
+
+
+def _field(number: int, value: int | float | bytes) -> bytes:
+    """A field of a protocol buffer."""
+    if isinstance(value, float):
+        return bytes([number << 3 | 5]) + struct.pack("<f", value)
+    if isinstance(value, int):
+        return bytes([number << 3]) + _as_varint(value)
+    return bytes([number << 3 | 2]) + _as_varint(len(value)) + value
+
+
+def _as_varint(value: int) -> bytes:
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*found, value])
 
 
 def _varint(content: bytes, place: int) -> tuple[int, int]:

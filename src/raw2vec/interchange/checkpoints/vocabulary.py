@@ -14,7 +14,7 @@ from raw2vec.interchange.checkpoints.base import read
 from raw2vec.raw import Text
 from raw2vec.subwords import SPECIAL, edges, opened
 
-_TOKENIZER, _ABOUT, _WORDS = "tokenizer.json", "tokenizer_config.json", "vocab.txt"
+_TOKENIZER, _WRITTEN, _ABOUT, _WORDS = "tokenizer.json", "target_tokenizer.json", "tokenizer_config.json", "vocab.txt"
 _PADDING = 128  # rows that a table may have more than there are tokens: they fill it up to a round number
 _FAR = 10**6  # a longest text beyond this is no limit: "as long as you like" is written as 1e30
 ENDLESS = 1 << 20  # tokens, where nothing limits a text
@@ -52,20 +52,31 @@ def _bert(folder: Path) -> Tokenizer:
     return found
 
 
-def text_of(found: Tokenizer, folder: Path, rows: int, most: int, bag: bool = False, long: str = "truncate") -> Text:
+def text_of(
+    found: Tokenizer,
+    folder: Path,
+    rows: int,
+    most: int,
+    bag: bool = False,
+    long: str = "truncate",
+    beyond: bool = False,
+    written: Tokenizer | None = None,
+) -> Text:
     """Our Text of a tokenizer, for a table of `rows` and at most `most` tokens. bag: without boundaries. long: what
-    becomes of a longer text."""
+    becomes of a longer text. beyond: pieces that the table has no row for are the unknown. written: what cuts
+    translations into pieces of the same vocabulary, where another tokenizer does."""
     limit = (found.truncation or {}).get("max_length", ENDLESS) if bag else most
     found.no_padding()
     found.no_truncation()
     ids = found.get_vocab(with_added_tokens=True).values()
     size = max(ids, default=-1) + 1
+    whole, size = size, min(size, rows) if beyond else size
     if size > rows or rows - size >= _PADDING:
         raise BadFolder(
             f"The tokenizer of {folder} has {size:,} tokens and its table of embeddings {rows:,} rows: they do not "
             "belong together."
         )
-    if len(set(ids)) != size:
+    if len(set(ids)) != whole:
         raise BadFolder(
             f"The tokenizer of {folder} leaves out some of the numbers below {size:,}, which is not known here."
         )
@@ -80,6 +91,9 @@ def text_of(found: Tokenizer, folder: Path, rows: int, most: int, bag: bool = Fa
     settings |= {"max_tokens": min(most, limit), "long": long}
     with TemporaryDirectory() as place:
         found.save(str(Path(place, _TOKENIZER)))
+        if written is not None:
+            settings["vocabularies"] = "shared"
+            written.save(str(Path(place, _WRITTEN)))
         return Text.load(place, settings)
 
 

@@ -104,5 +104,5 @@ def _card(parts: Model, name: str, quantization: str) -> str:
     raw = parts.raw
     assert isinstance(raw, Text)
     names, told = raw.pieces, {"name": name, "quantization": quantization, "longest": raw.max_tokens}
-    own = raw.target and f'tokenizer = tokenizers.Tokenizer.from_file("{name}/target_tokenizer.json")\n'
+    own = raw.separate and f'tokenizer = tokenizers.Tokenizer.from_file("{name}/target_tokenizer.json")\n'
     return _CARD.format(**told, begins=names[raw.start], ends=names[raw.end], reopened=own or "")

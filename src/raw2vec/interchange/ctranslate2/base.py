@@ -27,8 +27,9 @@ def library() -> Any:
 
 def source_ids(raw: Text) -> list[int]:
     """The ids that sources are read as, in the order that they have in tokenizer.json."""
-    own = range(raw.size) if raw.target is None else range(raw.form.written - len(SPECIAL), raw.size)
-    return [*range(len(SPECIAL)), *own[len(SPECIAL) :]]
+    if not raw.separate:
+        return list(range(raw.size))
+    return [*range(len(SPECIAL)), *range(raw.form.written, raw.size)]
 
 
 class Runner:

@@ -56,7 +56,8 @@ def _parity(parts: Model, raw: Text, runner: Runner) -> Parity:
     model, golden = parts.model, parts.golden[0] if parts.golden else []
     assert isinstance(model, SequenceToSequence)
     sources = _probes(raw, golden, source_ids(raw)[len(SPECIAL) :])
-    windows = Ragged.of([torch.tensor([raw.start, *ids, raw.end]) for ids in sources])
+    before = [raw.start] * (raw.boundaries == "cls-sep")
+    windows = Ragged.of([torch.tensor([*before, *ids, raw.end]) for ids in sources])
     chosen = [drafts[0][0] for drafts in runner.write(windows, raw.max_tokens - 1, beam_size=1)]
     written = [ids[:-1] if ids[-1:] == [model.ending] else ids for ids in chosen]
     off, behind = _beside(model, runner, windows, written)
@@ -85,4 +86,5 @@ def _probes(raw: Text, texts: Sequence[str], ids: Sequence[int]) -> list[list[in
     """No token, one, some and as many as there may be, out of the whole of `ids`; and those of the texts."""
     places, room = count(), raw.max_tokens - 2
     drawn = [[ids[_STRIDE * next(places) % len(ids)] for _ in range(tokens)] for tokens in (0, 1, room // 3, room)]
-    return [*drawn, *(item.tolist()[1:-1] for item in raw.windows(texts).ragged.items())]
+    before = int(raw.boundaries == "cls-sep")
+    return [*drawn, *(item.tolist()[before:-1] for item in raw.windows(texts).ragged.items())]

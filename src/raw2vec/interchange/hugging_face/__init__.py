@@ -32,6 +32,7 @@ __all__ = [
     "layers_of",
     "matched",
     "named_rows",
+    "parted",
     "rows",
     "settings_of",
     "to_hugging_face",
@@ -66,13 +67,7 @@ def to_hugging_face(state: Mapping[str, Tensor], settings: Mapping[str, Any]) ->
         ours["embedding.table.weight"] = ours["embedding.table.weight"] @ weight.T + bias
     if before := bert.places_before({"model_type": kind}):
         ours[_PLACES] = torch.cat([torch.zeros_like(ours[_PLACES][:before]), ours[_PLACES]])
-    theirs = {}
-    for own, names in rows(made, settings["layers"]):
-        if own in ours:
-            parts = ours.pop(own).chunk(len(names))
-            theirs.update({name: part.contiguous().clone() for name, part in zip(names, parts, strict=True)})
-    if ours:
-        raise BadInput(f"The weights do not belong to a transformer with these settings: '{next(iter(ours))}'.")
+    theirs = parted(ours, made, settings["layers"])
     if made.types_in:
         theirs[_TYPES] = torch.zeros_like(theirs["embeddings.word_embeddings.weight"][:2])
     return theirs
@@ -112,6 +107,18 @@ def matched(theirs: Mapping[str, Tensor], made: Family, layers: int, kind: str) 
             f"The checkpoint holds a weight that {kind} as we know it has no place for: '{next(iter(left))}'."
         )
     return ours
+
+
+def parted(ours: Mapping[str, Tensor], made: Family, layers: int) -> dict[str, Tensor]:
+    """The way back from `matched`: our weights under a family's names. BadInput for one that its table has not."""
+    left, theirs = dict(ours), {}
+    for own, names in rows(made, layers):
+        if own in left:
+            parts = left.pop(own).chunk(len(names))
+            theirs.update({name: part.contiguous().clone() for name, part in zip(names, parts, strict=True)})
+    if left:
+        raise BadInput(f"The weights do not belong to a transformer with these settings: '{next(iter(left))}'.")
+    return theirs
 
 
 def rows(made: Family, layers: int) -> list[tuple[str, list[str]]]:

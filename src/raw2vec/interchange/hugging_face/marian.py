@@ -24,7 +24,7 @@ WRITES: Table = (
     ("layers.{}.cross_norm", "layers.{}.encoder_attn_layer_norm"),
 )
 _AGREED = {
-    **dict.fromkeys(("share_encoder_decoder_embeddings", "tie_word_embeddings", "static_position_embeddings"), True),
+    **dict.fromkeys(("share_encoder_decoder_embeddings", "static_position_embeddings"), True),
     **dict.fromkeys(("normalize_before", "normalize_embedding", "add_final_layer_norm", "add_bias_logits"), False),
 }
 
@@ -44,5 +44,7 @@ def _side(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     }
 
 
+SINES = "positions.scale"
+"""How high our sines are, which is learned; theirs are always of height one."""
 READER = Family("MarianEncoder", READS, lambda config: _side(config, "encoder"))
 WRITER = Family("MarianDecoder", WRITES, lambda config: _side(config, "decoder"))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from raw2vec.errors import BadInput
@@ -196,3 +197,25 @@ def laid_out(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if f"{name}.weight" in found:
             found.setdefault(f"{name}.bias", found[f"{name}.weight"].new_zeros(len(found[f"{name}.weight"])))
     return found
+
+
+def laid_back(state: Mapping[str, Tensor], patch: Sequence[int], prefix: str) -> dict[str, Tensor]:
+    """The way back from `laid_out`: a side's weights as theirs holds them, `prefix` before names but projections'.
+
+    patch: its height and width in pixels. Biases that they have no place for are to be worked in elsewhere before.
+    """
+    found: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if name.endswith(("projection.weight", "patch_embedding.weight")) and "embeddings." in name:
+            found[name] = value.unflatten(1, (*patch, -1)).permute(0, 3, 1, 2)
+        elif name.startswith("head.attention.query."):
+            kind = name.rsplit(".", 1)[1]
+            found[f"head.attention.in_proj_{kind}"] = torch.cat([value, state[f"head.attention.key_value.{kind}"]])
+        elif name.endswith(("cls_token", "position_embeddings", "head.probe")):
+            found[name] = value.reshape(1, -1, value.shape[-1])
+        elif name == "embeddings.class_embedding":
+            found[name] = value[0]
+        elif not name.startswith("head.attention.key_value."):
+            found[name] = value
+    named = ((name if "_projection." in name else prefix + name, value) for name, value in found.items())
+    return {name: value.contiguous() for name, value in named}

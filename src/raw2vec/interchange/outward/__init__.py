@@ -1,12 +1,14 @@
 """Models as folders of other libraries, given out once those libraries give the model's own vectors from them.
 
-A folder for transformers holds the encoder, its tokenizer and, where model and family have one, the head that tells
-masked words; one for sentence-transformers also what makes the encoder's states a vector.
+A folder for transformers holds the encoder, its tokenizer or its processor of pictures and, where model and family have
+one, the head that tells masked words or classes; one for sentence-transformers also what makes the encoder's states a
+vector.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -20,7 +22,10 @@ from raw2vec.folder import Model, embedder
 from raw2vec.interchange import sentence_transformers
 from raw2vec.interchange.hugging_face import config_of, family, to_hugging_face
 from raw2vec.interchange.hugging_face.heads import misfit, with_head
-from raw2vec.interchange.outward.parity import Agreement, as_sentence_transformers, as_transformers, library
+from raw2vec.interchange.outward import translators, vision
+from raw2vec.interchange.outward.base import Agreement, library
+from raw2vec.interchange.outward.parity import as_sentence_transformers, as_transformers
+from raw2vec.interchange.outward.vision_parity import as_seen
 from raw2vec.models import Embedder
 from raw2vec.objectives import Masked
 from raw2vec.raw import Text
@@ -41,22 +46,61 @@ def export(parts: Model, out: Path, to: str) -> Agreement:
     library(to)
     if (found(out) / "recipe.json").exists():
         raise BadInput(f"{out} holds a model, which the export would take the place of: name another folder.")
-    model, raw = _texts(parts, to)
+    write = _seeing(parts, to) or _writing(parts, to) or _reading(parts, to)
     with replacing(out) as partial:
-        raw.save(partial)
-        head, note = _encoder(partial, parts, model, raw, to)
-        if to == "transformers":
-            agreement = as_transformers(partial, parts, model, head)
-        else:
-            sentence_transformers.write(partial, parts)
-            agreement = as_sentence_transformers(partial, parts, model)
+        agreement, card = write(partial, out.name)
         if not max(agreement.difference, agreement.logits or 0.0) <= NEAR:
             raise Raw2VecError(
-                f"{to} does not give this model's vectors, so nothing was written: of {agreement.items} texts a number "
+                f"{to} does not give this model's vectors, so nothing was written: of {agreement.items} items a number "
                 f"is {max(agreement.difference, agreement.logits or 0.0):.2g} off, in lengths of the largest."
             )
-        (partial / "README.md").write_text(_card(parts, model, to, out.name), encoding="utf-8")
-    return agreement.noted(note)
+        (partial / "README.md").write_text(card, encoding="utf-8")
+    return agreement
+
+
+Write = Callable[[Path, str], tuple[Agreement, str]]
+"""Fills a folder that will have this name, and tells how near its library comes, and the card."""
+
+
+def _seeing(parts: Model, to: str) -> Write | None:
+    """Of a model that takes pictures; None for another."""
+    if (seen := vision.seen(parts, to)) is None:
+        return None
+
+    def write(folder: Path, name: str) -> tuple[Agreement, str]:
+        note = vision.write(folder, parts, seen)
+        return as_seen(folder, parts, seen).noted(note), vision.card(parts, seen, name)
+
+    return write
+
+
+def _writing(parts: Model, to: str) -> Write | None:
+    """Of a translator; None for another, and for the encoder alone, where its whole is none of theirs."""
+    if to != "transformers" or not parts.recipe.translates:
+        return None
+    if (reason := translators.refusal(parts)) is None:
+        return lambda folder, name: translators.write(folder, parts, name)
+    try:
+        family(parts.recipe.encoder.settings)
+    except (BadInput, KeyError):
+        raise BadInput(f"The model cannot be written for {to}: {reason}.") from None
+    return None
+
+
+def _reading(parts: Model, to: str) -> Write:
+    """Of a model that takes texts."""
+    model, raw = _texts(parts, to)
+
+    def write(folder: Path, name: str) -> tuple[Agreement, str]:
+        raw.save(folder)
+        head, note = _encoder(folder, parts, model, raw, to)
+        card = _card(parts, model, to, name)
+        if to == "transformers":
+            return as_transformers(folder, parts, model, head).noted(note), card
+        sentence_transformers.write(folder, parts)
+        return as_sentence_transformers(folder, parts, model).noted(note), card
+
+    return write
 
 
 def _texts(parts: Model, to: str) -> tuple[Embedder, Text]:
@@ -67,7 +111,7 @@ def _texts(parts: Model, to: str) -> tuple[Embedder, Text]:
         reason = "it has an encoder for each side of a pair"
     elif not isinstance(raw, Text) or not isinstance(model.embedding, TokenEmbedding):
         reason = f"its data are no texts but of the kind '{recipe.kind}'"
-    elif raw.target is not None:
+    elif raw.separate:
         reason = "its two languages have a vocabulary each (raw.vocabularies separate, not joint)"
     elif model.embedding.filled:
         reason = "its texts are filled up to one length (embedding.filled, not 0)"
