@@ -213,11 +213,12 @@ class Store(VectorStore):
                 rows = joined(self._rows, array[-new:], rest, source, places[-new:], self.text)
                 if self._table.append(rows, self._identity):
                     break  # and not overtaken by another writer
+            # Of our own commit: the newest version, which `refresh` moves on to, may hold more of another writer's.
+            self._next[source], self._next_version = int(places[-1]) + 1, self._table.version
             self.refresh()
             self._adds += 1
             if self._adds % _TIDY_EVERY == 0:
                 self._table.tidy()
-            self._next[source], self._next_version = int(places[-1]) + 1, self._table.version
         return new
 
     def finish(self) -> None:
