@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -49,10 +50,13 @@ def export(parts: Model, out: Path, to: str) -> Agreement:
         else:
             sentence_transformers.write(partial, parts)
             agreement = as_sentence_transformers(partial, parts, model)
-        if not max(agreement.difference, agreement.logits or 0.0) <= NEAR:
+        off = float(
+            np.max([agreement.difference, agreement.logits or 0.0])
+        )  # a NaN, unlike Python's own, if there is one
+        if not off <= NEAR:
             raise Raw2VecError(
                 f"{to} does not give this model's vectors, so nothing was written: of {agreement.items} texts a number "
-                f"is {max(agreement.difference, agreement.logits or 0.0):.2g} off, in lengths of the largest."
+                f"is {off:.2g} off, in lengths of the largest."
             )
         (partial / "README.md").write_text(_card(parts, model, to, out.name), encoding="utf-8")
     return agreement.noted(note)

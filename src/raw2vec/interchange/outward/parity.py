@@ -72,7 +72,7 @@ def as_transformers(folder: Path, parts: Model, model: Embedder, head: Words | N
     own = model.contextual(ids)
     difference = _off(model.latent(own.replace(states)), model.latent(own))
     logits = _off(fills(**given).logits[inside], head.logits(own.values, model.table)) if head and fills else None
-    return Agreement(type(theirs).__name__, len(texts), max(difference, _off(states, own.values)), logits)
+    return Agreement(type(theirs).__name__, len(texts), float(np.max([difference, _off(states, own.values)])), logits)
 
 
 def as_sentence_transformers(folder: Path, parts: Model, model: Embedder) -> Agreement:
