@@ -4,12 +4,14 @@ import errno
 import os
 import re
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from files_at_most import files_at_most
-from raw2vec.disk import cause, drafts, replacing, room, writing
+from raw2vec.disk import cause, drafts, locked, replace, replacing, room, writing
 from raw2vec.errors import BadInput, Unwritable
 
 FULL, CLOSED = (OSError(number, os.strerror(number), "x") for number in (errno.ENOSPC, errno.EACCES))
@@ -31,6 +33,38 @@ def test_what_stops_a_write_is_one_sentence(error: Exception, kept: str, sentenc
         raise error
     assert str(told.value).startswith(sentence)
     assert ("--resume" in str(told.value)) == bool(kept)
+
+
+def test_a_small_file_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, done = tmp_path / "about.json", []
+    for name in ("fsync", "replace"):
+        work = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *given, name=name, work=work: (done.append(name), work(*given)))
+    replace(place, "größer", tmp_path / "draft")
+    assert (place.read_text(encoding="utf-8"), done) == ("größer", ["fsync", "replace"])
+    monkeypatch.setattr(os, "fsync", lambda file: (_ for _ in ()).throw(FULL))
+    with pytest.raises(OSError, match="No space"):
+        replace(place, "x", tmp_path / "draft")
+    assert [path.name for path in tmp_path.iterdir()] == ["about.json"]
+
+
+def test_a_lock_whose_file_is_gone_is_taken_anew(tmp_path: Path) -> None:
+    path, held, over = tmp_path / "lock", threading.Event(), threading.Event()
+
+    def second() -> None:
+        with locked(path):
+            held.set()
+            over.wait(60)
+
+    waiting = threading.Thread(target=second)
+    with locked(path):
+        waiting.start()
+        time.sleep(0.3)  # it waits by now for the file that goes
+        path.unlink()
+    assert held.wait(60)
+    assert path.exists(), "a third one would take the lock beside it"
+    over.set()
+    waiting.join()
 
 
 def test_the_outermost_block_has_the_say() -> None:

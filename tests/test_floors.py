@@ -59,6 +59,7 @@ GATHERERS = {
     "train.prepare",
     "use.embed",
     "use.stores.compact",
+    "use.stores.homes",
     "use.stores.postgres.table",
 } | {
     f"use.{name}"

@@ -13,7 +13,7 @@ from raw2vec.errors import BadInput
 from raw2vec.system import Raw2Vec
 from raw2vec.use import translate
 from raw2vec.use.explain import explain
-from raw2vec.use.write import write
+from raw2vec.use.write import Manner, write
 
 COLOURS = {"red": "rouges", "green": "vertes", "black": "noires", "white": "blanches", "blue": "bleues"}
 THINGS = {"cars": "voitures", "doors": "portes", "houses": "maisons", "flowers": "fleurs", "chairs": "chaises"}
@@ -93,6 +93,30 @@ def test_drafts_have_scores_and_beginnings_are_kept(looking: Raw2Vec) -> None:
     assert looking.translate("The red cars.", begin="Les portes").startswith("Les portes")
     drawn = [looking.translate(SOURCES, beam=1, temperature=2.0, seed=seed) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize("beam", [1, 5])
+def test_beginnings_are_kept_whatever_they_are(looking: Raw2Vec, beam: int) -> None:
+    for begin in ("Les Les Les Les Les Les", "Les portes rouges " * 12, "数据"):
+        found = looking.translate(SOURCES[:2], beam=beam, begin=begin)
+        assert all(text.startswith(begin.strip()) for text in found), begin
+    assert looking.translate(SOURCES[:2], beam=beam, begin="") == looking.translate(SOURCES[:2], beam=beam)
+    assert looking.translate([], beam=beam, begin="Les") == []
+    with pytest.raises(BadInput, match=r"The beginning 'Les portes Les portes .*' has [\d,]+ tokens, too many"):
+        looking.translate(SOURCES[:2], beam=beam, begin="Les portes " * 400)
+    with pytest.raises(BadInput, match="1 beginnings for 2 texts"):
+        translate.translate(looking.parts_, SOURCES[:2], Manner(beam=beam), ["Les"])
+
+
+def test_draws_are_a_text_s_own_however_many_go_at_a_time(looking: Raw2Vec) -> None:
+    parts, manner = looking.parts_, Manner(temperature=3.0, seed=1)
+    found = [each.text for each in translate.translate(parts, [SOURCES[0]] * 6, manner)]
+    assert len(set(found)) > 1
+    again = [translate.translate(parts, [SOURCES[0]] * 2, manner, first=first) for first in (0, 2, 4)]
+    assert [each.text for block in again for each in block] == found
+    long = translate.translate(parts, [" ".join([SOURCES[0]] * 12)], manner)[0]
+    assert long.parts > 2
+    assert long.text != " ".join([found[0]] * long.parts), "its sentences do not draw alike"
 
 
 def test_what_no_text_had_is_copied_and_not_read(looking: Raw2Vec, tmp_path: Path) -> None:

@@ -1,16 +1,24 @@
-"""Writing where there may be no room or no permission: whole or not at all, and one sentence when it fails."""
+"""Writing where there may be no room, no permission or another writer: whole or not at all, and one sentence when it
+fails."""
 
 import errno
 import os
 import re
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from raw2vec.braces import files
 from raw2vec.errors import BadInput, Raw2VecError, Unwritable
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 _FULL = (errno.ENOSPC, errno.EFBIG, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else []))
 _RUST = re.compile(r"\(os error (\d+)\)")  # how safetensors and Lance pass on what the operating system said
@@ -97,6 +105,17 @@ def drafts(*paths: Path) -> Iterator[None]:
         raise
 
 
+def replace(path: Path, text: str, draft: Path) -> None:
+    """Replaces a small file in one step by way of `draft`, on the disk for good by then: whatever happens, a reader
+    finds the old one or the new one, whole."""
+    with drafts(draft):
+        with open(draft, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+
+
 @contextmanager
 def replacing(out: Path, folder: bool = False) -> Iterator[Path]:
     """A place to write to, which takes the name `out` in one step when the block ends well, or is removed."""
@@ -111,3 +130,30 @@ def replacing(out: Path, folder: bool = False) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
             with suppress(OSError):
                 partial.unlink()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds the file's lock, waiting for it; the operating system lets go of it whatever way the process ends."""
+    while True:
+        with path.open("ab") as file:
+            _hold(file)
+            # The one who held it before may have removed it: then the file of this name is another, or none.
+            if _is_at(file, path):
+                yield
+                return
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _hold(file: BinaryIO) -> None:
+    if sys.platform == "win32":
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX)

@@ -14,6 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from raw2vec.errors import BadInput
 from raw2vec.layers import activation as activation_called
 from raw2vec.layers import cross_entropy as token_costs
+from raw2vec.layers.base import wide
 from raw2vec.likelihood import Gaussian, Likelihood, drawn
 from raw2vec.patches import join, patch_sizes
 from raw2vec.ragged import Ragged
@@ -219,7 +220,7 @@ class TokenReadout(Readout):
         return Ragged(self.logits(states.values).argmax(dim=-1), shapes)
 
     def sample(self, states: Ragged, shapes: Tensor, luck: Tensor) -> Ragged:
-        return Ragged(drawn(_wide(self.logits(states.values)), luck.squeeze(-1)), shapes)
+        return Ragged(drawn(wide(self.logits(states.values)), luck.squeeze(-1)), shapes)
 
 
 # A tied table is kept once, by the embedding.
@@ -277,7 +278,7 @@ class Classes(nn.Module):
 
     def smoothed(self, states: Tensor, target: Tensor, smoothing: float) -> Tensor:
         """The same, a share `smoothing` of every row's being that of all classes alike (Szegedy et al. 2016)."""
-        logits = _wide(self.linear(states))
+        logits = wide(self.linear(states))
         return -cross_entropy(logits, target, reduction="none", label_smoothing=smoothing)
 
     def mode(self, states: Tensor) -> Tensor:
@@ -286,7 +287,7 @@ class Classes(nn.Module):
 
     def probabilities(self, states: Tensor) -> Tensor:
         """(N, classes) float32 or wider, summing to one."""
-        return _wide(self.linear(states)).softmax(dim=-1)
+        return wide(self.linear(states)).softmax(dim=-1)
 
 
 class Labels(nn.Module):
@@ -299,7 +300,7 @@ class Labels(nn.Module):
 
     def log_prob(self, states: Tensor, target: Tensor) -> Tensor:
         """The log-likelihood of each row's labels (N, labels), 0 or 1, all together: (N,) in nats."""
-        logits = _wide(self.linear(states))
+        logits = wide(self.linear(states))
         return -binary_cross_entropy_with_logits(logits, target.to(logits.dtype), reduction="none").sum(dim=-1)
 
     def mode(self, states: Tensor) -> Tensor:
@@ -308,7 +309,7 @@ class Labels(nn.Module):
 
     def probabilities(self, states: Tensor) -> Tensor:
         """Each label's own, (N, labels) float32 or wider."""
-        return _wide(self.linear(states)).sigmoid()
+        return wide(self.linear(states)).sigmoid()
 
 
 class Numbers(nn.Module):
@@ -328,16 +329,11 @@ class Numbers(nn.Module):
 
     def mode(self, states: Tensor) -> Tensor:
         """The mean, which is also the likeliest: (N, numbers) float32 or wider."""
-        return _wide(self.linear(states))
+        return wide(self.linear(states))
 
 
 def _log_prob(logits: Tensor, target: Tensor) -> Tensor:
-    return -cross_entropy(_wide(logits), target, reduction="none")
-
-
-def _wide(values: Tensor) -> Tensor:
-    """Likelihoods are worked out in float32 at least: eight bits would lose them."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+    return -cross_entropy(wide(logits), target, reduction="none")
 
 
 def _begin(module: nn.Module) -> None:

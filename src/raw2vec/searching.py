@@ -248,7 +248,7 @@ class Searching(ABC):
         read, counted = parts.raw.side(role).read, partial(self._counted, role=role, purpose="document", engine=by)
         words = column if isinstance(parts.raw.side(role), Text) else None
         with store_for(store, space, words, resume, vectors) as made:
-            done = index(rows, column, self._cut(counted, made.width), made, read=read, progress=progress)
+            done = index(rows, column, self._cut(counted, made.width), made, read=read, side=role, progress=progress)
             done = replace(done, engine=by.name if by else "torch")
             return approximated(done, made, self.seed) if approximate else done
 

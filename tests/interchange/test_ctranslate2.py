@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from raw2vec.raw import Text
 from raw2vec.recipe import Recipe
 from raw2vec.resolve import resolve
 from raw2vec.use.encode import evaluation
+from raw2vec.use.exported import drafted
 from raw2vec.use.translate import translate
 from raw2vec.use.write import Manner, circles, write
 from small import texts
@@ -295,6 +297,30 @@ def test_a_beginning_is_kept(model: Model, exported: Path) -> None:
     found = translate(Exported(exported), lines, GREEDY, starts)
     assert [each.text for each in found] == [each.text for each in translate(model, lines, GREEDY, starts)]
     assert all(each.text.startswith(start) for each, start in zip(found, starts, strict=True))
+
+
+def test_a_circle_of_one_text_forbids_nothing_to_others(model: Model) -> None:
+    asked: list[tuple[list[int], list[tuple[int, ...]]]] = []
+
+    class Runner:
+        def write(self, windows: Ragged, limit: int, *, never: list[tuple[int, ...]], **_: Any) -> Any:
+            """A circle of each one's own number, unless that is forbidden."""
+            places = windows.values.tolist()
+            asked.append((places, never))
+            return [[([7, model.raw.end] if (i,) * 4 in never else [i] * 4, -1.0)] for i in places]
+
+    windows, limits = texts_of([11], [12], [11]), torch.full((3,), 20)
+    stub = SimpleNamespace(runner=Runner(), raw=model.raw)
+    found = drafted(stub, windows, limits, Manner(forbidden=(3,)), None, 100)  # type: ignore[arg-type]
+    assert [drafts[0].ids for drafts in found] == [[7], [7], [7]]
+    assert asked[1:] == [([11, 11], [(3,), (11,) * 4]), ([12], [(3,), (12,) * 4])]
+    asked.clear()
+    found = drafted(stub, windows, limits, Manner(), [[11] * 4, [], [11] * 4], 100)  # type: ignore[arg-type]
+    assert [drafts[0].ids for drafts in found] == [[11] * 4, [7], [11] * 4], "a beginning may be one"
+
+
+def texts_of(*ids: list[int]) -> Ragged:
+    return Ragged.of([torch.tensor(each) for each in ids])
 
 
 def test_no_draft_holds_a_special_token(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Folders for transformers and sentence-transformers: the real libraries open them and give the model's own numbers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,20 @@ def test_a_folder_that_gives_other_numbers_is_not_kept(tmp_path: Path, monkeypat
     honest = parity.as_transformers
     monkeypatch.setattr("raw2vec.interchange.outward.as_transformers", spoiled)
     with pytest.raises(Raw2VecError, match="transformers does not give this model's vectors, so nothing was written"):
+        export(fitted(MODERNBERT).parts_, tmp_path / "out", "transformers")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("field", ["difference", "logits"])
+def test_a_folder_that_gives_no_numbers_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    honest = parity.as_transformers
+    spoiled = {field: float("nan")}
+    monkeypatch.setattr(
+        "raw2vec.interchange.outward.as_transformers", lambda *given: replace(honest(*given), **spoiled)
+    )
+    with pytest.raises(Raw2VecError, match="a number is nan off"):
         export(fitted(MODERNBERT).parts_, tmp_path / "out", "transformers")
     assert not list(tmp_path.iterdir())
 

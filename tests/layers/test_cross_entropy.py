@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import torch
 from torch.nn import functional
@@ -54,7 +56,9 @@ def two_tellings(states: torch.Tensor, table: torch.Tensor, bias: torch.Tensor, 
 
 
 @pytest.mark.parametrize("pairs", [1, 200])
-def test_two_tellings_are_drawn_together(pairs: int) -> None:
+@pytest.mark.parametrize("rows", [256, 7])
+def test_two_tellings_are_drawn_together(pairs: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[cross_entropy.__module__], "_ROWS", rows)
     torch.manual_seed(0)
     given = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((2 * pairs, 5), (11, 5), (11,))]
     ids = torch.randint(11, (pairs,)).repeat_interleave(2)
@@ -63,3 +67,24 @@ def test_two_tellings_are_drawn_together(pairs: int) -> None:
     torch.testing.assert_close(total, expected)
     torch.testing.assert_close(costs, functional.cross_entropy(functional.linear(*given), ids, reduction="none"))
     torch.testing.assert_close(torch.autograd.grad(total, given), torch.autograd.grad(expected, given))
+
+
+def test_without_gradients_none_are_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [torch.randn(*shape, requires_grad=True) for shape in ((4, 3), (6, 3), (6,))]
+    ids, asked = torch.tensor([0, 5, 5, 2]), []
+    function = sys.modules[cross_entropy.__module__]._CrossEntropy
+    forward = function.forward
+
+    def watched(ctx, *told):
+        asked.append(any(ctx.needs_input_grad))
+        return forward(ctx, *told)
+
+    monkeypatch.setattr(function, "forward", staticmethod(watched))
+    total, costs = cross_entropy(*given, ids)
+    with torch.no_grad():
+        alone, each = cross_entropy(*given, ids)
+    assert asked == [True, False]
+    torch.testing.assert_close((alone, each), (total, costs))
+    (slope,) = torch.autograd.grad(total**2, given[:1], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slope.sum().backward()

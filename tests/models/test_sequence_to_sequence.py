@@ -183,6 +183,18 @@ def test_a_beginning_is_kept_and_the_end_comes_in_time(beam: int) -> None:
     assert [len(drafts[0].ids) < limit for drafts, limit in zip(found, (5, 2, 4), strict=True)] == [True] * 3
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_text_begins_as_it_is_to_whatever_may_not_be_written(beam: int) -> None:
+    made, limits = model("rotary", 6), torch.full((3,), 12)
+    starts = [[4, 4, 4, 4, 4, 4], [3, 3], []]
+    found = write(made, made.read(SOURCES), limits, Manner(beam=beam, forbidden=(3,)), starts)
+    for (best, *_), start in zip(found, starts, strict=True):
+        assert best.ids[: len(start)] == start
+        assert torch.tensor(best.log_prob).isfinite()
+        assert 3 not in best.ids[len(start) :]
+    assert found[0][0].ids[6:7] != [4], "what follows a beginning in circles is no more of it"
+
+
 @torch.no_grad()
 def test_nothing_goes_round_in_circles() -> None:
     made = model("recurrent", 0)

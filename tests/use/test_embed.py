@@ -197,6 +197,17 @@ def test_a_full_disk_keeps_what_was_there_and_goes_on_when_there_is_room(
     assert np.array_equal(read(out), vectors_of(TEXTS))
 
 
+def test_a_manifest_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    sync, put = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (done.append("synced"), sync(file)))
+    monkeypatch.setattr(os, "replace", lambda source, place: (done.append(Path(place).name), put(source, place)))
+    run(tmp_path / "v")
+    places = [place for place, name in enumerate(done) if name == "_manifest.json"]
+    assert places
+    assert {done[place - 1] for place in places} == {"synced"}
+
+
 def test_a_manifest_counts_only_whole_shards(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "v", Encoder(stop_at=3))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from raw2vec import Raw2Vec
 from raw2vec.errors import BadInput
@@ -107,6 +108,30 @@ def test_a_second_csv_of_other_types_is_refused_before_anything_is_added(tickets
     assert len(model.search(tmp_path / "store", ["a printer"], k=40)[0]) == 29
     other.write_text("body,year,day,price,code,mixed\none,2024,2024-01-01,2,1,1\n")
     assert model.index(other, tmp_path / "store", input="body", resume=True).new == 1
+
+
+def test_of_another_column_nothing_is_gone_on_with(tickets, tmp_path):
+    model = Raw2Vec(**SMALL).fit(tickets, input="body")
+    model.index(tickets, tmp_path / "store", input="body")
+    with pytest.raises(
+        BadInput, match=r"29 rows of this data by the column 'body'.*and these are by the column 'code'"
+    ):
+        model.index(tickets, tmp_path / "store", input="code", resume=True)
+    done = model.index(tickets, tmp_path / "store", input="body", resume=True)
+    assert (done.items, done.new) == (29, 0)
+
+
+def test_pictures_that_cannot_be_read_are_counted_once(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for row in range(6):
+        Image.fromarray(np.full((8, 8), 40 * row, np.uint8)).save(folder / f"{row}.png")
+    model = Raw2Vec("reconstruction", size="tiny", steps=2).fit(folder)
+    (folder / "2.png").write_bytes(b"no picture")
+    first = model.index(folder, tmp_path / "store")
+    again = model.index(folder, tmp_path / "store", resume=True)
+    assert (first.items, first.new, len(first.unreadable)) == (5, 5, 1)
+    assert (again.items, again.new, len(again.unreadable)) == (5, 0, 0)
 
 
 def test_texts_alone_are_indexed_by_a_model_of_pairs(tmp_path):

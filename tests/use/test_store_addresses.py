@@ -25,6 +25,8 @@ ONES = np.ones((3, 4), np.float32)
         ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
         ("postgresql://me:se@cr/et@host:5432/db", "postgresql://me:***@host:5432/db"),
         ("postgresql://host/db?user=me&password=secret&table=t", "postgresql://host/db?user=me&password=***&table=t"),
+        ("postgresql://host:5432/db?user=x&password=a@b", "postgresql://host:5432/db?user=x&password=***"),
+        ("postgresql://me:se@cr@host/db?password=a@b&x=y", "postgresql://me:***@host/db?password=***&x=y"),
         ("s3://key:secret@bucket/x", "s3://key:***@bucket/x"),
     ],
 )
@@ -46,6 +48,7 @@ def bucket(store_kinds: StoreKinds) -> None:
         ("s3://nowhere-at-all/x", BadFolder, "there is no bucket 'nowhere-at-all'. Create it"),
         ("s3://bucket/nothing", BadFolder, "is not a store"),
         ("s3://AKIA:s3cr3tkey@bucket/x", BadInput, "keys do not belong into an address"),
+        ("s3://[bucket/x", BadInput, "Elsewhere write [ as %5B"),
         ("s3://bucket/x?secret_access_key=hidden", BadInput, "'secret_access_key' is nothing that an address may"),
     ],
 )
@@ -169,6 +172,12 @@ def test_what_is_wrong_with_a_database_is_said(
     assert "\n" not in str(refused.value)
 
 
+def test_a_password_with_a_bracket_is_no_internal_error(store_kinds: StoreKinds) -> None:
+    store_kinds.place("postgresql")
+    with pytest.raises(BadInput, match=r"postgresql://me:\*\*\*@host/db cannot be read: .* write \[ as %5B"):
+        open_store("postgresql://me:se[cret@host/db")
+
+
 def test_a_server_that_is_down_answers_soon(store_kinds: StoreKinds) -> None:
     store_kinds.place("postgresql")
     with socket() as free:
@@ -186,6 +195,11 @@ def test_a_table_that_is_no_store_is_left_alone(store_kinds: StoreKinds) -> None
     place = f"{store_kinds.database()}&table=letters"
     with pytest.raises(BadFolder, match="says not whose vectors it holds"):
         open_store(place)
+    with (
+        pytest.raises(BadFolder, match="says not whose vectors it holds"),
+        store_for(place, Space(4, "space", "model"), None),
+    ):
+        pytest.fail("there is no store to be had")
     with pytest.raises(BadInput, match="is a table already"):
         create_store(place, 4, "space")
 
@@ -245,6 +259,8 @@ def test_wide_vectors_are_indexed_as_float16_and_the_widest_not(store_kinds: Sto
         ("_source = 'file'", "no column '_source'"),
         ("x = 1::regclass", "parser error"),
         ("current_user = 'me'", "no column 'current_user'"),
+        ('"x"(10) is null', 'no function "x"'),
+        ("`words` ('x') is null", "no function `words`"),
         ('length("ctid") = 1', "no column 'ctid'"),
         ("'open", "parser error"),
         ("words = {}", "parser error"),

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from raw2vec.use.stores import VectorStore, create_store, is_store, open_store
+from raw2vec.use.stores import Store, VectorStore, create_store, is_store, open_store
 from store_servers import KINDS, StoreKinds
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -119,6 +119,29 @@ def test_killed_in_creation_it_leaves_a_store_or_room_for_one(kind: str, store_k
     columns = pa.table({"title": [f"row {row}" for row in rows], "number": rows})
     assert store.add(vectors_of(rows), columns, source="file", positions=rows) == SHARD
     assert check_whole(open_store(place)) == found + SHARD
+
+
+def test_between_a_commit_and_a_look_at_it_another_writer_may_commit(
+    store_kinds: StoreKinds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, vectors = store_kinds.place("s3"), vectors_of(np.arange(3 * SHARD))
+    store, other = create_store(place, WIDTH, "space"), open_store(place)
+    places = [np.arange(start, start + SHARD) for start in range(0, 3 * SHARD, SHARD)]
+    assert store.add(vectors[places[0]], source="file", positions=places[0]) == SHARD
+    assert isinstance(store, Store)
+    look = store.refresh
+
+    def late() -> None:
+        if store._table.version > first:  # it has committed, and before it looks, the other does
+            monkeypatch.setattr(store, "refresh", look)
+            assert other.add(vectors[places[2]], source="file", positions=places[2]) == SHARD
+        look()
+
+    first = store._table.version
+    monkeypatch.setattr(store, "refresh", late)
+    assert store.add(vectors[places[1]], source="file", positions=places[1]) == SHARD
+    assert store.add(vectors[places[2]], source="file", positions=places[2]) == 0
+    assert len(open_store(place)) == 3 * SHARD
 
 
 @pytest.mark.parametrize("kind", KINDS)

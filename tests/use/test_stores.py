@@ -159,6 +159,20 @@ def test_rows_already_committed_are_left_out(store: VectorStore, place: str) -> 
     assert sorted(hit.row for hit in store.search(VECTORS[:1], k=100)[0]) == list(range(78))
 
 
+def test_a_source_is_read_as_it_was_before(store: VectorStore, place: str) -> None:
+    store.settle("it's a file", "the column 'title'")
+    store.settle("it's a file", "the column 'body'")  # no rows of it are there
+    assert store.count("it's a file") == 0
+    store.add(VECTORS[:5], COLUMNS.slice(0, 5), source="it's a file")
+    store.add(VECTORS[5:6], COLUMNS.slice(5, 1), source="another")
+    again = open_store(place)
+    again.settle("it's a file", "the column 'body'")
+    with pytest.raises(BadInput, match="5 rows of this data by the column 'body', and these are by the column 'title'"):
+        again.settle("it's a file", "the column 'title'")
+    again.settle("another", "the column 'title'")  # as in stores of before these notes
+    assert (again.count("it's a file"), again.count("another"), again.count("")) == (5, 1, 0)
+
+
 def test_a_handle_reads_its_version_until_it_is_refreshed(store: VectorStore, place: str) -> None:
     store.add(VECTORS[:100], COLUMNS.slice(0, 100))
     reader = open_store(place)
@@ -361,6 +375,8 @@ def test_hybrid_search_says_what_it_lacks(store: VectorStore, kind: str, store_k
     for texts in (None, [], ["a", "b"], "a"):
         with pytest.raises(BadInput, match="one text a query"):
             store.search(VECTORS[:1], texts=texts, mode="hybrid")
+    with pytest.raises(BadInput, match="query 0 is no text but a ndarray"):
+        store.search(VECTORS[:1], texts=[np.zeros((4, 4), np.uint8)], mode="hybrid")  # type: ignore[list-item]
     plain = create_store(store_kinds.place(kind), WIDTH, "space-1")
     plain.add(VECTORS)
     with pytest.raises(BadInput, match="without a text column"):
@@ -388,6 +404,9 @@ def test_an_approximate_index_tells_its_measured_recall(place: str, kind: str) -
     assert [hit.score for hit in near[0]] == [scores[hit.row] for hit in near[0]]
     few = {"k": 8, "where": "number % 250 = 3"}  # no more than it keeps: the index does not look everywhere for them
     assert again.search(asked, mode="approximate", **few) == again.search(asked, **few)
+    for where, says in (("nummer = 3", "no column 'nummer'"), ("", "parser error"), ("number = = 3", "error")):
+        with pytest.raises(BadInput, match=says):
+            again.search(asked[:1], mode="approximate", where=where)
     store.add(asked[:1], pa.table({"number": [7]}))
     assert store.search(asked[:1], k=1, mode="approximate")[0][0].row == 2000
     assert store.build_approximate_index(asked, least_rows=1000).queries == 60

@@ -53,6 +53,19 @@ def test_a_lone_token_is_a_text_of_its_own(teacher: raw2vec.Raw2Vec) -> None:
     np.testing.assert_allclose(lone[whole], teacher.encode([pieces[place] for place in whole]), atol=1e-5)
 
 
+def test_a_lone_token_ends_as_texts_do() -> None:
+    settings = {"raw.vocabulary": 300, "raw.boundaries": "sep"}
+    ends = raw2vec.Raw2Vec(size="tiny", steps=1, settings=settings).fit(texts(60))
+    pieces, lone = ends.parts_.raw.pieces, lone_tokens(ends.parts_).numpy()
+    whole = [place for place, piece in enumerate(pieces) if ends.parts_.raw.windows([piece]).tokens[0] == 1]
+    read = [ends.parts_.raw.windows([pieces[place]]).ragged.values.tolist() for place in whole]
+    same = [place for place, ids in zip(whole, read, strict=True) if ids == [place, ends.parts_.raw.end]]
+    assert len(same) > 20
+    model = ends.parts_.model.eval()
+    found = model(ends.parts_.raw.windows([pieces[place] for place in same]).ragged).detach().numpy()
+    np.testing.assert_allclose(lone[same], found, atol=1e-5)
+
+
 def test_tokens_are_weighed_by_how_rare_they_are(teacher: raw2vec.Raw2Vec) -> None:
     counts = np.array([0, 9, 990])
     shares = (counts + 1) / 1002

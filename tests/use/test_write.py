@@ -1,9 +1,9 @@
-"""The search's own arithmetic: the largest of a row by way of its parts, whatever stands in it."""
+"""The search's own arithmetic: the largest of a row by way of its parts, whatever stands in it; and draws."""
 
 import pytest
 import torch
 
-from raw2vec.use.write import highest
+from raw2vec.use.write import drawn, highest
 
 
 @pytest.mark.parametrize("columns", [1, 7, 160, 161, 4000, 4013])
@@ -18,6 +18,12 @@ def test_the_largest_are_found_with_their_places(columns: int, count: int, rows:
         expected = given.topk(count)
         assert found.equal(expected.values)
         assert places.equal(expected.indices)
+
+
+def test_luck_falls_on_what_has_a_chance() -> None:
+    chances = torch.tensor([[0.0, 0.0, 0.5, 0.0, 0.5, 0.0]]).expand(5, -1)
+    luck = torch.tensor([0.0, 0.25, 0.5, 1 - 2.0**-24, 1.0])
+    assert drawn(chances, luck).tolist() == [2, 2, 4, 4, 4]
 
 
 def test_of_equal_ones_any_are_right_but_no_two_are_one() -> None:

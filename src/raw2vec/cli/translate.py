@@ -159,7 +159,7 @@ class _Work:
         size = 1 if data == "-" and sys.stdin.isatty() else LINES
         while block := list(islice(lines, size)):
             prefixes = None if self.begin is None else [self.begin] * len(block)
-            for found in translate(self.model, block, self.manner, prefixes, beside=self.others):
+            for found in translate(self.model, block, self.manner, prefixes, beside=self.others, first=self.lines):
                 self._add(found, write)
             progress(len(block))
 

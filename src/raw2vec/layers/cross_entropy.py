@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 _ROWS = 256  # at a time on a CPU: their logits, float32, stay within the caches
 _LOGITS = 1 << 27  # at a time on a GPU, which rows by the hundred would keep waiting
@@ -30,6 +31,7 @@ class _CrossEntropy(torch.autograd.Function):
         to_bias, apart = torch.zeros_like(bias, dtype=wide), states.new_zeros((), dtype=wide)
         learning = any(ctx.needs_input_grad)
         rows_at_once = max(_LOGITS // len(table), _ROWS) if states.is_cuda else _ROWS
+        rows_at_once -= rows_at_once % 2  # for two readings of one id are told apart together
         size = max(_KEPT // len(table) // rows_at_once, 1) * rows_at_once
         with torch.autocast(states.device.type, enabled=False):
             for begin in range(0, len(states), size):
@@ -59,6 +61,7 @@ class _CrossEntropy(torch.autograd.Function):
         return ((1 - smoothing) * costs + smoothing * smoothed).sum() + consistency * apart, costs
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         found = (part.to(dtype) * slopes[0] for part, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True))
         return (*found, None, None, None)
@@ -74,6 +77,8 @@ def cross_entropy(
     added of the divergence, both ways, between what is told of rows 2i and 2i + 1, two readings of one id (R-Drop,
     Liang et al. 2021); N is even then.
     """
+    if not torch.is_grad_enabled():  # under which parameters still ask for their gradients
+        states, table, bias = states.detach(), table.detach(), bias.detach()
     found: tuple[Tensor, Tensor] = _CrossEntropy.apply(states, table, bias, ids, smoothing, consistency)
     return found
 

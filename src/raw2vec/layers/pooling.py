@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from raw2vec.errors import BadInput, nearest
 from raw2vec.layers.activations import activation
+from raw2vec.layers.base import wide
 from raw2vec.layers.cross_attention import CrossAttention, Memory
 from raw2vec.layers.feed_forward import FeedForward
 from raw2vec.layers.initialization import begin
@@ -43,7 +44,7 @@ class Pooling(nn.Module):
             self.probe = Probe(inputs, heads, feed_forward)
 
     def forward(self, states: Ragged) -> Tensor:
-        states = states.replace(_wide(states.values))
+        states = states.replace(wide(states.values))
         if not len(states.values):
             return states.values.new_zeros(len(states), self.width)
         if self.pooling == "mean":
@@ -60,7 +61,7 @@ class Pooling(nn.Module):
 
     def _attend(self, states: Ragged) -> Tensor:
         """Softmax within each item of query · row / √D. The query starts at zero: as the mean."""
-        scores = states.values @ _wide(self.query) * self.inputs**-0.5
+        scores = states.values @ wide(self.query) * self.inputs**-0.5
         largest = scores.detach().new_full((len(states),), float("-inf"))
         largest = largest.scatter_reduce(0, states.owners, scores.detach(), "amax")
         weights = states.replace((scores - states.spread(largest)).exp()[:, None])
@@ -69,7 +70,7 @@ class Pooling(nn.Module):
 
     def _probed(self, states: Ragged) -> Tensor:
         found: Tensor = self.probe(states.replace(states.values.to(self.probe.row.dtype)))
-        return _wide(found.masked_fill((states.lengths == 0).to(found.device)[:, None], 0.0))
+        return wide(found.masked_fill((states.lengths == 0).to(found.device)[:, None], 0.0))
 
     def _side_by_side(self, states: Ragged) -> Tensor:
         full = states.lengths == self.places
@@ -116,7 +117,3 @@ def _at(states: Ragged, rows: Tensor) -> Tensor:
 
 def _others() -> str:
     return "another pooling: " + ", ".join(name for name in POOLINGS if name != "all")
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))

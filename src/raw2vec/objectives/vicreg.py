@@ -5,6 +5,7 @@ from torch import Tensor
 
 from raw2vec.augmentation import PHOTOGRAPHS, PictureViews
 from raw2vec.batch import Batch
+from raw2vec.layers.base import wide
 from raw2vec.models import AnyModel
 from raw2vec.objectives.base import Objective, projection
 from raw2vec.seeding import Draws
@@ -40,7 +41,7 @@ class VICReg(Objective):
         left = batch.sides["input"]
         right = batch.sides.get("target", left)
         views = [self.views(side, batch.items, draws, name) for side, name in ((left, "first"), (right, "second"))]
-        first, second = (_wide(self.head(model(view))) for view in views)
+        first, second = (wide(self.head(model(view))) for view in views)
         parts = terms(first, second)
         total = torch.stack([self.weights[name] * value for name, value in parts.items()]).sum()
         return {"vicreg": total, **parts} if self.training else {"vicreg": total}
@@ -54,10 +55,6 @@ def terms(first: Tensor, second: Tensor) -> dict[str, Tensor]:
         "variance": torch.stack([_short(vectors) for vectors in centred]).mean(),
         "covariance": torch.stack([_entangled(vectors) for vectors in centred]).sum(),
     }
-
-
-def _wide(vectors: Tensor) -> Tensor:
-    return vectors.to(torch.promote_types(vectors.dtype, torch.float32))
 
 
 def _short(centred: Tensor) -> Tensor:

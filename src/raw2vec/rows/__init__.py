@@ -11,7 +11,6 @@ from shutil import copyfileobj
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from raw2vec.braces import spread
 from raw2vec.errors import BadInput, nearest
@@ -25,7 +24,7 @@ from raw2vec.rows.delimited import Delimited
 from raw2vec.rows.files import MEDIA, SERIES, Files, content_kind, media_kind
 from raw2vec.rows.items import item_column
 from raw2vec.rows.lines import JsonArray, JsonLines, TextLines
-from raw2vec.rows.located import Located, located, written
+from raw2vec.rows.located import Located, is_text, located, written
 from raw2vec.rows.memory import Memory
 from raw2vec.rows.objects import Objects
 from raw2vec.rows.pair_filters import Filtered
@@ -125,7 +124,7 @@ def column_kind(rows: Rows, column: str) -> str:
     """What a column holds, by its first value: image, audio or series, and text for all else."""
     for batch in rows.batches(256, [column]):
         kind = batch.schema.field(column).type
-        if one_value(kind) and not _is_written(kind):
+        if one_value(kind) and not is_text(kind):
             return "text"
         first = next((item for item in item_column(batch, column) if item is not None), None)
         if first is not None:
@@ -148,10 +147,6 @@ def item_kind(item: Any) -> str:
     if item is None:
         return "text"
     return "image" if hasattr(item, "getexif") else "table"
-
-
-def _is_written(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def _objects(data: Any, kind: str | None) -> Rows:

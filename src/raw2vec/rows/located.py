@@ -84,7 +84,7 @@ class Located(Rows):
         if pa.types.is_dictionary(cells.type):
             cells = cells.dictionary_decode()
         paths = _paths(cells)
-        if not (_is_text(cells.type) or _holds(cells.type, "path")):
+        if not (is_text(cells.type) or _holds(cells.type, "path")):
             return cells
         held = cells.field("bytes") if _holds(cells.type, "bytes") else None
         there = [False] * len(cells) if held is None else held.is_valid().to_pylist()
@@ -139,7 +139,7 @@ def _is_within(path: str, folder: str) -> bool:
 def _paths(cells: pa.Array) -> list[str | None]:
     if _holds(cells.type, "path"):
         cells = cells.field("path")
-    found: list[str | None] = cells.to_pylist() if _is_text(cells.type) else [None] * len(cells)
+    found: list[str | None] = cells.to_pylist() if is_text(cells.type) else [None] * len(cells)
     return found
 
 
@@ -147,7 +147,8 @@ def _holds(kind: pa.DataType, field: str) -> bool:
     return pa.types.is_struct(kind) and kind.get_field_index(field) >= 0
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column is of strings, however Arrow keeps them."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raw2vec.disk import drafts, room, writing
+from raw2vec.disk import drafts, replace, room, writing
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.rows import Rows
 from raw2vec.use.base import Column, Small, Through, Write, blocks, in_turn, texts
@@ -213,9 +213,7 @@ class _Manifest:
         rows = sum(shard["rows"] for shard in shards)
         held = {"origin": self.origin, "rows": rows, "finished": self.finished, "shards": shards}
         partial = self.folder / "_manifest.json.partial"
-        with drafts(partial):
-            partial.write_text(json.dumps(held, indent=1))
-            os.replace(partial, self.folder / "_manifest.json")
+        replace(self.folder / "_manifest.json", json.dumps(held, indent=1), partial)
 
 
 def _read(manifest: Path) -> tuple[dict[str, str], list[dict[str, Any]], bool]:

@@ -112,17 +112,20 @@ def index(
     store: VectorStore,
     *,
     read: Column = texts,
+    side: str | None = None,
     progress: Callable[[int], None] = lambda items: None,
 ) -> Indexed:
-    """Adds the rows' vectors to the store, block by block; rows of this source that it holds are passed over.
+    """Adds the rows' vectors to the store, block by block; rows of this source that it holds are passed over, and
+    BadInput says so where they were made of another column, or by another side of a model of pairs.
 
     A csv's columns of numbers, those that are so to the last row, are stored as numbers for filters to compare. Dates
     stay texts: Lance takes no '2024-01-27' for a date, and written like that they are in order as they are.
     """
     source = rows.fingerprint()
     rows = Typed(rows, [column], NUMBERS) if rows.written else rows
+    store.settle(source, f"the column '{column}'" + (f" as {side}" if side else ""))
     done = at = store.resume_point(source)
-    truncated = 0
+    truncated = new = 0
     blank: list[int] = []
     unreadable: list[dict[str, Any]] = []
     for start, items, block in blocks(rows, column, read, done):
@@ -131,7 +134,7 @@ def index(
         kept = [place for place in range(len(items)) if place not in gone]
         if kept:
             there = block.take(kept) if gone else block
-            store.add(vectors[kept], there, source=source, positions=[start + place for place in kept])
+            new += store.add(vectors[kept], there, source=source, positions=[start + place for place in kept])
         unreadable += as_list(items.unreadable or {})
         truncated += int((cut > 0).sum())
         blank += [start + place for place in empty(items)]
@@ -142,8 +145,8 @@ def index(
     if unreadable and not len(store):
         raise BadInput(f"{rows.name} has nothing to index but {sentence(unreadable, 'file')}.")
     store.finish()
-    at, first = at - len(unreadable), min(blank, default=None)
-    return Indexed(at, at - done, truncated, len(blank), first_empty=first, unreadable=tuple(unreadable))
+    first = min(blank, default=None)
+    return Indexed(store.count(source), new, truncated, len(blank), first_empty=first, unreadable=tuple(unreadable))
 
 
 def approximated(done: Indexed, store: VectorStore, seed: int) -> Indexed:

@@ -103,7 +103,7 @@ def lone_tokens(
     raw, model = parts.raw, parts.model
     assert isinstance(raw, Text), "the teacher reads texts"
     device = next(model.parameters()).device
-    before, after = ([raw.start], [raw.end]) if raw.boundaries == "cls-sep" else ([], [])
+    before, after = [raw.start] * (raw.boundaries == "cls-sep"), [raw.end] * (raw.boundaries != "none")
     found = []
     with evaluation(model), autocast(device, precision):
         for start in range(0, raw.size, TOKENS):

@@ -63,11 +63,13 @@ def translate(
     prefixes: Sequence[str] | None = None,
     progress: Callable[[int], None] = lambda texts: None,
     beside: Sequence[Model] = (),
+    first: int = 0,
 ) -> list[Translated]:
     """One translation a text, in their order; an empty text gives an empty one.
 
     prefixes: what each translation is to begin with. progress hears how many texts were just done. beside: models that
-    write together with this one, an ensemble. A text of several parts gives their best drafts alone. Where the recipe
+    write together with this one, an ensemble. first: the number of the first text among those of several calls, for
+    no two draw alike. A text of several parts gives their best drafts alone. Where the recipe
     protects placeholders, drafts that have all of them come first; where it copies words that cannot be read, they
     stand about where they stood. BadInput for a model that does not translate or does
     not go with the others, by its number for an item that is no text.
@@ -77,11 +79,15 @@ def translate(
     assert isinstance(raw, Text), "translators read text"
     for number, text in numbered(texts):
         check_text(number, text)
+    if prefixes is not None and len(prefixes) != len(texts):
+        raise BadInput(f"There are {len(prefixes)} beginnings for {len(texts)} texts: give one for each.")
+    if not len(texts):
+        return []
     sources = [protected(text, raw, parts.recipe) for text in texts]
-    if prefixes is not None and len(prefixes) == len(sources):
+    if prefixes is not None:
         prefixes = [with_marks(prefix, source.marked.pieces) for prefix, source in zip(prefixes, sources, strict=True)]
     every = replace(manner, best=manner.beam) if parts.recipe.placeholders else manner
-    found = _translated(parts, author, [source.text for source in sources], every, prefixes, progress)
+    found = _translated(parts, author, [source.text for source in sources], every, prefixes, progress, first)
     return [_restored(one, source, manner.best) for one, source in zip(found, sources, strict=True)]
 
 
@@ -89,7 +95,7 @@ def greedily(model: SequenceToSequence, raw: Text, sources: Ragged) -> list[str]
     """What is written of texts that are tokens already, the likeliest each time: one text each, in their order."""
     manner, each = _lawful(Manner(), raw), torch.arange(len(sources))
     windows = Windows(sources, each, sources.lengths, torch.zeros_like(each))
-    drafts = _drafts(model, windows, _limits(sources, raw), manner, None, lambda texts: None)
+    drafts = _drafts(model, windows, _limits(sources, raw, None), manner, None, lambda texts: None)
     return [found.text for found in _joined(raw, each, drafts, len(sources), manner)]
 
 
@@ -119,19 +125,20 @@ def _translated(
     manner: Manner,
     prefixes: Sequence[str] | None,
     progress: Callable[[int], None],
+    first: int,
 ) -> list[Translated]:
     raw = parts.raw
     assert isinstance(raw, Text)
     windows = raw.windows(texts, sentences=True)
     manner = _lawful(manner, raw)
     starts = _prefixes(raw, prefixes, windows.owners) if prefixes is not None else None
-    limits = _limits(windows.ragged, raw)
+    limits = _limits(windows.ragged, raw, starts)
     if author is None:
         assert isinstance(parts, Exported), "else somebody writes here"
         drafts = drafted(parts, windows.ragged, limits, manner, starts, max(BATCH_EXPORTED // manner.beam, 1))
         progress(len(drafts))
     else:
-        drafts = _drafts(author, windows, limits, manner, starts, progress)
+        drafts = _drafts(author, windows, limits, manner, starts, progress, first)
     joined = _joined(raw, windows.owners, drafts, len(texts), manner)
     cut = windows.truncated.tolist()
     return [
@@ -147,8 +154,10 @@ def _drafts(
     manner: Manner,
     starts: list[list[int]] | None,
     progress: Callable[[int], None],
+    first: int = 0,
 ) -> list[list[Draft]]:
     """Each window's."""
+    numbers = _numbers(windows.owners, first)
     drafts: list[list[Draft]] = [[] for _ in range(len(windows.ragged))]
     models = author.models if isinstance(author, Ensemble) else [author]
     tokens = int(windows.ragged.lengths.sum())
@@ -165,7 +174,7 @@ def _drafts(
         def written(part: Tensor) -> list[list[Draft]]:
             source = writer.read(windows.ragged.take(part).to(writer.device))
             begun = None if starts is None else [starts[place] for place in part.tolist()]
-            return write(writer, source, limits[part], manner, begun, windows.owners[part])
+            return write(writer, source, limits[part], manner, begun, numbers[part])
 
         for part, made in zip(places, side_by_side(written, places, workers), strict=True):
             for place, found in zip(part.tolist(), made, strict=True):
@@ -195,22 +204,41 @@ def _lawful(manner: Manner, raw: Text) -> Manner:
     return replace(manner, forbidden=tuple(sorted({*manner.forbidden, *raw.unwritten})))
 
 
-def _limits(windows: Ragged, raw: Text) -> Tensor:
-    """The most tokens of each translation, its end included: three times as many as the source has, and a few."""
-    return (3 * windows.lengths + 8).clamp(max=raw.max_tokens)
+def _numbers(owners: Tensor, first: int) -> Tensor:
+    """What each window draws by: its text's number and, above all bits of that, its own within the text."""
+    counts = owners.bincount()
+    within = torch.arange(len(owners)) - (counts.cumsum(0) - counts)[owners]
+    return first + owners + (within << 40)
+
+
+def _limits(windows: Ragged, raw: Text, starts: list[list[int]] | None) -> Tensor:
+    """The most tokens of each translation, its end included: three times as many as the source has, and a few; at
+    least what it begins with."""
+    limits = (3 * windows.lengths + 8).clamp(max=raw.max_tokens)
+    return limits if starts is None else limits.maximum(torch.tensor([len(ids) + 1 for ids in starts]))
 
 
 def _prefixes(raw: Text, prefixes: Sequence[str], owners: Tensor) -> list[list[int]]:
-    """The ids that the first window of each text begins with."""
-    if len(prefixes) != int(owners.max()) + 1:
-        raise BadInput(f"There are {len(prefixes)} beginnings for {int(owners.max()) + 1} texts: give one for each.")
+    """The ids that the first window of each text begins with; BadInput where there are more than a text may have."""
+    begun = {prefix: _begun(raw, prefix) for prefix in set(prefixes)}
+    first = torch.cat([torch.ones(1, dtype=torch.bool), owners[1:] != owners[:-1]]).tolist()
+    return [begun[prefixes[owner]] if begins else [] for owner, begins in zip(owners.tolist(), first, strict=True)]
+
+
+def _begun(raw: Text, prefix: str) -> list[int]:
+    if is_empty(prefix):
+        return []
     reader = raw.side("target")
     assert isinstance(reader, Text)
-    windows = reader.windows(prefixes)
+    windows = reader.windows([prefix])
     before, after = int(reader.boundaries == "cls-sep"), int(reader.boundaries != "none")
-    ids = [item.tolist()[before : len(item) - after] for item in windows.ragged.items()]
-    first = torch.cat([torch.ones(1, dtype=torch.bool), owners[1:] != owners[:-1]]).tolist()
-    return [ids[owner] if begins else [] for owner, begins in zip(owners.tolist(), first, strict=True)]
+    tokens, ids = int(windows.tokens[0]), windows.ragged.values.tolist()
+    if tokens >= reader.max_tokens or len(windows.ragged) > 1 or windows.truncated.any():
+        raise BadInput(
+            f"The beginning {prefix[:40]!r} has {tokens:,} tokens, too many for a translation, which has at most "
+            f"{reader.max_tokens:,} with its end: begin with less."
+        )
+    return ids[before : len(ids) - after]
 
 
 def _joined(raw: Text, owners: Tensor, drafts: list[list[Draft]], count: int, manner: Manner) -> list[Translated]:

@@ -102,8 +102,8 @@ def write(
     """The best drafts of each of B items, best first. Call it in evaluation mode without gradients.
 
     source: what the author has read of the items. limits (B,): the most tokens of each, its end included. prefixes:
-    ids that the texts begin with. numbers (B,): the items' own, by which they draw. What an item gets does not depend
-    on its batch.
+    ids that the texts begin with, fewer of each than its limit, whatever else may be written. numbers (B,): the items'
+    own, by which they draw. What an item gets does not depend on its batch.
     """
     starts = [[]] * len(limits) if prefixes is None else [list(prefix) for prefix in prefixes]
     if manner.beam > 1:
@@ -146,14 +146,12 @@ def _one_draft(
     kept, last = model.begin(source), torch.full((count,), _beginning(model, manner), device=device)
     for place in range(history.shape[1]):
         likely, kept = model.likely(kept, last, place)
-        likely = _allowed(likely, history[going, :place], manner)
-        if forced is not None and place < forced.shape[1]:
-            likely = _only(likely, forced[going, place])
+        begun = forced[going, place] if forced is not None and place < forced.shape[1] else None
+        likely = _allowed(likely, history[going, :place], manner, begun)
         likely = _only(likely, torch.where(limits.to(device)[going] == place + 1, model.ending, -1))
         if manner.temperature:
             luck = Draws(manner.seed).uniform(f"token {place}", own[going.cpu()]).to(device)
-            ends = (likely / manner.temperature).softmax(-1).cumsum(-1)
-            last = (ends < luck[:, None] * ends[:, -1:]).sum(-1)
+            last = drawn((likely / manner.temperature).softmax(-1), luck)
         else:
             last = highest(likely, 1)[1][:, 0]
         total[going] += likely.gather(1, last[:, None])[:, 0].double()
@@ -190,11 +188,11 @@ class _Beam:
         history, scores = last.new_empty(count, 0), torch.zeros(count, 1, device=device, dtype=torch.float64)
         for place in range(int(limits.max())):
             likely, kept = model.likely(kept, last, place)
-            likely = _allowed(likely, history, self.manner)
-            if forced is not None and place < forced.shape[1]:
-                likely = _only(likely, forced[going, place].repeat_interleave(scores.shape[1]))
+            begun = forced[going, place] if forced is not None and place < forced.shape[1] else None
+            each = scores.shape[1]
+            likely = _allowed(likely, history, self.manner, None if begun is None else begun.repeat_interleave(each))
             at_end = torch.where(limits[going] == place + 1, model.ending, -1)
-            likely = _only(likely, at_end.repeat_interleave(scores.shape[1]))
+            likely = _only(likely, at_end.repeat_interleave(each))
             best, rows, tokens = _candidates(scores, likely, 2 * wide)
             ended = tokens == model.ending
             self._finish(going, best, rows, ended, history)
@@ -269,8 +267,21 @@ def _beginning(model: Author, manner: Manner) -> int:
     return model.beginning if manner.beginning is None else manner.beginning
 
 
-def _allowed(likely: Tensor, history: Tensor, manner: Manner) -> Tensor:
-    """What is likely (n, V), without the ids that are never written and those that would close a loop once more."""
+def drawn(chances: Tensor, luck: Tensor) -> Tensor:
+    """The id, of those with a chance above 0 in (n, V), that each luck (n,) in [0, 1) falls upon: (n,)."""
+    ends, ids = chances.cumsum(-1), torch.arange(chances.shape[1], device=chances.device)
+    possible = chances > 0
+    reached = possible & (ends > luck[:, None] * ends[:, -1:])
+    # Rounded, the luck of all but 1 may come to the whole: then it is the last.
+    return torch.where(reached, ids, len(ids)).amin(-1).minimum(torch.where(possible, ids, 0).amax(-1))
+
+
+def _allowed(likely: Tensor, history: Tensor, manner: Manner, begun: Tensor | None) -> Tensor:
+    """What is likely (n, V), without the ids that are never written and those that would close a loop once more.
+
+    begun (n,): the id that comes next all the same, for the text is to begin so; -1, or None: any that is allowed.
+    """
+    alone = None if begun is None else _only(likely, begun)
     if manner.forbidden:
         likely[:, list(manner.forbidden)] = float("-inf")
     for size, times in _LOOPS if not manner.loops else ():
@@ -279,15 +290,18 @@ def _allowed(likely: Tensor, history: Tensor, manner: Manner) -> Tensor:
             runs = history[:, -span:].unflatten(1, (times - 1, size))
             caught = (runs == runs[:, :1]).flatten(1).all(1).nonzero().squeeze(1)
             likely[caught, runs[caught, 0, 0]] = float("-inf")
-    return likely
+    return likely if begun is None or alone is None else torch.where((begun >= 0)[:, None], alone, likely)
 
 
-def circles(ids: Sequence[int]) -> list[tuple[int, ...]]:
-    """What of a text the guard against loops would not have let be written: runs whose last token closes one."""
+def circles(ids: Sequence[int], begun: int = 0) -> list[tuple[int, ...]]:
+    """What of a text the guard against loops would not have let be written: runs whose last token closes one.
+
+    begun: how many ids it was to begin with, which the guard lets pass.
+    """
     found = []
     for size, times in _LOOPS:
         span = size * (times - 1)
-        runs = (tuple(ids[place - span : place + 1]) for place in range(span, len(ids)))
+        runs = (tuple(ids[place - span : place + 1]) for place in range(max(span, begun), len(ids)))
         found += [run for run in runs if run == (run[:size] * times)[: span + 1]]
     return found
 

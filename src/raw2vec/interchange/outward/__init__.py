@@ -23,7 +23,7 @@ from raw2vec.interchange import sentence_transformers
 from raw2vec.interchange.hugging_face import config_of, family, to_hugging_face
 from raw2vec.interchange.hugging_face.heads import misfit, with_head
 from raw2vec.interchange.outward import translators, vision
-from raw2vec.interchange.outward.base import Agreement, library
+from raw2vec.interchange.outward.base import Agreement, library, worst
 from raw2vec.interchange.outward.parity import as_sentence_transformers, as_transformers
 from raw2vec.interchange.outward.vision_parity import as_seen
 from raw2vec.models import Embedder
@@ -49,10 +49,11 @@ def export(parts: Model, out: Path, to: str) -> Agreement:
     write = _seeing(parts, to) or _writing(parts, to) or _reading(parts, to)
     with replacing(out) as partial:
         agreement, card = write(partial, out.name)
-        if not max(agreement.difference, agreement.logits or 0.0) <= NEAR:
+        difference = worst(agreement.difference, agreement.logits)
+        if not difference <= NEAR:
             raise Raw2VecError(
                 f"{to} does not give this model's vectors, so nothing was written: of {agreement.items} items a number "
-                f"is {max(agreement.difference, agreement.logits or 0.0):.2g} off, in lengths of the largest."
+                f"is {difference:.2g} off, in lengths of the largest."
             )
         (partial / "README.md").write_text(card, encoding="utf-8")
     return agreement

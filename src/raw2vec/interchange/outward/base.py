@@ -53,6 +53,12 @@ def off(theirs: Tensor, ours: Tensor) -> float:
     return float((theirs - ours).abs().max() / ours.abs().max().clamp(min=1.0))
 
 
+def worst(*differences: float | None) -> float:
+    """The largest of those there are; NaN where one is, which Python's own max may pass over."""
+    known = [difference for difference in differences if difference is not None]
+    return float(torch.tensor(known, dtype=torch.float64).max())
+
+
 @contextmanager
 def quiet() -> Iterator[Any]:
     """transformers without its bars and warnings: of weights that the folder rightly has not, such as a pooler."""

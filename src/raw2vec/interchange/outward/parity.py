@@ -10,7 +10,7 @@ import torch
 
 from raw2vec.errors import Raw2VecError
 from raw2vec.folder import Model
-from raw2vec.interchange.outward.base import PROBES, Agreement, first_windows, library, off, quiet
+from raw2vec.interchange.outward.base import PROBES, Agreement, first_windows, library, off, quiet, worst
 from raw2vec.models import Embedder
 from raw2vec.readout import Words
 
@@ -37,7 +37,7 @@ def as_transformers(folder: Path, parts: Model, model: Embedder, head: Words | N
     own = model.contextual(ids)
     difference = off(model.latent(own.replace(states)), model.latent(own))
     logits = off(fills(**given).logits[inside], head.logits(own.values, model.table)) if head and fills else None
-    return Agreement(type(theirs).__name__, len(texts), max(difference, off(states, own.values)), logits)
+    return Agreement(type(theirs).__name__, len(texts), worst(difference, off(states, own.values)), logits)
 
 
 def as_sentence_transformers(folder: Path, parts: Model, model: Embedder) -> Agreement:

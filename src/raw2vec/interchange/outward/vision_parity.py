@@ -13,7 +13,7 @@ from torch import Tensor
 
 from raw2vec.errors import Raw2VecError
 from raw2vec.folder import Model
-from raw2vec.interchange.outward.base import PROBES, Agreement, first_windows, off, quiet
+from raw2vec.interchange.outward.base import PROBES, Agreement, first_windows, off, quiet, worst
 from raw2vec.interchange.outward.vision import Seen
 from raw2vec.pixels import pixels
 
@@ -48,7 +48,7 @@ def _alone(
     states = theirs(values).last_hidden_state
     own = out.model.contextual(out.raw.windows(pictures).ragged)
     found = own.replace(states.flatten(0, 1))
-    difference = max(off(found.values, own.values), off(out.model.latent(found), out.model.latent(own)))
+    difference = worst(off(found.values, own.values), off(out.model.latent(found), out.model.latent(own)))
     if not (folder / "config.json").read_text(encoding="utf-8").count("ViTForImageClassification"):
         return Agreement(type(theirs).__name__, len(pictures), difference)
     with quiet() as transformers:
@@ -79,7 +79,7 @@ def _together(
     mask = {"attention_mask": batch["attention_mask"]} if out.kind == "clip" else {}
     told = theirs(input_ids=batch["input_ids"], pixel_values=values, **mask)
     seen, read = out.model(out.raw.windows(pictures).ragged), reads(ids)
-    difference = max(off(told.image_embeds, seen), off(told.text_embeds, read))
+    difference = worst(off(told.image_embeds, seen), off(told.text_embeds, read))
     contrastive: Any = next(o for name, o in parts.objectives.items() if name.endswith("/contrastive"))
     scores = seen @ read.T * contrastive.log_scale.exp().clamp(max=100)
     if out.kind == "siglip" and contrastive.bias is not None:

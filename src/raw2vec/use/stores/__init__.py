@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from raw2vec.addresses import shown
-from raw2vec.errors import BadFolder, BadInput, nearest
+from raw2vec.errors import BadFolder, BadInput
 from raw2vec.use.stores import about, exact
 from raw2vec.use.stores.base import (
     LEAST_ROWS,
@@ -23,14 +23,16 @@ from raw2vec.use.stores.base import (
     VectorStore,
     checked,
     fuse,
+    no_index,
     refuse_few,
     refuse_search,
+    refuse_texts,
     writing,
 )
-from raw2vec.use.stores.bucket import Bucket
 from raw2vec.use.stores.columns import fitted, joined, rising, words
 from raw2vec.use.stores.compact import Compact, refuse_vectors
 from raw2vec.use.stores.folder import Folder
+from raw2vec.use.stores.homes import home, on_server
 from raw2vec.use.stores.postgres import PostgresStore
 from raw2vec.use.stores.recall import held_out, measured
 from raw2vec.use.stores.table import Table
@@ -48,7 +50,6 @@ __all__ = [
     "open_store",
 ]
 
-_SERVERS = ("postgresql", "postgres")
 _TIDY_EVERY = 100  # adds; each one leaves a file and a version behind
 _DEPTH = 100  # how far down each ranking a fusion looks
 _WIDEN = 10  # an approximate index is asked for this many times k rows, which are then scored exactly
@@ -57,9 +58,9 @@ _Answer = TypeVar("_Answer")
 
 def open_store(address: str | Path, fingerprint: str | None = None) -> VectorStore:
     """The store at an address, which must hold the space `fingerprint` when one is given."""
-    if _scheme(address) in _SERVERS:
+    if on_server(address):
         return PostgresStore.open(str(address), fingerprint)
-    return Store.open(_home(address), fingerprint)
+    return Store.open(home(address), fingerprint)
 
 
 def create_store(
@@ -73,33 +74,18 @@ def create_store(
 ) -> VectorStore:
     """A new store at an address; see `Store.create`."""
     refuse_vectors(vectors)
-    if _scheme(address) in _SERVERS:
+    if on_server(address):
         if vectors != "float32":
             raise BadInput(f"{shown(address)}: a store on PostgreSQL searches whole vectors, none of {vectors}.")
         return PostgresStore.create(str(address), width, fingerprint, model=model, text=text)
-    return Store.create(_home(address), width, fingerprint, model=model, text=text, vectors=vectors)
+    return Store.create(home(address), width, fingerprint, model=model, text=text, vectors=vectors)
 
 
 def is_store(address: str | Path) -> bool:
     """Whether there is a store at an address."""
-    if _scheme(address) in _SERVERS:
+    if on_server(address):
         return PostgresStore.exists(str(address))
-    return _home(address).told() is not None
-
-
-def _scheme(address: str | Path) -> str:
-    scheme, separator, _ = str(address).partition("://")
-    return scheme if separator else ""
-
-
-def _home(address: str | Path) -> Home:
-    scheme = _scheme(address)
-    if scheme and scheme != "s3":
-        raise BadInput(
-            f"{shown(address)}: there are no stores at {scheme}:// addresses. Name a folder, s3://bucket/prefix or "
-            f"postgresql://host/database.{nearest(scheme, ('s3', *_SERVERS))}"
-        )
-    return Bucket(str(address)) if scheme else Folder(Path(address))
+    return home(address).told() is not None
 
 
 class Store(VectorStore):
@@ -138,17 +124,17 @@ class Store(VectorStore):
         int8 or binary, beside the whole ones. BadInput when the place holds anything already.
         """
         refuse_vectors(vectors)
-        home = place if isinstance(place, Home) else Folder(Path(place))
+        there = place if isinstance(place, Home) else Folder(Path(place))
         known = about.new(width, fingerprint, model, text, vectors)
-        return cls(home, known, Table.create(home, about.worded(known), width, known["id"]))
+        return cls(there, known, Table.create(there, about.worded(known), width, known["id"]))
 
     @classmethod
     def open(cls, place: str | Path | Home, fingerprint: str | None = None) -> Store:
         """The store there; WrongSpace when it holds another model's vectors, BadFolder when it is not whole."""
-        home = place if isinstance(place, Home) else Folder(Path(place))
-        known = about.read(home)
-        about.refuse_other(known, fingerprint, home)
-        return cls(home, known, Table.open(home, known["id"]))
+        there = place if isinstance(place, Home) else Folder(Path(place))
+        known = about.read(there)
+        about.refuse_other(known, fingerprint, there)
+        return cls(there, known, Table.open(there, known["id"]))
 
     def __len__(self) -> int:
         return self._rows
@@ -187,6 +173,16 @@ class Store(VectorStore):
             self._next[source] = self._whole(lambda: self._table.next_position(source))
         return self._next[source]
 
+    def count(self, source: str) -> int:
+        return self._whole(lambda: self._table.count(source))
+
+    def settle(self, source: str, reading: str) -> None:
+        with self._home.writer():
+            rows = self.resume_point(source) and self.count(source)
+            noted = about.settled(about.read(self._home), source, reading, rows, self._home)
+            if not rows:
+                about.write(self._home, noted)
+
     def add(
         self,
         vectors: ArrayLike,
@@ -213,11 +209,12 @@ class Store(VectorStore):
                 rows = joined(self._rows, array[-new:], rest, source, places[-new:], self.text)
                 if self._table.append(rows, self._identity):
                     break  # and not overtaken by another writer
+            # Of our own commit: the newest version, which `refresh` moves on to, may hold more of another writer's.
+            self._next[source], self._next_version = int(places[-1]) + 1, self._table.version
             self.refresh()
             self._adds += 1
             if self._adds % _TIDY_EVERY == 0:
                 self._table.tidy()
-            self._next[source], self._next_version = int(places[-1]) + 1, self._table.version
         return new
 
     def finish(self) -> None:
@@ -317,9 +314,7 @@ class Store(VectorStore):
     def _approximate(self, queries: NDArray[np.float32], k: int, where: str | None) -> list[exact.Found]:
         index = self.approximate
         if index is None:
-            few = self._rows < LEAST_ROWS
-            advice = "Search exactly: of so few rows it is faster" if few else "Build one, or search exactly"
-            raise BadInput(f"The store {self._home} has no approximate index. {advice}.")
+            raise no_index(self._home, self._rows)
         return [self._near(query, k, index.probes, where) for query in queries]
 
     def _near(self, query: NDArray[np.float32], k: int, probes: int, where: str | None = None) -> exact.Found:
@@ -330,15 +325,12 @@ class Store(VectorStore):
     def _hybrid(
         self, queries: NDArray[np.float32], k: int, where: str | None, texts: Sequence[str] | None
     ) -> list[exact.Found]:
-        if self.text is None:
-            raise BadInput(f"The store {self._home} was created without a text column, so it has no words to search.")
-        if texts is None or isinstance(texts, str) or len(texts) != len(queries):
-            raise BadInput(f"A hybrid search needs one text a query, {len(queries)} of them, in `texts`.")
+        refuse_texts(self._home, self.text, texts, len(queries))
         if not self._table.has_index("_words"):
             raise BadInput(f"The words of the store {self._home} are not indexed yet: call finish() after adding.")
         values, kept, depth = self._values(), self._kept(where), max(k, _DEPTH)
         answers = []
-        for query, text, near in zip(queries, texts, exact.nearest(values, queries, depth, kept), strict=True):
+        for query, text, near in zip(queries, texts or (), exact.nearest(values, queries, depth, kept), strict=True):
             spoken = words(text)
             lexical = self._table.lexical(spoken, depth, where) if spoken else near[0][:0]
             rows = fuse([near[0], lexical])[:k]

@@ -19,7 +19,7 @@ _TYPES = {
     "text": str | None,
     "approximate": dict | None,
 }
-_LATER = {"vectors": "float32"}  # entries that stores of before lack, and what those are
+_LATER = {"vectors": "float32", "sources": {}}  # entries that stores of before lack, and what those are
 
 
 def new(width: int, fingerprint: str, model: str, text: str | None, vectors: str = "float32") -> dict[str, Any]:
@@ -35,6 +35,7 @@ def new(width: int, fingerprint: str, model: str, text: str | None, vectors: str
         "text": text,
         "approximate": None,
         "vectors": vectors,
+        "sources": {},
     }
 
 
@@ -71,6 +72,17 @@ def parsed(told: str, store: object) -> dict[str, Any]:
     if known["format"] > _FORMAT:
         raise BadFolder(f"The store {store} was written by a newer raw2vec (format {known['format']}). Upgrade it.")
     return _LATER | known
+
+
+def settled(known: dict[str, Any], source: str, reading: str, rows: int, store: object) -> dict[str, Any]:
+    """The same with a note of how a source is read; BadInput where `rows` of it are there that were read otherwise."""
+    noted = known["sources"].get(source)
+    if rows and noted not in (None, reading):
+        raise BadInput(
+            f"The store {store} has {rows:,} rows of this data by {noted}, and these are by {reading}: "
+            "name another --store for them."
+        )
+    return known if rows else known | {"sources": known["sources"] | {source: reading}}
 
 
 def refuse_other(known: dict[str, Any], fingerprint: str | None, store: object) -> None:

@@ -5,25 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
+from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from raw2vec.disk import cause, drafts
+from raw2vec.addresses import shown
+from raw2vec.disk import cause, replace
 from raw2vec.errors import BadFolder, BadInput, MissingExtra, NonFinite, Raw2VecError, Unwritable, nearest
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 LEAST_ROWS = 150_000
 """Below so many rows exact search is faster than an approximate index."""
@@ -82,6 +78,15 @@ class VectorStore(ABC):
     @abstractmethod
     def resume_point(self, source: str) -> int:
         """How many of a source's rows are dealt with: the position that an interrupted indexing run goes on from."""
+
+    @abstractmethod
+    def count(self, source: str) -> int:
+        """How many rows of a source are there."""
+
+    @abstractmethod
+    def settle(self, source: str, reading: str) -> None:
+        """Notes how a source's rows become vectors (of which column, by which side); BadInput where rows of it are
+        there that became so otherwise. Stores of before such notes take their sources as they come."""
 
     @abstractmethod
     def add(
@@ -199,6 +204,37 @@ def refuse_search(k: int, mode: str) -> None:
         raise BadInput(f"A search asks for k = 1 hit or more, not {k}.")
 
 
+def refuse_texts(store: object, text: str | None, texts: Sequence[str] | None, queries: int) -> None:
+    """BadInput where a hybrid search lacks words: of the store, or of each of the queries."""
+    if text is None:
+        raise BadInput(f"The store {store} was created without a text column, so it has no words to search.")
+    if texts is None or isinstance(texts, str) or len(texts) != queries:
+        raise BadInput(f"A hybrid search needs one text a query, {queries} of them, in `texts`.")
+    for number, words in enumerate(texts):
+        if not isinstance(words, str):
+            raise BadInput(
+                f"A hybrid search reads words, and query {number} is no text but a {type(words).__name__}: "
+                "ask with a text, or search exactly."
+            )
+
+
+def no_index(store: object, rows: int) -> BadInput:
+    """The error for an approximate search where there is no index for it."""
+    advice = "Search exactly: of so few rows it is faster" if rows < LEAST_ROWS else "Build one, or search exactly"
+    return BadInput(f"The store {store} has no approximate index. {advice}.")
+
+
+def split(address: str) -> SplitResult:
+    """The parts of an address; BadInput where it cannot be cut into them."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        raise BadInput(
+            f"{shown(address)} cannot be read: '[' and ']' stand only around an IPv6 host. Elsewhere write [ as %5B, "
+            "and ] as %5D."
+        ) from None
+
+
 def refuse_few(store: object, rows: int, least: int) -> None:
     """BadInput where exact search is faster than any index."""
     if rows < max(least, 2):
@@ -239,18 +275,6 @@ def fuse(rankings: Sequence[NDArray[np.int64]], constant: int = 60) -> NDArray[n
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds the file's lock, waiting for it; the operating system lets go of it whatever way the process ends."""
-    with path.open("ab") as file:
-        if sys.platform == "win32":
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """What stops a write (full disk, read-only folder), as Unwritable: the store is as it was before."""
     try:
@@ -285,10 +309,4 @@ def reason(error: Exception) -> str:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Replaces a small file in one step: a reader finds the old one or the new one, whole. For a lock's holder."""
-    draft = path.with_name(f"{path.name}.tmp")
-    with drafts(draft):
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
+    replace(path, json.dumps(content, indent=2, ensure_ascii=False), path.with_name(f"{path.name}.tmp"))

@@ -22,7 +22,7 @@ from http.client import HTTPException
 from pathlib import Path
 from socket import gaierror
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 from urllib.request import urlopen
 
 import numpy as np
@@ -30,7 +30,7 @@ import pyarrow as pa
 
 from raw2vec.addresses import shown
 from raw2vec.errors import BadFolder, BadInput, Raw2VecError, Unreachable, Unwritable
-from raw2vec.use.stores.base import ROWS, Home, connected, reason
+from raw2vec.use.stores.base import ROWS, Home, connected, reason, split
 
 _STORE = "store"
 _ONCE = {"lance-schema:unenforced-primary-key": "true"}  # makes merges that insert equal values conflict
@@ -197,7 +197,7 @@ class Bucket(Home):
 
 def _read(address: str) -> tuple[str, str, dict[str, str]]:
     """The bucket, the address by which Lance finds the place, and Lance's options; BadInput for anything else in it."""
-    parts = urlsplit(address)
+    parts = split(address)
     if parts.username or parts.password or "@" in parts.netloc:
         raise BadInput(
             f"{shown(address)}: keys do not belong into an address. "

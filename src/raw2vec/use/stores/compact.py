@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raw2vec.calibration import Ranges
+from raw2vec.disk import locked
 from raw2vec.errors import BadInput
 from raw2vec.errors import nearest as nearest_name
 from raw2vec.use.compact import Form, as_bits, read_ranges, write_ranges
-from raw2vec.use.stores.base import locked
 from raw2vec.use.stores.exact import Found, Rows, nearest
 
 KINDS = ("float32", "int8", "binary")

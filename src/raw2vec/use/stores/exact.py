@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raw2vec.use.stores.base import locked, normalized, write_json
+from raw2vec.disk import locked
+from raw2vec.use.stores.base import normalized, write_json
 
 Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 Read = Callable[[int], Iterable[NDArray[np.float32]]]

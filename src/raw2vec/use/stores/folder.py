@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,9 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from raw2vec.disk import drafts, room
+from raw2vec.disk import locked, replace, room
 from raw2vec.errors import BadInput
-from raw2vec.use.stores.base import ROWS, Home, connected, locked, reading, writing
+from raw2vec.use.stores.base import ROWS, Home, connected, reading, writing
 
 _NAME = "store.json"
 _LOCK = "writer.lock"
@@ -47,13 +46,7 @@ class Folder(Home):
             return None
 
     def tell(self, about: str) -> None:
-        draft = self.path / f"{_NAME}.tmp"
-        with drafts(draft):
-            with draft.open("w", encoding="utf-8") as file:
-                file.write(about)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, self.path / _NAME)
+        replace(self.path / _NAME, about, self.path / f"{_NAME}.tmp")
 
     def create(self, about: str, schema: pa.Schema) -> Any:
         with writing(self.path), room(self.path / _LOCK):

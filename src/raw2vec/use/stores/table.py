@@ -83,11 +83,15 @@ class Table:
         """One more than the last position of a source among the rows, 0 for an unknown source."""
         if self._inner is None:
             return 0
-        quoted = source.replace("'", "''")
         with self.home.reading():
-            found = self._inner.search().where(f"_source = '{quoted}'").select(["_position"]).limit(None)
+            found = self._inner.search().where(_of(source)).select(["_position"]).limit(None)
             last = [pc.max(batch["_position"]).as_py() for batch in found.to_batches(_SCAN) if len(batch)]
         return max(last) + 1 if last else 0
+
+    def count(self, source: str) -> int:
+        """How many rows are of a source."""
+        with self.home.reading():
+            return 0 if self._inner is None else int(self._inner.count_rows(_of(source)))
 
     def vectors(self, start: int) -> Iterator[NDArray[np.float32]]:
         """The vectors as they were given, from row `start` on, (n, width) at a time."""
@@ -174,7 +178,13 @@ class Table:
     def _rows(self, asked: Any, score: str, count: int, where: str | None) -> pa.Table:
         asked = asked.limit(count).select(["_row", score])
         with self.home.reading():
-            return (asked.where(f"({where})") if where else asked).to_arrow()
+            if where is None:
+                return asked.to_arrow()
+            try:
+                return asked.where(f"({where})").to_arrow()
+            except (ValueError, RuntimeError):
+                self.matching(where)  # which says what is wrong with the filter, if that is it
+                raise
 
     def has_index(self, column: str) -> bool:
         with self.home.reading():
@@ -203,6 +213,10 @@ class Table:
         """Merges small files, brings indexes up to date and removes old versions. Only for the one who writes."""
         if self._inner is not None:
             self.home.tidy(self._inner)
+
+
+def _of(source: str) -> str:
+    return "_source = '" + source.replace("'", "''") + "'"
 
 
 def _matrix(vectors: pa.FixedSizeListArray) -> NDArray[np.float32]:

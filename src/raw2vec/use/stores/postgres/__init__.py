@@ -27,9 +27,11 @@ from raw2vec.use.stores.base import (
     VectorStore,
     checked,
     fuse,
+    no_index,
     normalized,
     refuse_few,
     refuse_search,
+    refuse_texts,
 )
 from raw2vec.use.stores.columns import fitted, rising, words
 from raw2vec.use.stores.postgres.kinds import kinds, lines, values
@@ -54,10 +56,11 @@ class PostgresStore(VectorStore):
 
     @classmethod
     def exists(cls, address: str) -> bool:
-        """Whether there is a store, or another table, at the address."""
+        """Whether there is a store at the address; BadFolder for a table that is none."""
         link = Link(address)
         with link.reading() as cursor:
-            return Table(link, cursor).exists()
+            table = Table(link, cursor)
+            return table.exists() and bool(_known(table))
 
     @classmethod
     def create(
@@ -113,6 +116,19 @@ class PostgresStore(VectorStore):
             table = Table(self._link, cursor)
             self._look(table)
             return table.next_position(source)
+
+    def count(self, source: str) -> int:
+        with self._link.reading() as cursor:
+            return Table(self._link, cursor).count_of(source)
+
+    def settle(self, source: str, reading: str) -> None:
+        with self._link.writing() as cursor:
+            table = Table(self._link, cursor)
+            table.lock()
+            known, rows = _known(table), table.count_of(source)
+            noted = about.settled(known, source, reading, rows, self._link)
+            if not rows:
+                table.tell(about.worded(noted))
 
     def add(
         self,
@@ -178,7 +194,7 @@ class PostgresStore(VectorStore):
             return [[] for _ in array]
         probes = self._probes() if mode == "approximate" else 0
         if mode == "hybrid":
-            self._refuse_texts(texts, len(array))
+            refuse_texts(self._link, self.text, texts, len(array))
         with self._link.reading() as cursor:
             table = Table(self._link, cursor, self._rows, where, self.columns)
             if mode == "approximate":
@@ -236,7 +252,8 @@ class PostgresStore(VectorStore):
     def _exact(self, table: Table, query: NDArray[np.float32], k: int) -> exact.Found:
         """The k nearest of all rows: pgvector's nearest and whatever its rounding may have put behind them."""
         rows, far = table.nearest(query, k + _MORE)
-        margin = (self.width + 2) * 2.0**-23  # as in exact.nearest
+        # As far as two distances in float32 may stand apart that are one: each is off by (width + 2) · 2^-23 at most.
+        margin = 2 * (self.width + 2) * 2.0**-23
         if len(rows) == k + _MORE and far[-1] <= far[k - 1] + margin:
             rows = table.within(query, float(far[k - 1]) + margin)
         return _best(table, query, rows, k)
@@ -256,16 +273,8 @@ class PostgresStore(VectorStore):
     def _probes(self) -> int:
         index = self.approximate
         if index is None:
-            few = self._rows < LEAST_ROWS
-            advice = "Search exactly: of so few rows it is faster" if few else "Build one, or search exactly"
-            raise BadInput(f"The store {self._link} has no approximate index. {advice}.")
+            raise no_index(self._link, self._rows)
         return index.probes
-
-    def _refuse_texts(self, texts: Sequence[str] | None, count: int) -> None:
-        if self.text is None:
-            raise BadInput(f"The store {self._link} was created without a text column, so it has no words to search.")
-        if texts is None or isinstance(texts, str) or len(texts) != count:
-            raise BadInput(f"A hybrid search needs one text a query, {count} of them, in `texts`.")
 
     def _hits(self, table: Table, found: list[exact.Found]) -> list[list[Hit]]:
         wanted = np.unique(np.concatenate([rows for rows, _ in found]))

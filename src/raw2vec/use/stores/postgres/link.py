@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlunsplit
 
 from raw2vec.addresses import shown
 from raw2vec.errors import BadFolder, BadInput, MissingExtra, Raw2VecError, Unreachable, Unwritable
+from raw2vec.use.stores.base import split
 
 if TYPE_CHECKING:
     import psycopg
@@ -128,7 +129,7 @@ def _read(address: str) -> tuple[str, str]:
     """What libpq connects by, and the table; BadInput for an address that is none."""
     import psycopg
 
-    parts = urlsplit(address)
+    parts = split(address)
     asked = dict(parse_qsl(parts.query, keep_blank_values=True))
     table = asked.pop("table", _TABLE)
     if not _NAMES.fullmatch(table):

@@ -82,6 +82,10 @@ class Table:
     def count(self) -> int:
         return int(self._one("SELECT coalesce(max(_row) + 1, 0) FROM {table}"))
 
+    def count_of(self, source: str) -> int:
+        """How many rows are of a source."""
+        return int(self._one("SELECT count(*) FROM {table} WHERE _source = %(source)s", source=source))
+
     def next_position(self, source: str) -> int:
         """One more than the last position of a source, 0 for an unknown source."""
         found = self._one("SELECT max(_position) + 1 FROM {table} WHERE _source = %(source)s", source=source)

@@ -77,6 +77,8 @@ def _tokens(where: str, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _written(where: str, kind: str, token: str, after: str, columns: Sequence[str]) -> str:
     if kind == "quoted":
+        if after == "(":
+            raise refused(where, f"there is no function {token} for filters.", columns)
         return _column(where, token[1:-1].replace('""', '"'), columns)
     if kind != "word":
         return "=" if token == "==" else token
