@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "raw2vec"
 # From the ground up. A name is a file or a folder; within a folder files may use its base.py, and its __init__ gathers.
 FLOORS = [
     ["addresses", "braces", "errors", "workers"],
-    ["calibration", "disk", "packaged", "placeholders", "sentences", "unknown", "unreadable", "words", "yardstick"],
+    ["calibration", "disk", "packaged", "tokens", "unreadable", "yardstick"],
     [
         "bundle",
         "neighbours",
@@ -21,7 +21,6 @@ FLOORS = [
         "rows",
         "samples",
         "settings",
-        "subwords",
         "tabular",
     ],
     ["batch", "bundle", "corpus", "labels", "raw", "layers", "patches", "likelihood", "augmentation"],

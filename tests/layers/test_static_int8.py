@@ -34,8 +34,8 @@ def test_features_far_from_zero_and_far_wider_than_others_cost_little() -> None:
     linear, x = nn.Linear(64, 48), torch.randn(200, 64)
     x[:, 3], x[:, 9] = 30 * x[:, 3], 20 + x[:, 9]
     made = StaticInt8Linear.ranged(linear, *range_of(x))
-    common = float((x @ linear.weight.T).norm())
-    assert float((made(x).float() - linear(x)).norm()) < 0.015 * common
+    common = float((x @ linear.weight.T).norm().detach())
+    assert float((made(x).float() - linear(x)).norm().detach()) < 0.015 * common
     assert made(x)[7].equal(made(x[7:8])[0]), "a row by itself is as beside others"
     beyond = made(1000 * x)
     assert beyond.isfinite().all(), "what is beyond the range is its end"
@@ -46,7 +46,7 @@ def test_two_maps_pass_each_other_levels(algorithm: str) -> None:
     torch.manual_seed(0)
     enter, leave, x = nn.Linear(64, 128), nn.Linear(128, 64), torch.randn(300, 64)
     enter.weight.data[5] *= 12  # a neuron that reaches far beyond the others
-    hidden = gelu(enter(x), approximate=algorithm)
+    hidden = gelu(enter(x), approximate=algorithm).detach()
     first, second = in_a_row(enter, leave, range_of(x), range_of(hidden))
     first.after, first.algorithm = "gelu", algorithm
     assert first(x).dtype is torch.uint8
@@ -61,7 +61,7 @@ def test_relu_between() -> None:
     torch.manual_seed(0)
     enter, leave, x = nn.Linear(64, 128), nn.Linear(128, 64), torch.randn(300, 64)
     enter.weight.data[7] *= 12
-    hidden = enter(x).relu()
+    hidden = enter(x).relu().detach()
     first, second = in_a_row(enter, leave, range_of(x), range_of(hidden))
     first.after = "relu"
     assert error(second(first(x)), leave(hidden)) < 0.02

@@ -19,10 +19,10 @@ from rich.text import Text
 
 from raw2vec.errors import MissingExtra
 from raw2vec.evaluate import TRANSLATION, Report
-from raw2vec.placeholders import marked
 from raw2vec.rows import Catalogues, Filtered, Joined, Memory
 from raw2vec.seeding import key
 from raw2vec.system import Raw2Vec
+from raw2vec.tokens.placeholders import marked
 from raw2vec.train.base import Listener, Phase
 from raw2vec.use.translate import Translated
 from raw2vec.use.translate import translate as translated

@@ -19,10 +19,10 @@ from raw2vec.errors import BadInput, Numbered, numbered
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import text_column
-from raw2vec.sentences import chunks, exceeded, kept, sentence_ends, sentence_spans, word_beginnings
-from raw2vec.subwords import SPECIAL, check_settings, check_text, learned, merges, opened, ordinary, specials
-from raw2vec.unknown import characters_of
-from raw2vec.words import reader
+from raw2vec.tokens.sentences import chunks, exceeded, kept, sentence_ends, sentence_spans, word_beginnings
+from raw2vec.tokens.subwords import SPECIAL, check_settings, check_text, learned, merges, opened, ordinary, specials
+from raw2vec.tokens.unknown import characters_of
+from raw2vec.tokens.words import reader
 
 _BLOCK = 1024  # texts handed to the tokenizer at once: enough for every core, little memory
 

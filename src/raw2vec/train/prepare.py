@@ -22,12 +22,12 @@ from raw2vec.corpus import Corpus, Writer
 from raw2vec.errors import BadInput, Numbered, Unreadable
 from raw2vec.folder import load_raw, save_raw
 from raw2vec.labels import Labels, cells
-from raw2vec.placeholders import marked_pair
 from raw2vec.ragged import Ragged
 from raw2vec.raw import FILES_AT_ONCE, Raw, Text
 from raw2vec.recipe import SIDES, Recipe, Role
 from raw2vec.rows import Rows, Typed, text_column
 from raw2vec.seeding import key
+from raw2vec.tokens.placeholders import marked_pair
 from raw2vec.train.base import Listener, Phase
 from raw2vec.train.origin import difference
 from raw2vec.train.reservoir import Reservoir

@@ -14,9 +14,9 @@ from torch.nn.functional import normalize
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
 from raw2vec.models import SequenceToSequence
-from raw2vec.placeholders import without_marks
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
+from raw2vec.tokens.placeholders import without_marks
 from raw2vec.use.base import is_empty
 from raw2vec.use.encode import evaluation
 from raw2vec.use.protect import protected

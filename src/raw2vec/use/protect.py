@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from raw2vec.placeholders import Marked, Restored, marked, missing, restored
 from raw2vec.raw import Text
 from raw2vec.recipe import Recipe
-from raw2vec.unknown import Word, readable, with_words
+from raw2vec.tokens.placeholders import Marked, Restored, marked, missing, restored
+from raw2vec.tokens.unknown import Word, readable, with_words
 from raw2vec.use.base import is_empty
 
 

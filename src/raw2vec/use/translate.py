@@ -16,10 +16,10 @@ from raw2vec.interchange.ctranslate2 import Exported
 from raw2vec.layers.int8 import in_int8
 from raw2vec.layers.packed import packed
 from raw2vec.models import SequenceToSequence
-from raw2vec.placeholders import with_marks
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text, Windows
-from raw2vec.subwords import check_text
+from raw2vec.tokens.placeholders import with_marks
+from raw2vec.tokens.subwords import check_text
 from raw2vec.use.base import is_empty
 from raw2vec.use.encode import evaluation
 from raw2vec.use.ensemble import Ensemble, refuse_strangers

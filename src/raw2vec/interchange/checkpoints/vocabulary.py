@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from raw2vec.errors import BadFolder
 from raw2vec.interchange.checkpoints.base import read
 from raw2vec.raw import Text
-from raw2vec.subwords import SPECIAL, edges, opened
+from raw2vec.tokens.subwords import SPECIAL, edges, opened
 
 _TOKENIZER, _WRITTEN, _ABOUT, _WORDS = "tokenizer.json", "target_tokenizer.json", "tokenizer_config.json", "vocab.txt"
 _PADDING = 128  # rows that a table may have more than there are tokens: they fill it up to a round number

@@ -12,7 +12,7 @@ from torch import Tensor
 from raw2vec.errors import MissingExtra
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
-from raw2vec.subwords import SPECIAL
+from raw2vec.tokens.subwords import SPECIAL
 
 
 def library() -> Any:

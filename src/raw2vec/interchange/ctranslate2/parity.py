@@ -16,7 +16,7 @@ from raw2vec.interchange.ctranslate2.base import Runner, source_ids
 from raw2vec.models import SequenceToSequence
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
-from raw2vec.subwords import SPECIAL
+from raw2vec.tokens.subwords import SPECIAL
 
 TOLERANCE = 1e-3  # nats that a token's log-likelihood may be off
 ROUNDED = 0.5  # and that tokens' may be on average where weights are rounded to int8

@@ -7,7 +7,7 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from raw2vec.raw import Text
-from raw2vec.words import _ByWord, reader
+from raw2vec.tokens.words import _ByWord, reader
 from small import texts
 from tiny_checkpoints import BERT, ROBERTA, tokenizer
 

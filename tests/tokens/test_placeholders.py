@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raw2vec.placeholders import MARKS, Marked, kept, marked, marked_pair, missing, restored, with_marks, without_marks
+from raw2vec.tokens.placeholders import (
+    MARKS,
+    Marked,
+    kept,
+    marked,
+    marked_pair,
+    missing,
+    restored,
+    with_marks,
+    without_marks,
+)
 
 PIECES = ["%s", "%(name)s", "%1$d", "%5.2f", "%2", "%%", "{}", "{name!r:>4}", "${x}", "{{ a b }}"]
 PIECES += ['<a href="%s">', "</a>", "<br/>", "&nbsp;", "&#160;", "①", "⑳"]

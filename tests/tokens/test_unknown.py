@@ -2,7 +2,7 @@
 
 import pytest
 
-from raw2vec.unknown import readable, with_words
+from raw2vec.tokens.unknown import readable, with_words
 
 KNOWN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,!?'()é-")
 
