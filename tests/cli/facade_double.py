@@ -267,7 +267,7 @@ class Translated(NamedTuple):
 
 
 def translate(
-    parts: Any, texts: list[str], manner: Any, prefixes: list[str] | None, beside: list[Any]
+    parts: Any, texts: list[str], manner: Any, prefixes: list[str] | None, beside: list[Any], first: int
 ) -> list[Translated]:
     calls.append(("translate", {"texts": texts, "manner": manner, "prefixes": prefixes, "beside": beside}))
     return [Translated(["voiture"] * manner.best, [-0.5] * manner.best) for _ in texts]

@@ -140,7 +140,7 @@ def test_a_line_for_a_line_whatever_it_holds(run: Run, model: str) -> None:
 def test_a_translation_with_line_ends_is_written_on_one_line(
     run: Run, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def translate(parts, texts, manner, prefixes, beside):
+    def translate(parts, texts, manner, prefixes, beside, first):
         drafts, scores = ["une\r\nvoiture\n", "un\nchat"], [-0.5, -1.0]
         return [Translated(drafts[: manner.best], scores[: manner.best]) for _ in texts]
 
