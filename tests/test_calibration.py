@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import raw2vec
 from files_at_most import files_at_most
@@ -147,3 +148,20 @@ def test_an_export_keeps_them(folder: Path, tmp_path: Path) -> None:
     assert other.encode(OTHERS, output_dtype="int8", truncate_dim=8).shape == (40, 8)
     other.calibrate(OTHERS, out=tmp_path / "x")
     assert Exported(tmp_path / "x").opened.parts.ranges["input"].told == "40 items of the data"
+
+
+def test_each_side_of_a_pair_is_calibrated_by_what_it_reads(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for number in range(30):
+        Image.fromarray(draw.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+    data = tmp_path / "pairs.csv"
+    rows = [f"{text},{number}.png" for number, text in enumerate(TEXTS[:30])]
+    data.write_text("\n".join(["caption,path", *rows]))
+    model = Raw2Vec("contrastive", kind="pairs", steps=2, size="tiny").fit(data, input="caption", target="path")
+    for column in ("caption", "path"):  # texts, and then pictures
+        out = tmp_path / f"{column}.npy"
+        model.embed(data, out, input=column, vectors="int8", calibrate=data)
+        assert np.load(out).shape[0] == 30
+    model.calibrate(data, input="caption")
+    with pytest.raises(BadInput, match="calibrate"):
+        model.encode([tmp_path / "0.png"], side="target", output_dtype="int8")

@@ -94,10 +94,11 @@ class Searching(ABC):
         """Engines are made anew where a pickle is read."""
         return {name: value for name, value in super().__getstate__().items() if name != "_engines"}  # type: ignore[attr-defined]
 
-    def first_items(self, data: Any, count: int, *, input: str | None = None) -> list[Any]:
-        """The first items of a file's column, as many as there are up to `count`."""
+    def first_items(self, data: Any, count: int, *, input: str | None = None, side: Side | None = None) -> list[Any]:
+        """The first items of a file's column, as many as there are up to `count`, as this side's encoder reads them."""
         rows, columns = columns_of(self._parts(), data, input=input)
-        return first(rows, columns["input"], self._parts().raw.read, count)
+        raw = self._parts().raw
+        return first(rows, columns["input"], (raw.side(side) if side else raw).read, count)
 
     def embed(
         self,
@@ -196,7 +197,7 @@ class Searching(ABC):
         own: Callable[[], list[Any]],
         encode: Encode,
         input: str | None,
-        side: str,
+        side: Side,
     ) -> tuple[Ranges, str]:
         """The ranges of int8, and what they were found in: those in a file, or those of the first items of other data,
         else the model's, else those of one's `own` items."""
@@ -204,7 +205,7 @@ class Searching(ABC):
             return read_ranges(Path(calibrate), numbers or self.n_features_out_), f"the ranges of {calibrate}"
         if calibrate is None and (kept := self._parts().ranges.get(side)):
             return kept.of(numbers), f"the model's own ranges, of {kept.told}"
-        items = own() if calibrate is None else self.first_items(calibrate, CALIBRATED_ON, input=input)
+        items = own() if calibrate is None else self.first_items(calibrate, CALIBRATED_ON, input=input, side=side)
         named = "" if calibrate is None else f" of {calibrate if isinstance(calibrate, str | Path) else 'others'}"
         told = f"the ranges of the first {len(items):,} items{named}"
         return calibrated(first_numbers(encode(items)[0], numbers, self._unit)), told
