@@ -6,11 +6,22 @@ import torch
 
 from raw2vec.engines.base import quick_bfloat16
 from raw2vec.errors import BadInput, nearest
+from raw2vec.memory import keep_freed
 from raw2vec.train.distributed import own_gpu
 
 
 def device_called(name: str | None) -> torch.device:
-    """The device of this name; none: a GPU where there is one, else the CPU. BadInput for one that is not there."""
+    """The device of this name; none: a GPU where there is one, else the CPU. BadInput for one that is not there.
+
+    On a CPU, what is freed is kept for what comes next.
+    """
+    found = _named(name)
+    if found.type == "cpu":
+        keep_freed()
+    return found
+
+
+def _named(name: str | None) -> torch.device:
     if name is None:
         return torch.device(own_gpu() if torch.cuda.is_available() else "cpu")
     try:
