@@ -35,6 +35,7 @@ from benchmarks.machine import heading
 from raw2vec.measure.translation import translation
 from raw2vec.settings import worded
 from raw2vec.train.base import Listener
+from raw2vec.use.write import Manner
 
 Pairs = dict[str, list[str]]
 CorpusName = Literal["multi30k", "tatoeba"]
@@ -52,6 +53,9 @@ def main(
     size: str = "small",
     seed: int = 0,
     beams: list[int] = [1, 5],  # noqa: B006
+    length_penalty: Annotated[
+        float, typer.Option(help="1: drafts are compared by their mean; more: long ones win.")
+    ] = 1.0,
     test: Annotated[bool, typer.Option(help="Translate the test lines too: once, when all is settled.")] = False,
     settings: Annotated[list[str], typer.Option("--set", help="A change to the recipe, KEY=VALUE.")] = [],  # noqa: B006
     out: Annotated[Path | None, typer.Option(help="Where to keep the model.")] = None,
@@ -62,14 +66,21 @@ def main(
     held, train = {name: pairs(data, name) for name in names}, pairs(data, "train")
     asked: dict[str, Any] = {"encoder": encoder, "decoder": decoder, "size": size, "minutes": minutes, "steps": steps}
     made, *beside = [raw2vec.load(str(model)) for model in models] or [fitted(train, seed, settings, out, **asked)]
+    manners = [Manner(beam=beam, length_penalty=length_penalty) for beam in beams]
     found = {
         "machine": heading(),
         "load": round(os.getloadavg()[0], 1),
-        "command": {"corpus": corpus, **asked, "set": settings, "models": list(map(str, models))},
+        "command": {
+            "corpus": corpus,
+            **asked,
+            "set": settings,
+            "models": list(map(str, models)),
+            "penalty": length_penalty,
+        },
         "seed": seed,
         "training": {name: made.report[name] for name in ("steps", "seconds")},
         "held_out": [round(check["held_out"], 3) for check in made.report["history"]],
-        **{name: judged(made, lines, train, beams, beside) for name, lines in held.items()},
+        **{name: judged(made, lines, train, manners, beside) for name, lines in held.items()},
     }
     print(json.dumps(found, indent=2, ensure_ascii=False))
 
@@ -89,17 +100,20 @@ def fitted(
 
 
 def judged(
-    made: raw2vec.Raw2Vec, held: Pairs, train: Pairs, beams: list[int], beside: Sequence[raw2vec.Raw2Vec] = ()
+    made: raw2vec.Raw2Vec, held: Pairs, train: Pairs, manners: list[Manner], beside: Sequence[raw2vec.Raw2Vec] = ()
 ) -> dict[str, Any]:
     """The protocol's scores by each width of beam, its baselines, and the lines' own pace."""
     found: dict[str, Any] = {}
-    for place, beam in enumerate(beams):
+    for place, manner in enumerate(manners):
         began = time.perf_counter()
-        last = place == len(beams) - 1
+        last = place == len(manners) - 1
         others = [each.parts_ for each in beside]
-        report = translation(made.parts_, held, made.seed, train if last else None, beam, beside=others)
-        found[f"beam {beam}"] = {name: round(value, 3) for name, value in report.metrics.items()}
-        found[f"beam {beam}"] |= {"intervals": report.intervals, "seconds": round(time.perf_counter() - began, 1)}
+        report = translation(made.parts_, held, made.seed, train if last else None, manner, beside=others)
+        found[f"beam {manner.beam}"] = {name: round(value, 3) for name, value in report.metrics.items()}
+        found[f"beam {manner.beam}"] |= {
+            "intervals": report.intervals,
+            "seconds": round(time.perf_counter() - began, 1),
+        }
         if last:
             brackets = [(each.words, each.items, round(each.bleu, 1)) for each in report.by_length]
             found |= {"baselines": report.baselines, "by length": brackets, "signature": report.signature}

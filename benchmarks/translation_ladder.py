@@ -21,6 +21,7 @@ from benchmarks.translation import Pairs, fitted, pairs
 from raw2vec.measure.translation import translation
 from raw2vec.raw import Text
 from raw2vec.train.base import Phase, Progress
+from raw2vec.use.write import Manner
 
 
 class Rung(NamedTuple):
@@ -87,7 +88,7 @@ def climbed(
     made = fitted(train, seed, rung.settings, out, pace.heard, encoder=rung.encoder, **budget)
     raw = made.parts_.raw
     assert isinstance(raw, Text)
-    report = translation(made.parts_, held, seed, None, beam=1)
+    report = translation(made.parts_, held, seed, None, Manner())
     return {
         "bleu": round(report.metrics["bleu"], 2),
         "interval": [round(end, 2) for end in report.intervals["bleu"]],

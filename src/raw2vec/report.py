@@ -27,6 +27,7 @@ from raw2vec.recipe import Recipe, Role
 from raw2vec.use.classify import heads
 from raw2vec.use.detect import score_samples, threshold
 from raw2vec.use.encode import encode
+from raw2vec.use.write import Manner
 
 GOLDEN = 4  # inputs whose vectors a folder keeps
 FEWEST = 20  # held-out rows below which nothing is claimed
@@ -89,7 +90,7 @@ def judge(fitted: Fitted, encode: Encode, seed: int) -> Report | None:
         return reconstruction(fitted.model, {"input": held["input"]}, seed, fitted.seen)
     if fitted.model.recipe.translates:
         pairs = {"input": held["input"], "target": held["target"]}
-        found = translation(fitted.model, pairs, seed, learnt, beam=1)
+        found = translation(fitted.model, pairs, seed, learnt, Manner())
         told = f"the baselines learnt from {len(learnt['input']):,} pairs that the model was trained on"
         return replace(found, notes=[told, *found.notes])
     if "label" in held:

@@ -13,7 +13,7 @@ from raw2vec.use.base import is_empty
 from raw2vec.use.translate import translate, translator
 from raw2vec.use.write import Manner
 
-BEAM = 5  # drafts, where a report is asked for and not made in passing
+USUAL = Manner(beam=5)  # where a report is asked for and not made in passing
 
 
 def translation(
@@ -21,7 +21,7 @@ def translation(
     held: Mapping[str, Sequence[Any]],
     seed: int = 0,
     train: Mapping[str, Sequence[Any]] | None = None,
-    beam: int = BEAM,
+    manner: Manner = USUAL,
     progress: Callable[[int], None] = lambda items: None,
     beside: Sequence[Model] = (),
 ) -> Report:
@@ -32,7 +32,6 @@ def translation(
     """
     translator(parts)
     columns = {role: [text or "" for text in held[role]] for role in ("input", "target")}
-    manner = Manner(beam=beam)
     empty = sum(is_empty(text) for text in columns["target"])
     if empty and empty == len(columns["target"]):
         raise BadInput("Every target is empty, so that there is nothing to set a translation beside.")
