@@ -28,13 +28,14 @@ from raw2vec.use.compact import (
     CALIBRATED_ON,
     Form,
     Kind,
+    begun_with,
     read_ranges,
     refuse_kind,
     refuse_looking,
     unit,
     write_ranges,
 )
-from raw2vec.use.embed import Embedded, embed
+from raw2vec.use.embed import Embedded, embed, shards_of
 from raw2vec.use.index import Indexed, Space, approximated, index, store_for
 from raw2vec.use.prompt import Purpose, prompt_meant
 from raw2vec.use.stores import Hit, Mode, open_store
@@ -142,6 +143,7 @@ class Searching(ABC):
         if vectors == "int8":
             own = lambda: first(rows, column, read, CALIBRATED_ON)  # noqa: E731
             ranges, found_in = self._ranges(calibrate, truncate_dim, own, counted, input, role)
+            ranges = begun_with(shards_of(to), ranges) if resume else ranges
         elif calibrate is not None:
             raise BadInput(f"Only int8 is calibrated: leave out what is to calibrate vectors of {vectors}.")
         form = Form(vectors, truncate_dim, self._unit, ranges)
@@ -149,9 +151,8 @@ class Searching(ABC):
         if on == "ray":
             options["through"] = on_ray(partial(_encoder, self, role, words, options["engine"], form))
         options |= {"form": form.told(), "progress": progress}
+        options |= {} if ranges is None else {"beside": partial(write_ranges, ranges=ranges)}
         done = embed(rows, column, _formed(counted, form), to, read=read, fingerprint=mark, **options)
-        if ranges is not None:
-            write_ranges(to, ranges)
         return replace(done, ranges=found_in)
 
     def calibrate(

@@ -31,6 +31,7 @@ DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 """What `encode` gives its numbers as, in sentence-transformers' words: bits in bytes of int8 or uint8."""
 CALIBRATED_ON = 2000
 """Items whose vectors tell how far each number goes."""
+_SAME = 0.1  # of a step, by which the ranges of the same items may differ
 _BLOCK = 1 << 16  # vectors looked through at a time
 
 
@@ -112,6 +113,17 @@ def write_ranges(out: Path, ranges: Ranges) -> None:
     place = out / "ranges.npy" if out.is_dir() else out.with_suffix(".ranges.npy")
     with replacing(place) as partial, open(partial, "wb") as file:
         np.save(file, ranges)
+
+
+def begun_with(folder: Path, found: Ranges) -> Ranges:
+    """The ranges that a run in this folder was begun with, where those `found` now are these to a tenth of a step;
+    else those found. What is found again on another number of threads differs in its last bits."""
+    path = folder / "ranges.npy"
+    if not path.is_file():
+        return found
+    began = read_ranges(path, found.shape[1])
+    steps = _steps(began, found.shape[1])[1]
+    return began if (np.abs(found - began) <= _SAME * steps).all() else found
 
 
 def read_ranges(path: Path, width: int) -> Ranges:

@@ -19,6 +19,8 @@ from raw2vec.errors import BadFolder, BadInput
 from raw2vec.rows import Rows
 from raw2vec.use.base import Column, Small, Through, Write, blocks, in_turn, texts
 
+_OURS = ("shard-", "_manifest.json.partial", "ranges.npy", ".ranges.npy.")  # how what a run adds to its folder is named
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -48,6 +50,7 @@ def embed(
     prompt: str | None = None,
     engine: str = "torch",
     form: Mapping[str, str] | None = None,
+    beside: Callable[[Path], None] = lambda place: None,
     resume: bool = False,
     progress: Callable[[int], None] = lambda items: None,
     through: Through | None = None,
@@ -62,6 +65,9 @@ def embed(
     tells the vectors from whole ones in float32; another's is refused. A single file is put together from the shards at
     the end and then takes its name in one step. A run that ends before its first shard leaves nothing.
 
+    beside: writes what the vectors are read by: into the folder of the shards before there are any, so that a run that
+    is killed can go on by the same, and beside a single file as soon as that is there.
+
     through: who encodes the blocks of rows instead of `encode`, such as a cluster; it changes nothing that is written.
     """
     single = out.suffix in (".npy", ".parquet")
@@ -69,7 +75,7 @@ def embed(
         raise BadInput(f"{out}: vectors are written to a folder, a .npy or a .parquet file, not to '{out.suffix}'.")
     if out.suffix != ".npy" and "vector" in rows.columns:
         raise BadInput(f"{rows.name} has a column 'vector', the name of what is added: rename it, or write a .npy.")
-    folder = out.with_name(out.name + ".partial") if single else out
+    folder = shards_of(out)
     origin = {"model": fingerprint, "data": rows.fingerprint(), "column": column}
     origin |= {} if prompt is None else {"prompt": prompt}
     origin |= ({} if engine == "torch" else {"engine": engine}) | dict(form or {})
@@ -77,6 +83,7 @@ def embed(
         manifest = _Manifest.open(folder, origin, resume)
         done = manifest.rows
         with manifest.begun():
+            beside(folder)
             with closing((through or in_turn(encode))(blocks(rows, column, read, done))) as found:
                 for start, block, made in found:
                     manifest.add(start, made.vectors, made.counts, None if out.suffix == ".npy" else block)
@@ -85,12 +92,18 @@ def embed(
                 raise BadInput(f"{rows.name} has no rows to embed.")
         if single and not (manifest.finished and out.exists()):
             manifest.gather(out)
+            beside(out)
         manifest.finish()
         if single:
             manifest.discard()
     counted = manifest.count("truncated"), manifest.count("empty"), manifest.first_empty
     unreadable = tuple(each for shard in manifest.shards for each in shard.get("unreadable", ()))
     return Embedded(manifest.rows, manifest.rows - done, *counted, unreadable, engine)
+
+
+def shards_of(out: Path) -> Path:
+    """The folder where a run that writes `out` has its shards."""
+    return out.with_name(out.name + ".partial") if out.suffix in (".npy", ".parquet") else out
 
 
 def _kept(folder: Path) -> str:
@@ -182,7 +195,7 @@ class _Manifest:
 
     def _sweep(self) -> None:
         for path in self.folder.iterdir():
-            if path.name.startswith("shard-") or path.name == "_manifest.json.partial":
+            if path.name.startswith(_OURS):
                 path.unlink()
 
     def gather(self, out: Path) -> None:
