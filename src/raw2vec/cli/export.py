@@ -50,7 +50,8 @@ def export(
     translation` makes them. int8 is a quarter of the size, faster, and a
     little off. transformers and sentence-transformers open what is built as
     BERT, MPNet, NomicBERT or ModernBERT, with the head for masked words;
-    transformers also what is built as ViT, CLIP or SigLIP.
+    transformers also what is built as ViT, CLIP or SigLIP, and
+    sentence-transformers what is built as CLIP.
 
     raw2vec export tickets --to onnx --out tickets.onnx
     raw2vec export mt --to ctranslate2 --out mt.ct2

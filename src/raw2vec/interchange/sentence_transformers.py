@@ -7,6 +7,7 @@ Pooling, Dense, LayerNorm and Normalize, or `refusal` says in a sentence why it 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from torch import nn
 
 from raw2vec.folder import Model
 from raw2vec.latents import Gaussian
-from raw2vec.recipe import Recipe
+from raw2vec.recipe import Recipe, Side
 
 _POOLING = {"mean": "mean", "first": "cls", "last": "lasttoken", "max": "max"}
 _HOME = "sentence_transformers.models."
@@ -46,6 +47,28 @@ def refusal(recipe: Recipe) -> str | None:
     return None
 
 
+def pair_refusal(kind: str, sides: Mapping[Any, Recipe | Side]) -> str | None:
+    """Why a model of pictures and words, built as transformers' `kind`, cannot be opened; None when it can."""
+    if kind != "clip":
+        return (
+            "it is built as SigLIP, whose texts are filled up to one length, and SentenceTransformer fills them up to "
+            "the longest of a batch; --to transformers takes it"
+        )
+    if len({str(side.latent.settings["normalize"]) for side in sides.values()}) > 1:
+        return "one side's vectors are of length one and the other's are not (latent.normalize of both)"
+    return None
+
+
+def write_pair(folder: Path, parts: Model) -> None:
+    """Makes transformers' folder of a CLIP one of sentence-transformers' as well."""
+    names = ["CLIPModel", *["Normalize"] * (parts.recipe.latent.settings["normalize"] == "unit")]
+    kinds = [(f"{place}_{name}" if place else "", name) for place, name in enumerate(names)]
+    for path, _ in kinds[1:]:
+        (folder / path).mkdir()
+        _write_json(folder / path / "config.json", {})
+    _list(folder, kinds, {})
+
+
 def write(folder: Path, parts: Model) -> None:
     """Adds modules.json and what it names. The encoder's weights stay in the folder's one model.safetensors."""
     kinds: list[tuple[str, str]] = []
@@ -68,11 +91,15 @@ def write(folder: Path, parts: Model) -> None:
         add("Dense", _dense_config(code, after), code)
     if parts.recipe.latent.settings.get("normalize") == "unit":
         add("Normalize", {})
+    recipe = parts.recipe
+    _list(folder, kinds, {"prompts": recipe.prompts, "default_prompt_name": recipe.default_prompt})
+
+
+def _list(folder: Path, kinds: Sequence[tuple[str, str]], prompts: dict[str, Any]) -> None:
+    """modules.json, of folders and classes, and what else is said of the whole."""
     modules = [{"idx": n, "name": str(n), "path": path, "type": _HOME + kind} for n, (path, kind) in enumerate(kinds)]
     _write_json(folder / "modules.json", modules)
-    recipe = parts.recipe
-    prompts: dict[str, Any] = {"prompts": recipe.prompts, "default_prompt_name": recipe.default_prompt}
-    prompts |= {"similarity_fn_name": "cosine"}
+    prompts = {**prompts, "similarity_fn_name": "cosine"}
     _write_json(folder / "config_sentence_transformers.json", {"model_type": "SentenceTransformer", **prompts})
 
 

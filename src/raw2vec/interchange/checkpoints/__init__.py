@@ -84,7 +84,8 @@ def _opened(folder: Path) -> Model:
     if about.get("model_type") == "vit":
         return open_image(folder, about)
     if about.get("model_type") in PAIRS:
-        return open_pair(folder, about, _words(folder, about))
+        made.latent = {"normalize": "unit"} | (made.latent if made.first == "CLIPModel" else {})
+        return open_pair(made, folder, about, _words(made, about))
     if about.get("model_type") == "marian":
         return open_translator(folder, about, _translated(folder, about))
     encoder, held = settings_of(about), weights(made.home)
@@ -130,14 +131,15 @@ def _first(raw: Raw) -> list[Any]:
     return [first_picture()] if isinstance(raw, Image) else list(FIRST_WORDS)
 
 
-def _words(folder: Path, about: Mapping[str, Any]) -> Text:
+def _words(pipe: Pipeline, about: Mapping[str, Any]) -> Text:
     """What reads the words of a pair."""
-    made, held = PAIRS[str(about["model_type"])], weights(folder)
+    folder, made = pipe.home, PAIRS[str(about["model_type"])]
+    held = weights(folder)
     table = held.get("text_model.embeddings.token_embedding.weight")
     if table is None:
         raise BadFolder(f"{folder} lacks the weights of its word embeddings.")
     limit = made.words.settings(about.get("text_config") or {})["limit"]
-    most = limit if made.filled else longest(folder, None, limit)
+    most = limit if made.filled else longest(folder, pipe.max_tokens, limit)
     if (folder / _SIGLIP_PIECES).exists() and not (folder / "tokenizer.json").exists():
         pieces = pieces_of(folder / _SIGLIP_PIECES)
         special = {"unknown": "<unk>", "end": "</s>", "padding": "</s>"}
@@ -146,7 +148,7 @@ def _words(folder: Path, about: Mapping[str, Any]) -> Text:
             raise BadFolder(f"{folder / _SIGLIP_PIECES} has no token '{missing}'.")
         found = without_marks(tokenizer_of(pieces, vocabulary, special))
         return text_of(found, folder, len(table), most)
-    return text_of(tokenizer(folder, False), folder, len(table), most)
+    return text_of(tokenizer(folder, pipe.lower), folder, len(table), most)
 
 
 def _translated(folder: Path, about: Mapping[str, Any]) -> Text:

@@ -11,10 +11,11 @@ from typing import Any
 from torch import Tensor
 
 from raw2vec.errors import BadFolder
-from raw2vec.interchange.checkpoints.base import MODULES, read, weights
+from raw2vec.interchange.checkpoints.base import CONFIG, MODULES, read, weights
 from raw2vec.layers import ACTIVATIONS
 
-_OBEYED = ("Transformer", "StaticEmbedding", "Pooling", "Dense", "Normalize")
+_FIRST = ("Transformer", "StaticEmbedding", "CLIPModel")
+_OBEYED = (*_FIRST, "Pooling", "Dense", "Normalize")
 _POOLING = {"mean": "mean", "cls": "first", "lasttoken": "last", "max": "max"}
 # Before version 5.7 each had a switch of its own.
 _SWITCHES = {
@@ -26,6 +27,11 @@ _SWITCHES = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 _DENSE = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding", "use_residual": False}
+# What a module of pictures and words may say of itself, beside options that are empty.
+_PAIRS = ("clip", "siglip")
+_FEATURES = {"text": "get_text_features", "image": "get_image_features"}
+_PAIR = {"transformer_task": "feature-extraction", "module_output_name": "sentence_embedding"}
+_READING = ("max_seq_length", "do_lower_case", "modality_config")
 
 
 @dataclass
@@ -51,24 +57,53 @@ def pipeline(folder: Path) -> Pipeline:
     if not (folder / MODULES).exists():
         return Pipeline(folder)
     kinds = _kinds(folder)
-    if not kinds or kinds[0][0] not in ("Transformer", "StaticEmbedding"):
-        raise BadFolder(f"{folder / MODULES} does not begin with a Transformer or a StaticEmbedding.")
+    if not kinds or kinds[0][0] not in _FIRST:
+        raise BadFolder(f"{folder / MODULES} does not begin with a Transformer, a StaticEmbedding or a CLIPModel.")
     first, home = kinds[0]
+    kind = str(read(home / CONFIG).get("model_type"))
+    first = "CLIPModel" if first == "Transformer" and kind in _PAIRS else first
     made = Pipeline(home, first)
-    rest = [name for name, _ in kinds[1:]]
-    expected = [*(["Pooling"] if first == "Transformer" else []), *["Dense"] * rest.count("Dense"), "Normalize"]
-    if rest != [name for name in expected if name in rest] or (first == "Transformer" and "Pooling" not in rest):
-        raise BadFolder(
-            f"{folder / MODULES} lists {', '.join(name for name, _ in kinds)}, an order that is not known here: there "
-            f"is {first}{', Pooling' if first == 'Transformer' else ''}, and perhaps Dense, and Normalize once."
-        )
-    prompts = read(folder / "config_sentence_transformers.json")
-    _prompts(made, prompts)
+    _refuse_order(folder, [first, *(name for name, _ in kinds[1:])])
+    _prompts(made, read(folder / "config_sentence_transformers.json"))
+    if first == "CLIPModel":
+        _pair(made, kind)
     for name, place in kinds[1:]:
         _OBEY[name](made, place)
     bert = read(home / "sentence_bert_config.json")
     made.max_tokens, made.lower = bert.get("max_seq_length"), bool(bert.get("do_lower_case"))
     return made
+
+
+def _refuse_order(folder: Path, names: list[str]) -> None:
+    """BadFolder for modules that do not follow each other as they can here."""
+    first, *rest = names
+    pools, maps = first == "Transformer", first != "CLIPModel"
+    expected = [*["Pooling"] * pools, *["Dense"] * (rest.count("Dense") * maps), "Normalize"]
+    if rest != [name for name in expected if name in rest] or (pools and "Pooling" not in rest):
+        raise BadFolder(
+            f"{folder / MODULES} lists {', '.join(names)}, an order that is not known here: there is "
+            f"{first}{', Pooling' if pools else ''}, and perhaps {'Dense, and ' if maps else ''}Normalize once."
+        )
+
+
+def _pair(made: Pipeline, kind: str) -> None:
+    """What SentenceTransformer makes of a model of pictures and words: the features of either, as long as they come."""
+    made.latent = {"normalize": "none"}
+    path = made.home / "sentence_bert_config.json"
+    if kind != "clip":
+        why = " fills a text up to the longest of its batch, where SigLIP's own are all of one length"
+        raise BadFolder(
+            f"{made.home} holds a model of the type '{kind}', and of those with pictures and words here is CLIP: "
+            f"SentenceTransformer{why if kind == 'siglip' else ' opens others by code that is not known here'}."
+        )
+    if made.prompts:
+        raise BadFolder(f"{made.home.name} has prompts, which a model of pictures and words has not here.")
+    held = {name: value for name, value in read(path).items() if value and name not in _READING}
+    if odd := next((name for name, value in held.items() if _PAIR.get(name) != value), None):
+        raise BadFolder(f"{path} has {odd} {held[odd]!r}, which is not known here of pictures and words.")
+    for side, asked in (read(path).get("modality_config") or {}).items():
+        if asked != {"method": _FEATURES.get(side), "method_output_name": "pooler_output"}:
+            raise BadFolder(f"{path} has the {side} read by {asked!r}, and here it is {_FEATURES}.")
 
 
 def _kinds(folder: Path) -> list[tuple[str, Path]]:

@@ -13,6 +13,7 @@ from raw2vec.build import build_model, build_objectives
 from raw2vec.errors import BadFolder
 from raw2vec.folder import Model
 from raw2vec.interchange.checkpoints.base import loaded, read, report_of, weights
+from raw2vec.interchange.checkpoints.modules import Pipeline
 from raw2vec.interchange.hugging_face import layers_of, matched, named_rows
 from raw2vec.interchange.hugging_face.base import Family
 from raw2vec.interchange.hugging_face.vision import PAIRS, VIT_FAMILY, Pair, laid_out, patches
@@ -55,9 +56,13 @@ def open_image(folder: Path, about: Mapping[str, Any]) -> Model:
     return Model(recipe, raw, model.eval(), objectives.eval(), labels, report=report)
 
 
-def open_pair(folder: Path, about: Mapping[str, Any], words: Text) -> Model:
-    """CLIP or SigLIP: pictures are the input, words the target. words: what reads these."""
-    kind = str(about["model_type"])
+def open_pair(pipe: Pipeline, whole: Path, about: Mapping[str, Any], words: Text) -> Model:
+    """CLIP or SigLIP: pictures are the input, words the target.
+
+    pipe: where its files are, and whether its vectors are brought to length one. whole: the folder that was asked for.
+    words: what reads these.
+    """
+    kind, folder = str(about["model_type"]), pipe.home
     made, held = PAIRS[kind], weights(folder)
     configs = {
         role: dict(about.get(f"{name}_config") or {}) for role, name in (("input", "vision"), ("target", "text"))
@@ -73,7 +78,7 @@ def open_pair(folder: Path, about: Mapping[str, Any], words: Text) -> Model:
     ours, named = _weights(held, made, {role: side["encoder"]["layers"] for role, side in sides.items()}, kind)
     if _TABLE in ours:  # without the rows that fill it up
         ours[_TABLE] = ours[_TABLE][: words.size].contiguous()
-    _latents(sides, made.pooling, ours)
+    _latents(sides, made.pooling, pipe.latent["normalize"], ours)
     loss = "sigmoid" if "logit_bias" in held else "softmax"
     scale = _number(held, "logit_scale", folder)
     objective = {"name": "contrastive", "loss": loss, "temperature": max(float((-scale).exp()), _LEAST)}
@@ -85,7 +90,7 @@ def open_pair(folder: Path, about: Mapping[str, Any], words: Text) -> Model:
     for own, theirs in zip(("log_scale", "bias"), _SCALES, strict=True):
         if theirs in held:
             objectives.get_parameter(f"0/contrastive.{own}").data.copy_(_number(held, theirs, folder))
-    report = report_of("image", f"{kind} checkpoint, with its own tokenizer and weights", folder, [])
+    report = report_of("image", f"{kind} checkpoint, with its own tokenizer and weights", whole, pipe.notes)
     return Model(recipe, raw, model.eval(), objectives.eval(), report=report)
 
 
@@ -115,11 +120,11 @@ def _weights(
     return ours, named
 
 
-def _latents(sides: dict[str, Any], pooling: tuple[str, str], ours: Mapping[str, Tensor]) -> None:
-    """How each side's states become a vector of length one, projected where the checkpoint has such a map."""
+def _latents(sides: dict[str, Any], pooling: tuple[str, str], normalize: str, ours: Mapping[str, Tensor]) -> None:
+    """How each side's states become a vector, projected where the checkpoint has such a map."""
     for role, way in zip(("input", "target"), pooling, strict=True):
         project = ours.get(f"{role}.latent.project.weight")
-        latent: dict[str, Any] = {"name": "point", "pooling": way, "normalize": "unit"}
+        latent: dict[str, Any] = {"name": "point", "pooling": way, "normalize": normalize}
         latent |= {"width": len(project)} if project is not None else {}
         if way == "probe":
             encoder = sides[role]["encoder"]

@@ -25,7 +25,7 @@ from raw2vec.interchange.hugging_face.heads import misfit, with_head
 from raw2vec.interchange.outward import translators, vision
 from raw2vec.interchange.outward.base import Agreement, library, worst
 from raw2vec.interchange.outward.parity import as_sentence_transformers, as_transformers
-from raw2vec.interchange.outward.vision_parity import as_seen
+from raw2vec.interchange.outward.vision_parity import as_pair, as_seen
 from raw2vec.models import Embedder
 from raw2vec.objectives import Masked
 from raw2vec.raw import Text
@@ -70,7 +70,10 @@ def _seeing(parts: Model, to: str) -> Write | None:
 
     def write(folder: Path, name: str) -> tuple[Agreement, str]:
         note = vision.write(folder, parts, seen)
-        return as_seen(folder, parts, seen).noted(note), vision.card(parts, seen, name)
+        if to == "transformers":
+            return as_seen(folder, parts, seen).noted(note), vision.card(parts, seen, name)
+        sentence_transformers.write_pair(folder, parts)
+        return as_pair(folder, parts, seen).noted(note), _pair_card(seen, name)
 
     return write
 
@@ -165,6 +168,19 @@ def _save(folder: Path, weights: dict[str, Tensor]) -> None:
     save_file(
         {name: value.contiguous() for name, value in weights.items()}, folder / "model.safetensors", {"format": "pt"}
     )
+
+
+def _pair_card(seen: vision.Seen, name: str) -> str:
+    """The folder's README.md: how SentenceTransformer gives the vectors of both sides."""
+    about = f"Vectors of {seen.model.latent.width} numbers, of pictures and of words."
+    code = ["from PIL import Image", "from sentence_transformers import SentenceTransformer", ""]
+    code += [f'model = SentenceTransformer("{name}")']
+    code += [
+        'pictures = model.encode([Image.new("RGB", (64, 48), "red")])',
+        'words = model.encode(["a text", "another"])',
+    ]
+    title = "# An encoder of pictures and words for sentence-transformers"
+    return "\n".join([title, f"Exported by raw2vec. {about}", "", "```python", *code, "```", ""])
 
 
 def _card(parts: Model, model: Embedder, to: str, name: str) -> str:

@@ -20,6 +20,7 @@ from raw2vec.interchange.hugging_face import parted
 from raw2vec.interchange.hugging_face.families import visual_family
 from raw2vec.interchange.hugging_face.vision import PAIRS, VIT_FAMILY, laid_back
 from raw2vec.interchange.hugging_face.visual_config import pair_config, pictures_config, vit_config, words_config
+from raw2vec.interchange.sentence_transformers import pair_refusal
 from raw2vec.models import Embedder
 from raw2vec.objectives import Supervised
 from raw2vec.raw import Image, Text
@@ -83,16 +84,16 @@ def seen(parts: Model, to: str) -> Seen | None:
     role = next((role for role, side in sides.items() if side.kind == "image"), None)
     if role is None:
         return None
-    if to != "transformers":
-        raise BadInput(f"The model cannot be written for {to}: its data are pictures; --to transformers takes it.")
     other: Role = "target" if role == "input" else "input"
     words = sides.get(other)
+    if to != "transformers" and words is None:
+        raise BadInput(f"The model cannot be written for {to}: its data are pictures; --to transformers takes it.")
     if words is not None and words.kind not in ("text", "pairs"):
         raise BadInput(f"The model cannot be written for {to}: its pairs are of pictures and of the kind {words.kind}.")
     try:
-        kind = visual_family(
-            _flat(sides[role]), None if words is None else _flat(words), "target." if role == "target" else ""
-        )
+        left = to == "sentence-transformers"  # where vectors may be of any length, so both sides' are
+        flat, read = (None if side is None else _flat(side, left) for side in (sides[role], words))
+        kind = visual_family(flat or {}, read, "target." if role == "target" else "")
     except BadInput as error:
         raise BadInput(f"The model cannot be written for {to}. {error}") from None
     whole = embedder(parts.model)
@@ -102,7 +103,7 @@ def seen(parts: Model, to: str) -> Seen | None:
     assert reader is None or isinstance(reader, Text)
     reads = None if words is None or isinstance(whole, Embedder) else whole.side(other)
     found = Seen(kind, role, model, raw, reader, reads, sides[role], words)
-    if reason := _unfit(found):
+    if reason := _unfit(found) or (pair_refusal(kind, sides) if to == "sentence-transformers" else None):
         raise BadInput(f"The model cannot be written for {to}: {reason}.")
     return found
 
@@ -134,11 +135,13 @@ def card(parts: Model, out: Seen, name: str) -> str:
     return "\n".join([title, f"Exported by raw2vec. {about}", "", "```python", code.format(name=name), "```", ""])
 
 
-def _flat(side: Recipe | Side) -> dict[str, Any]:
-    """Settings by their paths."""
+def _flat(side: Recipe | Side, any_length: bool) -> dict[str, Any]:
+    """Settings by their paths. any_length: without the length that vectors are brought to."""
     found: dict[str, Any] = {f"embedding.{name}": value for name, value in side.embedding.items()}
     for name, part in (("encoder", side.encoder), ("latent", side.latent)):
         found |= {f"{name}.name": part.name} | {f"{name}.{key}": value for key, value in part.settings.items()}
+    if any_length:
+        found.pop("latent.normalize", None)
     return found
 
 

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from raw2vec.errors import Raw2VecError
 from raw2vec.folder import Model
-from raw2vec.interchange.outward.base import PROBES, Agreement, first_windows, off, quiet, worst
+from raw2vec.interchange.outward.base import PROBES, Agreement, first_windows, library, off, quiet, worst
 from raw2vec.interchange.outward.vision import Seen
 from raw2vec.pixels import pixels
+from raw2vec.ragged import Ragged
 
 _SIZES = ((48, 64), (90, 37), (31, 200), (5, 1))  # heights and widths of pictures that are tried
 
@@ -62,16 +63,9 @@ def _alone(
 def _together(
     parts: Model, out: Seen, theirs: Any, tokenizer: Any, pictures: list[NDArray[np.uint8]], values: Tensor
 ) -> Agreement:
-    words, reads = out.words, out.reads
-    assert words is not None
-    assert reads is not None
-    golden = parts.golden_targets if out.role == "input" else parts.golden
-    texts = [*(golden[0] if golden else []), *PROBES]
     padding: Any = "max_length" if out.kind == "siglip" else True
-    ids = first_windows(words, texts)
-    # What cannot be read is the end to some of CLIP's vocabularies, and there the first of these ends a text.
-    told_apart = [place for place, item in enumerate(ids.items()) if words.end not in item[:-1].tolist()]
-    texts, ids = [texts[place] for place in told_apart], ids.take(torch.tensor(told_apart))
+    reads, (texts, ids) = out.reads, _texts(parts, out)
+    assert reads is not None
     batch = tokenizer(texts, padding=padding, truncation=True, return_tensors="pt", split_special_tokens=True)
     for row, item in zip(batch["input_ids"], ids.items(), strict=True):
         if row[: len(item)].tolist() != item.tolist():
@@ -85,6 +79,34 @@ def _together(
     if out.kind == "siglip" and contrastive.bias is not None:
         scores = scores + contrastive.bias
     return Agreement(type(theirs).__name__, len(pictures) + len(texts), difference, off(told.logits_per_image, scores))
+
+
+@torch.inference_mode()
+def as_pair(folder: Path, parts: Model, out: Seen) -> Agreement:
+    """SentenceTransformer on the folder of a CLIP: the vectors of pictures and of words, beside our own."""
+    made, reads, pictures = library("sentence-transformers"), out.reads, _pictures(parts, out)
+    assert reads is not None
+    texts, ids = _texts(parts, out)
+    with quiet():
+        theirs = made.SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+        options: dict[str, Any] = {"prompt": "", "show_progress_bar": False, "convert_to_tensor": True}
+        seen = theirs.encode([_as_file(picture, out) for picture in pictures], **options)
+        read = theirs.encode(texts, **options)
+    own = out.model(out.raw.windows(pictures).ragged)
+    difference = worst(off(seen, own), off(read, reads(ids)))
+    return Agreement("SentenceTransformer", len(pictures) + len(texts), difference)
+
+
+def _texts(parts: Model, out: Seen) -> tuple[list[str], Ragged]:
+    """The golden texts and some more, and their tokens."""
+    words = out.words
+    assert words is not None
+    golden = parts.golden_targets if out.role == "input" else parts.golden
+    texts = [*(golden[0] if golden else []), *PROBES]
+    ids = first_windows(words, texts)
+    # What cannot be read is the end to some of CLIP's vocabularies, and there the first of these ends a text.
+    told_apart = [place for place, item in enumerate(ids.items()) if words.end not in item[:-1].tolist()]
+    return [texts[place] for place in told_apart], ids.take(torch.tensor(told_apart))
 
 
 def _pictures(parts: Model, out: Seen) -> list[NDArray[np.uint8]]:
