@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from raw2vec.report import hardware
+from raw2vec.fitting.report import hardware
 from raw2vec.yardstick import gemm_rate, interleaved, timed
 
 __all__ = ["Clock", "gemm_rate", "heading", "interleaved", "timed"]

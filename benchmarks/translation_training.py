@@ -38,7 +38,7 @@ from benchmarks.translation import pairs
 from raw2vec import presets
 from raw2vec.batch import Batch
 from raw2vec.build import build_model, build_objectives
-from raw2vec.device import working_precision
+from raw2vec.fitting.device import working_precision
 from raw2vec.models.sequence_to_sequence import parted
 from raw2vec.raw import Text
 from raw2vec.recipe import Recipe

@@ -139,7 +139,7 @@ def test_an_export_keeps_them(folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
     pytest.importorskip("onnx", reason="needs the extra 'onnx'")
     from raw2vec.engines.exports import export
-    from raw2vec.exported import Exported
+    from raw2vec.system.exported import Exported
 
     model = raw2vec.load(folder)
     model.calibrate(TEXTS)

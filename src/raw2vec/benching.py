@@ -15,14 +15,14 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from raw2vec.device import working_precision
 from raw2vec.errors import BadInput, NumberedList
+from raw2vec.fitting.device import working_precision
+from raw2vec.fitting.report import hardware
 from raw2vec.folder import Model
 from raw2vec.measure import columns_of
 from raw2vec.models import AnyModel
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Raw, Text
-from raw2vec.report import hardware
 from raw2vec.seeding import Draws
 from raw2vec.sides import Side, column_side
 from raw2vec.system import Raw2Vec

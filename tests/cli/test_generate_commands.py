@@ -14,8 +14,8 @@ from PIL import Image
 
 from raw2vec.cli.generated import Made, interpolated, reconstructed, sampled
 from raw2vec.cli.scored import Scored, scored
-from raw2vec.decoding import Decoding
 from raw2vec.errors import BadInput
+from raw2vec.system.decoding import Decoding
 from raw2vec.use.detect import score_samples
 from raw2vec.use.show import EASY, GAP
 from tiny_autoencoder import Arrays, doubtful, parts, pictures

@@ -111,6 +111,11 @@ def test_where_int8_would_gain_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         made_for(made("bert", **WIDE), "torch", "int8")
 
 
+def test_a_bag_in_int8_is_left_to_openvino_where_it_is() -> None:
+    pytest.importorskip("nncf", reason="int8 needs nncf, of the extra 'openvino'")
+    assert made_for(made("bag"), "auto", "int8").name == "openvino int8"
+
+
 def test_auto_takes_nothing_that_is_too_far_off(monkeypatch: pytest.MonkeyPatch) -> None:
     model = made("bert")
     monkeypatch.setattr(all_engines, "EXACT", 1.1)

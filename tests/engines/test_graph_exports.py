@@ -15,8 +15,8 @@ from raw2vec import BadFolder, BadInput, Raw2Vec, Raw2VecError, load
 from raw2vec.cli import app
 from raw2vec.engines import exports
 from raw2vec.engines.exports import Opened, export
-from raw2vec.exported import Exported
 from raw2vec.folder import fingerprint
+from raw2vec.system.exported import Exported
 from small import rows, texts
 
 pytest.importorskip("openvino", reason="needs the extra 'openvino'")

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import raw2vec
+from raw2vec.distilling.students import lift_of, rarity, tokens_of
 from raw2vec.errors import NonFinite
-from raw2vec.students import lift_of, rarity, tokens_of
 from raw2vec.use.teach import lone_tokens, spent, teach
 from small import texts
 from tiny_checkpoints import written

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +15,7 @@ from torch.nn.functional import cosine_similarity
 from raw2vec.encoders import Dense
 from raw2vec.engines import onnx, openvino
 from raw2vec.engines.base import Engine, GraphEngine, quick_bfloat16
-from raw2vec.engines.int8 import Int8PyTorch, quantised
+from raw2vec.engines.int8 import Int8PyTorch, gains, quantised
 from raw2vec.engines.padded import Padded, refusal
 from raw2vec.engines.passages import passages, probes, taken
 from raw2vec.engines.pytorch import PackedPyTorch, PyTorch
@@ -106,7 +107,9 @@ def seen(raw: Raw, texts: Sequence[str] = (), golden: Sequence[Any] = (), items:
 
 def _quickest(model: AnyModel, raw: Raw, golden: list[Any], precision: str) -> Engine:
     if precision == "int8":
-        return _made(model, raw, golden, "torch" if known() else "openvino", "int8")
+        # What has no linear maps to round, a bag of words, is OpenVINO's where it is installed.
+        left = not gains(model) and refusal(embedder(model), raw) is None and find_spec("nncf") is not None
+        return _made(model, raw, golden, "openvino" if left or not known() else "torch", "int8")
     # A bag's rows are added up in no time. OpenVINO in bfloat16 is no faster than PyTorch is (docs/engines.md).
     if isinstance(model.encoder, Dense) or not quick_bfloat16(next(model.parameters()).device):
         return PyTorch(model)

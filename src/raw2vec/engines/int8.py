@@ -48,12 +48,12 @@ def quantised(model: AnyModel, windows: Sequence[Ragged]) -> AnyModel:
             "PyTorch in int8 needs a CPU that multiplies it (AVX512-VNNI): take --precision bfloat16 or float32, or "
             "--engine openvino or onnx."
         )
-    ranges = _ranges(model, windows)
-    if not ranges:
+    if not gains(model):
         raise BadInput(
             f"Nothing of this model would gain by int8: its encoder has no linear map of {_NARROW} features or more. "
             "Take --precision bfloat16 or float32."
         )
+    ranges = _ranges(model, windows)
     rounded: dict[nn.Module, nn.Module] = {part: StaticInt8Linear.ranged(part, *seen) for part, seen in ranges.items()}
     for part in model.encoder.modules():
         if isinstance(part, FeedForward) and part.enter in ranges and part.leave in ranges:
@@ -63,6 +63,11 @@ def quantised(model: AnyModel, windows: Sequence[Ragged]) -> AnyModel:
         if isinstance(part, FeedForward) and getattr(part.enter, "after", "none") != "none":
             part.activation = nn.Identity()  # a copy's own: worked out with the product
     return made
+
+
+def gains(model: AnyModel) -> bool:
+    """Whether its encoder has linear maps that are worth rounding."""
+    return bool(_wide(model))
 
 
 def _in_a_row(layer: FeedForward, ranges: Ranges) -> dict[nn.Module, nn.Module]:
@@ -84,8 +89,7 @@ def _ranges(model: AnyModel, windows: Sequence[Ragged]) -> Ranges:
         before = found.get(part, (least, most))
         found[part] = torch.minimum(least, before[0]), torch.maximum(most, before[1])
 
-    wide = [part for part in model.encoder.modules() if type(part) is nn.Linear and _gains(part)]
-    hooks = [part.register_forward_pre_hook(look) for part in wide]
+    hooks = [part.register_forward_pre_hook(look) for part in _wide(model)]
     try:
         with torch.inference_mode():
             for each in windows:
@@ -99,5 +103,6 @@ def _ranges(model: AnyModel, windows: Sequence[Ragged]) -> Ranges:
     return found
 
 
-def _gains(linear: nn.Linear) -> bool:
-    return min(linear.in_features, linear.out_features) >= _NARROW
+def _wide(model: AnyModel) -> list[nn.Linear]:
+    parts = [part for part in model.encoder.modules() if type(part) is nn.Linear]
+    return [part for part in parts if min(part.in_features, part.out_features) >= _NARROW]

@@ -108,5 +108,5 @@ def _there(place: str, others: Sequence[str]) -> None:
 def opened(model: str) -> Any:
     """The model of a folder or of a name; or what was exported for another engine, which gives vectors alone."""
     if (Path(model) / "encode.json").is_file():
-        return heavy("exported").Exported(model)
+        return heavy("system.exported").Exported(model)
     return heavy().load(model)

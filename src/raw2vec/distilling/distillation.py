@@ -14,21 +14,22 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from raw2vec import bundle, folder, runs
-from raw2vec.device import device_called, working_precision
+from raw2vec import bundle, folder
 from raw2vec.disk import replacing
+from raw2vec.distilling.lessons import Lesson, lesson_of
+from raw2vec.distilling.students import begun, inherits, lift_of, reader_of, refuse_no_teacher, static, tokens_of
 from raw2vec.errors import BadInput
-from raw2vec.fitting import fit_model
+from raw2vec.fitting import runs
+from raw2vec.fitting.device import device_called, working_precision
+from raw2vec.fitting.fit import fit_model
+from raw2vec.fitting.report import judged
 from raw2vec.folder import Model
 from raw2vec.interchange import add_golden, card_of, dialect_of, write_extras
 from raw2vec.labels import cells
-from raw2vec.lessons import Lesson, lesson_of
 from raw2vec.presets import Start, student
 from raw2vec.raw import Text
 from raw2vec.recipe import Recipe
-from raw2vec.report import judged
 from raw2vec.rows import Rows, open_rows
-from raw2vec.students import begun, inherits, lift_of, reader_of, refuse_no_teacher, static, tokens_of
 from raw2vec.system import Raw2Vec
 from raw2vec.train.base import FINISHED, Listener, Phase
 from raw2vec.train.origin import difference

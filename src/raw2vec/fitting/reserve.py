@@ -6,7 +6,7 @@ from time import monotonic
 
 import torch
 
-from raw2vec.judging import LINE, most_lines
+from raw2vec.fitting.judging import LINE, most_lines
 from raw2vec.models import AnyModel
 from raw2vec.recipe import Recipe
 from raw2vec.seeding import permutation

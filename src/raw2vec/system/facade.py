@@ -13,23 +13,23 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import NotFittedError
 
 from raw2vec import bundle, folder, presets
-from raw2vec.continuing import start_of
-from raw2vec.decoding import Decoding
-from raw2vec.device import device_called
-from raw2vec.encoding import Encoding
 from raw2vec.engines import Engine
 from raw2vec.errors import BadFolder, TruncationWarning
 from raw2vec.evaluate import Report
-from raw2vec.fitting import fit_model
+from raw2vec.fitting.continuing import start_of
+from raw2vec.fitting.device import device_called
+from raw2vec.fitting.fit import fit_model
+from raw2vec.fitting.report import judged
+from raw2vec.fitting.runs import begun, finished
 from raw2vec.interchange import add_golden, card_of, dialect_of, model_at, write_extras
 from raw2vec.measure import columns_of, inspected, measure, refuse_unread
 from raw2vec.packaged import packaged
 from raw2vec.recipe import Recipe, Role
-from raw2vec.report import judged
 from raw2vec.rows import open_rows
-from raw2vec.runs import begun, finished
-from raw2vec.searching import Searching
-from raw2vec.surveying import Surveying
+from raw2vec.system.decoding import Decoding
+from raw2vec.system.encoding import Encoding
+from raw2vec.system.searching import Searching
+from raw2vec.system.surveying import Surveying
 from raw2vec.train.base import FINISHED, Listener
 from raw2vec.use.classify import heads, predicted, supervised
 from raw2vec.use.detect import flags

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raw2vec.calibration import first_numbers, unit_length
-from raw2vec.device import working_precision
 from raw2vec.engines import Engine, PyTorch
 from raw2vec.errors import BadInput
+from raw2vec.fitting.device import working_precision
 from raw2vec.folder import Model
 from raw2vec.sides import Side, likely_side
 from raw2vec.use.base import Small

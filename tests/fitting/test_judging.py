@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from raw2vec.errors import BadInput
-from raw2vec.judging import LINE, LINES, Lines, most_lines
+from raw2vec.fitting.judging import LINE, LINES, Lines, most_lines
+from raw2vec.fitting.reserve import JUDGING, reserve
 from raw2vec.recipe import Recipe
-from raw2vec.reserve import JUDGING, reserve
 from raw2vec.resolve import resolve
 from raw2vec.rows import open_rows
 from raw2vec.system import Raw2Vec

@@ -14,19 +14,19 @@ import torch
 from torch import nn
 
 from raw2vec.build import OBJECTIVES, build_model, build_objectives
-from raw2vec.continuing import raw_of, take_over, unread
 from raw2vec.corpus import Corpus
-from raw2vec.device import working_precision
 from raw2vec.embedding import TokenEmbedding
 from raw2vec.errors import BadInput
+from raw2vec.fitting.continuing import raw_of, take_over, unread
+from raw2vec.fitting.device import working_precision
+from raw2vec.fitting.judging import Judge, lines
+from raw2vec.fitting.reserve import pace, reserve
 from raw2vec.folder import Model
-from raw2vec.judging import Judge, lines
 from raw2vec.models import AnyModel, DualEncoder
 from raw2vec.presets import Which, sides_begun
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Raw
 from raw2vec.recipe import Recipe, Role, Stage
-from raw2vec.reserve import pace, reserve
 from raw2vec.resolve import resolve
 from raw2vec.rows import Filtered, Rows
 from raw2vec.seeding import permutation

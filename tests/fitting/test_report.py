@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from raw2vec.errors import BadInput
-from raw2vec.fitting import Fitted, fit_model
-from raw2vec.report import FEWEST, complete, cut_in_two, judge
-from raw2vec.reserve import pace, reserve
+from raw2vec.fitting.fit import Fitted, fit_model
+from raw2vec.fitting.report import FEWEST, complete, cut_in_two, judge
+from raw2vec.fitting.reserve import pace, reserve
 from raw2vec.resolve import resolve
 from raw2vec.rows import open_rows
 from raw2vec.seeding import key

@@ -11,7 +11,7 @@ import torch
 
 from raw2vec.errors import BadInput
 from raw2vec.evaluate import CROSS_RETRIEVAL, RETRIEVAL, Encode, Report, health
-from raw2vec.fitting import Fitted
+from raw2vec.fitting.fit import Fitted
 from raw2vec.folder import Model, card_lines
 from raw2vec.interchange import refusal
 from raw2vec.labels import MOST_CLASSES

@@ -14,7 +14,7 @@ from raw2vec.calibration import first_numbers
 from raw2vec.engines import Engine
 from raw2vec.engines.exports import Opened
 from raw2vec.folder import Model, keep_ranges
-from raw2vec.searching import Searching
+from raw2vec.system.searching import Searching
 from raw2vec.use.base import Small
 from raw2vec.use.compact import Dtype, as_dtype, ranges_for
 from raw2vec.use.encode import encode, warn

@@ -7,9 +7,9 @@ import torch
 from sklearn.datasets import load_wine
 
 from raw2vec import Raw2Vec
-from raw2vec.decoding import Decoding
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model
+from raw2vec.system.decoding import Decoding
 from raw2vec.use import detect, generate
 from tiny_autoencoder import Arrays, doubtful, embedder_only, parts, pictures, reconstructed
 
