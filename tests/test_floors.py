@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "raw2vec"
 # From the ground up. A name is a file or a folder; within a folder files may use its base.py, and its __init__ gathers.
 FLOORS = [
     ["addresses", "braces", "errors", "memory", "workers"],
-    ["calibration", "disk", "packaged", "tokens", "unreadable", "yardstick"],
+    ["calibration", "disk", "levels", "packaged", "tokens", "unreadable", "yardstick"],
     [
         "bundle",
         "neighbours",

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from raw2vec import calibration
+from raw2vec import levels as int8
 from raw2vec.build import build_model, build_objectives, build_raw
 from raw2vec.bundle import bind, bound_by, copied, damage, found, read_json, replacing, write_json
 from raw2vec.errors import BadFolder
@@ -29,7 +30,7 @@ Rename = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 _LEARNED = ("tokenizer.json", "image.json", "audio.json", "series.json", "table.json")
 _WEIGHTS = ("model.safetensors", "decoder.safetensors", "heads.safetensors", "golden.safetensors")
 _TARGETS = tuple(f"target/{name}" for name in _LEARNED)
-_BOUND = ("recipe.json", *_LEARNED, "target_tokenizer.json", *_TARGETS, *_WEIGHTS, calibration.FILE)
+_BOUND = ("recipe.json", *_LEARNED, "target_tokenizer.json", *_TARGETS, *_WEIGHTS, calibration.FILE, int8.FILE)
 Golden = tuple[list[Any], NDArray[np.float32]]
 """Items, and the vectors (g, L) that a model must give of them."""
 EXPORTED = "ctranslate2"
@@ -43,7 +44,8 @@ class Model:
     """Everything that a folder holds, in memory.
 
     `golden` is a few inputs with the vectors they must give, (g, L), `golden_targets` the same of targets that have an
-    encoder of their own; `metrics` the run as metrics.jsonl tells it. `ranges`: of each side that was calibrated.
+    encoder of their own; `metrics` the run as metrics.jsonl tells it. `ranges` and `levels`: of each side that was
+    calibrated.
     """
 
     recipe: Recipe
@@ -56,6 +58,7 @@ class Model:
     golden_targets: Golden | None = None
     metrics: str = ""
     ranges: dict[str, calibration.Calibration] = field(default_factory=dict)
+    levels: dict[str, int8.Levels] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ def save(folder: Path, parts: Model, card: str, dialect: Dialect | None, extra: 
         if parts.golden is not None:
             save_file(_frozen(parts), partial / "golden.safetensors")
         calibration.write(partial, parts.ranges)
+        int8.write(partial, parts.levels)
         extra(partial)
         raw: dict[str, Any] = {**read, "weights": dialect.name if dialect else "raw2vec"}
         raw |= {"labels": parts.labels.as_dict() if parts.labels else None}
@@ -130,7 +134,8 @@ def load(folder: Path, dialect_of: Callable[[Recipe], Dialect | None]) -> Model:
     with damage(folder / "metrics.jsonl") as path:
         metrics = path.read_text(encoding="utf-8")
     report = read_json(folder / "report.json")
-    return Model(recipe, raw, model, objectives, labels, report, golden, targets, metrics, ranges_in(folder, held))
+    kept = ranges_in(folder, held), _levels_in(folder, held)
+    return Model(recipe, raw, model, objectives, labels, report, golden, targets, metrics, *kept)
 
 
 def ranges_in(folder: Path, held: dict[str, Any]) -> dict[str, calibration.Calibration]:
@@ -141,14 +146,30 @@ def ranges_in(folder: Path, held: dict[str, Any]) -> dict[str, calibration.Calib
         return calibration.read(path)
 
 
-def keep_ranges(folder: Path, ranges: Mapping[str, calibration.Calibration], out: Path) -> None:
-    """Puts ranges into a model's folder, where `out` is the same, or a copy of it; its other files stay as they are."""
+def _levels_in(folder: Path, held: dict[str, Any]) -> dict[str, int8.Levels]:
+    if int8.FILE not in held["files"]:
+        return {}
+    with damage(folder / int8.FILE) as path:
+        return int8.read(path)
+
+
+def keep_ranges(
+    folder: Path,
+    ranges: Mapping[str, calibration.Calibration],
+    out: Path,
+    levels: Mapping[str, int8.Levels] | None = None,
+) -> None:
+    """Puts ranges and levels into a model's folder, where `out` is the same, or a copy of it.
+
+    Its other files stay as they are.
+    """
     source = found(folder)
     held = bound_by(source)
-    bound = [*held.pop("files"), calibration.FILE]
+    bound = [*held.pop("files"), calibration.FILE, int8.FILE]
     with replacing(out) as partial:
         copied(source, partial)
         calibration.write(partial, ranges)
+        int8.write(partial, levels or {})
         told = {side: each.told for side, each in ranges.items()}
         write_json(partial / "report.json", {**read_json(partial / "report.json"), "ranges": told})
         bind(partial, held, bound)

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from raw2vec import BadInput, searching
+from raw2vec import BadInput
 from raw2vec.calibration import calibrated
-from raw2vec.system import Raw2Vec
+from raw2vec.system import Raw2Vec, searching
 from raw2vec.use import base
 from raw2vec.use.compact import as_int8
 

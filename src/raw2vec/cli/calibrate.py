@@ -1,4 +1,4 @@
-"""`raw2vec calibrate`: how far a model's numbers go, once and for all, so that its vectors fit 8 bits."""
+"""`raw2vec calibrate`: how far a model's numbers go, once and for all, so that they fit 8 bits."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ def calibrate(
 
     `embed --vectors int8` then takes them for any data, and `encode` in
     Python gives int8 and uint8 by them; whole vectors and such as are cut to
-    their first numbers have ranges of their own. Nothing else of MODEL
-    changes. A checkpoint of others stays as it is: give --out.
+    their first numbers have ranges of their own. Of texts the levels of int8
+    arithmetic are kept as well: `embed --precision int8` starts at once.
+    Nothing else of MODEL changes. A checkpoint of others stays as it is:
+    give --out.
 
     raw2vec calibrate tickets tickets.csv --input body
     raw2vec calibrate minilm notes.txt --out calibrated

@@ -15,7 +15,7 @@ from torch.nn.functional import cosine_similarity
 from raw2vec.encoders import Dense
 from raw2vec.engines import onnx, openvino
 from raw2vec.engines.base import Engine, GraphEngine, quick_bfloat16
-from raw2vec.engines.int8 import Int8PyTorch, gains, quantised
+from raw2vec.engines.int8 import Int8PyTorch, Seen, gains, quantised, watched
 from raw2vec.engines.padded import Padded, refusal
 from raw2vec.engines.passages import passages, probes, taken
 from raw2vec.engines.pytorch import PackedPyTorch, PyTorch
@@ -27,7 +27,7 @@ from raw2vec.models import AnyModel, Embedder
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Raw, Text
 
-__all__ = ["ENGINES", "EXACT", "PRECISIONS", "Engine", "Parity", "PyTorch", "beside", "engine_for", "seen"]
+__all__ = ["ENGINES", "EXACT", "PRECISIONS", "Engine", "Parity", "PyTorch", "beside", "engine_for", "seen", "watched"]
 
 ENGINES = ("auto", "torch", "openvino", "onnx")
 PRECISIONS = ("float32", "bfloat16", "int8")
@@ -49,11 +49,14 @@ class Parity:
     difference: float
 
 
-def engine_for(model: AnyModel, raw: Raw, golden: list[Any], name: str, precision: str | None) -> Engine:
+def engine_for(
+    model: AnyModel, raw: Raw, golden: list[Any], name: str, precision: str | None, levels: Seen | None = None
+) -> Engine:
     """The engine of this name for one side's model. "auto": the fastest that is installed and, of the probes, as near
     to the model in float32 as EXACT, unless a precision says how near is near enough.
 
-    precision: none or float32, bfloat16, or int8. BadInput for what does not exist, or cannot run this model.
+    precision: none or float32, bfloat16, or int8. levels: what `watched` saw, for PyTorch's int8; none: what the golden
+    inputs and texts that are always there show. BadInput for what does not exist, or cannot run this model.
     """
     _refuse(name, ENGINES, "engine")
     _refuse(precision or "float32", PRECISIONS, "precision")
@@ -61,8 +64,8 @@ def engine_for(model: AnyModel, raw: Raw, golden: list[Any], name: str, precisio
     model.eval()  # what is made of it stays so
     try:
         if name == "auto":
-            return _quickest(model, raw, golden, precision or "float32")
-        return _made(model, raw, golden, name, precision or "float32")
+            return _quickest(model, raw, golden, precision or "float32", levels)
+        return _made(model, raw, golden, name, precision or "float32", levels)
     finally:
         model.train(training)
 
@@ -105,11 +108,11 @@ def seen(raw: Raw, texts: Sequence[str] = (), golden: Sequence[Any] = (), items:
     return raw.windows(texts or [*golden[:32], *taken(raw, list(passages(CALIBRATION)))]).ragged.split(items)
 
 
-def _quickest(model: AnyModel, raw: Raw, golden: list[Any], precision: str) -> Engine:
+def _quickest(model: AnyModel, raw: Raw, golden: list[Any], precision: str, levels: Seen | None) -> Engine:
     if precision == "int8":
         # What has no linear maps to round, a bag of words, is OpenVINO's where it is installed.
         left = not gains(model) and refusal(embedder(model), raw) is None and find_spec("nncf") is not None
-        return _made(model, raw, golden, "openvino" if left or not known() else "torch", "int8")
+        return _made(model, raw, golden, "openvino" if left or not known() else "torch", "int8", levels)
     # A bag's rows are added up in no time. OpenVINO in bfloat16 is no faster than PyTorch is (docs/engines.md).
     if isinstance(model.encoder, Dense) or not quick_bfloat16(next(model.parameters()).device):
         return PyTorch(model)
@@ -119,9 +122,12 @@ def _quickest(model: AnyModel, raw: Raw, golden: list[Any], precision: str) -> E
     return engine if near else PyTorch(model)
 
 
-def _made(model: AnyModel, raw: Raw, golden: list[Any], name: str, precision: str) -> Engine:
+def _made(
+    model: AnyModel, raw: Raw, golden: list[Any], name: str, precision: str, levels: Seen | None = None
+) -> Engine:
     if name == "torch" and precision == "int8":
-        return Int8PyTorch(quantised(model, seen(raw, golden=golden, items=16)))
+        windows = seen(raw, golden=golden, items=16) if levels is None else []
+        return Int8PyTorch(quantised(model, windows, levels))
     if name == "torch":
         return _torch(model, precision)
     inner = refuse_graph(model, raw, name)

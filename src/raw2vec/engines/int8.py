@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +18,9 @@ from raw2vec.layers.static_int8 import StaticInt8Linear, in_a_row, known
 from raw2vec.models import AnyModel
 from raw2vec.ragged import Ragged
 from raw2vec.workers import cores
+
+Seen = Mapping[str, Tensor]
+"""Between what each feature of what a linear map is given lies, (2, D), by the map's name within the encoder."""
 
 Ranges = dict[nn.Linear, tuple[Tensor, Tensor]]
 _NARROW = 32
@@ -38,8 +44,9 @@ class Int8PyTorch(Engine):
         return vectors.float()
 
 
-def quantised(model: AnyModel, windows: Sequence[Ragged]) -> AnyModel:
-    """The model with its encoder's linear maps in int8, by the ranges seen in these windows; the rest is shared.
+def quantised(model: AnyModel, windows: Sequence[Ragged] = (), seen: Seen | None = None) -> AnyModel:
+    """The model with its encoder's linear maps in int8, by ranges `seen` before, else by those of these windows; the
+    rest is shared.
 
     BadInput where there is nothing to gain: no such processor, or no maps wide enough.
     """
@@ -53,8 +60,8 @@ def quantised(model: AnyModel, windows: Sequence[Ragged]) -> AnyModel:
             f"Nothing of this model would gain by int8: its encoder has no linear map of {_NARROW} features or more. "
             "Take --precision bfloat16 or float32."
         )
-    ranges = _ranges(model, windows)
-    rounded: dict[nn.Module, nn.Module] = {part: StaticInt8Linear.ranged(part, *seen) for part, seen in ranges.items()}
+    ranges = _with_room(model, _looked(model, windows) if seen is None else seen)
+    rounded: dict[nn.Module, nn.Module] = {part: StaticInt8Linear.ranged(part, *ends) for part, ends in ranges.items()}
     for part in model.encoder.modules():
         if isinstance(part, FeedForward) and part.enter in ranges and part.leave in ranges:
             rounded |= _in_a_row(part, ranges)
@@ -70,6 +77,29 @@ def gains(model: AnyModel) -> bool:
     return bool(_wide(model))
 
 
+@contextmanager
+def watched(model: AnyModel) -> Iterator[Seen]:
+    """What the wide linear maps of its encoder are given within the block, on whatever thread it is run."""
+    found: dict[str, Tensor] = {}
+    lock = Lock()
+
+    def looking(name: str) -> Any:
+        def look(part: nn.Module, given: tuple[Tensor, ...]) -> None:
+            least, most = given[0].detach().flatten(0, -2).float().aminmax(dim=0)
+            with lock:
+                before = found.get(name, (least, most))
+                found[name] = torch.stack([torch.minimum(least, before[0]), torch.maximum(most, before[1])])
+
+        return look
+
+    hooks = [part.register_forward_pre_hook(looking(name)) for name, part in _wide(model).items()]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 def _in_a_row(layer: FeedForward, ranges: Ranges) -> dict[nn.Module, nn.Module]:
     """Its two maps, which pass levels to each other; none where another activation stands between."""
     kinds = {nn.GELU: "gelu", nn.ReLU: "relu"}
@@ -80,29 +110,24 @@ def _in_a_row(layer: FeedForward, ranges: Ranges) -> dict[nn.Module, nn.Module]:
     return {layer.enter: enter, layer.leave: leave}
 
 
-def _ranges(model: AnyModel, windows: Sequence[Ragged]) -> Ranges:
-    """Between what each feature of what its encoder's wide linear maps are given lies, (D,) and (D,)."""
+def _looked(model: AnyModel, windows: Sequence[Ragged]) -> Seen:
+    with watched(model) as seen, torch.inference_mode():
+        for each in windows:
+            model(each)
+    return seen
+
+
+def _with_room(model: AnyModel, seen: Seen) -> Ranges:
+    """The ranges (D,) and (D,) of each map, with room for what is still to come."""
     found: Ranges = {}
-
-    def look(part: nn.Linear, given: tuple[Tensor, ...]) -> None:
-        least, most = given[0].flatten(0, -2).float().aminmax(dim=0)
-        before = found.get(part, (least, most))
-        found[part] = torch.minimum(least, before[0]), torch.maximum(most, before[1])
-
-    hooks = [part.register_forward_pre_hook(look) for part in _wide(model)]
-    try:
-        with torch.inference_mode():
-            for each in windows:
-                model(each)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    for part, (least, most) in found.items():
-        room = _ROOM * (most - least)
-        found[part] = least - room, most + room
+    for name, part in _wide(model).items():
+        if name in seen:
+            least, most = seen[name]
+            room = _ROOM * (most - least)
+            found[part] = least - room, most + room
     return found
 
 
-def _wide(model: AnyModel) -> list[nn.Linear]:
-    parts = [part for part in model.encoder.modules() if type(part) is nn.Linear]
-    return [part for part in parts if min(part.in_features, part.out_features) >= _NARROW]
+def _wide(model: AnyModel) -> dict[str, nn.Linear]:
+    parts = {name: part for name, part in model.encoder.named_modules() if type(part) is nn.Linear}
+    return {name: part for name, part in parts.items() if min(part.in_features, part.out_features) >= _NARROW}

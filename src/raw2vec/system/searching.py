@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from raw2vec import bundle
 from raw2vec.calibration import Calibration, Ranges, calibrated, first_numbers
 from raw2vec.disk import refuse_source
-from raw2vec.engines import Engine, engine_for
+from raw2vec.engines import Engine, engine_for, watched
 from raw2vec.errors import BadInput
 from raw2vec.folder import Model, keep_ranges
+from raw2vec.levels import Levels
 from raw2vec.measure import columns_of
 from raw2vec.raw import Text
 from raw2vec.sides import Side, column_side, likely_side, sought
@@ -88,8 +90,22 @@ class Searching(ABC):
         if key not in held:
             golden = parts.golden_targets if role == "target" and parts.golden_targets else parts.golden
             model, raw = parts.model.to(device).side(role), parts.raw.side(role)
-            held[key] = engine_for(model, raw, golden[0] if golden else [], name or "auto", precision)
+            levels = self._levels(role) if precision == "int8" else None
+            seen = levels.seen() if levels else None
+            held[key] = engine_for(model, raw, golden[0] if golden else [], name or "auto", precision, seen)
         return held[key]
+
+    def _levels(self, role: str) -> Levels | None:
+        """What `calibrate` found for int8 arithmetic; none, with a warning, where it was for other weights."""
+        kept = self._parts().levels.get(role)
+        if kept is None or kept.model == self.fingerprint_:
+            return kept
+        warnings.warn(
+            f"The levels of int8 that the model keeps, of {kept.told}, were found for other weights, and are left out: "
+            "find them anew with raw2vec calibrate MODEL DATA.",
+            stacklevel=5,
+        )
+        return None
 
     def __getstate__(self) -> Any:
         """Engines are made anew where a pickle is read."""
@@ -150,7 +166,8 @@ class Searching(ABC):
         options: dict[str, Any] = {"prompt": words, "resume": resume, "engine": by.name if by else "torch"}
         if on == "ray":
             options["through"] = on_ray(partial(_encoder, self, role, words, options["engine"], form))
-        options |= {"form": form.told(), "progress": progress}
+        levels = self._levels(role) if by and by.name == "torch int8" else None
+        options |= {"form": form.told() | ({"levels": levels.digest} if levels else {}), "progress": progress}
         options |= {} if ranges is None else {"beside": partial(write_ranges, ranges=ranges)}
         done = embed(rows, column, _formed(counted, form), to, read=read, fingerprint=mark, **options)
         return replace(done, ranges=found_in)
@@ -165,7 +182,8 @@ class Searching(ABC):
         items: int = CALIBRATED_ON,
         out: str | Path | None = None,
     ) -> Calibration:
-        """Finds the ranges of int8, and keeps them in the model: `embed` and `encode` take them, `save` writes them.
+        """Finds the ranges of int8, and keeps them in the model: `embed` and `encode` take them, `save` writes them. Of
+        encoders of texts the levels of PyTorch's int8 arithmetic as well, so that precision="int8" starts at once.
 
         In the first `items` of the data's column, for the side that reads it, for whole vectors and for such as are cut
         to any number of their first. input, side, prompt: as for `embed`. out: where to write them as well: the model's
@@ -182,11 +200,17 @@ class Searching(ABC):
         role = side or column_side(parts, rows, columns["input"])
         held = first(rows, columns["input"], parts.raw.side(role).read, items)
         told = f"{len(held):,} items of {rows.name}"
-        found = Calibration.found(self._counted(held, role=role, prompt=words)[0], self._unit, told)
+        with watched(parts.model.side(role)) as seen:
+            vectors = self._counted(held, role=role, prompt=words)[0]
+        found = Calibration.found(vectors, self._unit, told)
         parts.ranges[role] = found
+        if seen and isinstance(parts.raw.side(role), Text):
+            ends = {name: each.cpu().numpy() for name, each in seen.items()}
+            parts.levels[role] = Levels(ends, self.fingerprint_, told)
+        self.__dict__.pop("_engines", None)
         parts.report["ranges"] = {side: each.told for side, each in parts.ranges.items()}
         if out is not None and home is not None and ours:
-            keep_ranges(home, parts.ranges, Path(out))
+            keep_ranges(home, parts.ranges, Path(out), parts.levels)
         elif out is not None:
             self.save(out)
         return found
