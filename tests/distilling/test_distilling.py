@@ -42,7 +42,7 @@ def test_without_texts_a_table_of_what_tokens_say(teacher: Path, tmp_path: Path)
 def test_a_taught_table_comes_nearer_than_the_tokens_alone(teacher: Path, tmp_path: Path) -> None:
     data = {"body": [*texts(600), "", "anchor"], "other": ["x"] * 602}
     made = raw2vec.distill(
-        teacher, data, input="body", out=tmp_path / "m", latent=12, steps=60, settings={"training.hold_out": 0.2}
+        teacher, data, input="body", out=tmp_path / "m", latent=12, steps=150, settings={"training.hold_out": 0.2}
     )
     metrics, baselines = made.report["metrics"], made.report["baselines"]
     assert metrics["cosine"] > baselines["before training"]["cosine"]
@@ -53,7 +53,7 @@ def test_a_taught_table_comes_nearer_than_the_tokens_alone(teacher: Path, tmp_pa
     lift = made.parts_.objectives["0/distillation"].lift
     lifted = made.encode(data["body"][:50]) @ lift.numpy()
     cosines = raw2vec.load(teacher).similarity(lifted, raw2vec.load(teacher).encode(data["body"][:50])).diagonal()
-    assert cosines.mean() > 0.5
+    assert cosines.mean() > 0.7
     assert not (tmp_path / "m.training").exists()
 
 
