@@ -145,7 +145,7 @@ def test_bands_of_hearing() -> None:
 
 
 def _heard(array: NDArray[np.float32]) -> Any:
-    from raw2vec.samples import Sound
+    from raw2vec.raw.samples import Sound
 
     return Sound(array, RATE, len(array) / RATE)
 

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image as Pillow
 
 from raw2vec.errors import BadInput
-from raw2vec.pixels import RESAMPLINGS
 from raw2vec.raw import Image
+from raw2vec.raw.pixels import RESAMPLINGS
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (30, 47, 3), np.uint8)
 

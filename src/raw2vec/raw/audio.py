@@ -18,8 +18,8 @@ from torch import Tensor
 from raw2vec.errors import BadFolder, BadInput, Unreadable, nearest, numbered, spare
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
+from raw2vec.raw.samples import MOST_CHANNELS, Sound, file_of, sound_of, with_rate
 from raw2vec.rows import item_column
-from raw2vec.samples import MOST_CHANNELS, Sound, file_of, sound_of, with_rate
 from raw2vec.seeding import generator
 
 _NOTE = "audio.json"

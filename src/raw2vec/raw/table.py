@@ -20,8 +20,8 @@ from torch import Tensor
 from raw2vec.errors import BadFolder, BadInput, nearest, numbered
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
+from raw2vec.raw.tabular import Categories, Numbers, Tally
 from raw2vec.rows import read_cells
-from raw2vec.tabular import Categories, Numbers, Tally
 
 WHOLE_ROW = "*"  # what to name where a column is asked for and the whole row is meant
 

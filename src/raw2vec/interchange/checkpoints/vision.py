@@ -18,8 +18,8 @@ from raw2vec.interchange.hugging_face import layers_of, matched, named_rows
 from raw2vec.interchange.hugging_face.base import Family
 from raw2vec.interchange.hugging_face.vision import PAIRS, VIT_FAMILY, Pair, laid_out, patches
 from raw2vec.labels import Labels
-from raw2vec.pixels import RESAMPLINGS
 from raw2vec.raw import Image, Text
+from raw2vec.raw.pixels import RESAMPLINGS
 from raw2vec.recipe import Recipe
 from raw2vec.resolve import reads
 

@@ -15,8 +15,8 @@ from raw2vec.errors import Raw2VecError
 from raw2vec.folder import Model
 from raw2vec.interchange.outward.base import PROBES, Agreement, first_windows, library, off, quiet, worst
 from raw2vec.interchange.outward.vision import Seen
-from raw2vec.pixels import pixels
 from raw2vec.ragged import Ragged
+from raw2vec.raw.pixels import pixels
 
 _SIZES = ((48, 64), (90, 37), (31, 200), (5, 1))  # heights and widths of pictures that are tried
 

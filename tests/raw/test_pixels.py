@@ -15,9 +15,9 @@ from PIL import Image as Pillow
 from PIL import ImageFile
 
 from raw2vec.errors import NumberedList, Unreadable
-from raw2vec.pixels import look, pixels, quietly
 from raw2vec.raw import Image
 from raw2vec.raw import image as kind
+from raw2vec.raw.pixels import look, pixels, quietly
 
 
 def smooth(height: int, width: int) -> Pillow.Image:
