@@ -4,12 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from raw2vec.system import Raw2Vec
 from small import recipe, rows
 from store_servers import store_kinds
 
 __all__ = ["fitted", "store_kinds"]
+
+settings.register_profile("untimed", deadline=None)  # a busy machine takes its time, and that decides nothing
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
