@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
 
 from raw2vec.errors import BadInput
+from raw2vec.layers.base import wide
 
 _LEAST_LUCK = 2.0**-25  # half a step of a 24-bit draw: a luck of 0 is a value far out, not an infinite one
 
@@ -45,12 +46,12 @@ class Bernoulli(Likelihood):
     parameters_each = 1
 
     def log_prob(self, parameters: Tensor, values: Tensor) -> Tensor:
-        logits = _wide(parameters).squeeze(-1)
+        logits = wide(parameters).squeeze(-1)
         values, missing = _known(values, logits)
         return _without(values * logits - softplus(logits), missing)
 
     def mode(self, parameters: Tensor) -> Tensor:
-        return _wide(parameters).squeeze(-1).sigmoid()
+        return wide(parameters).squeeze(-1).sigmoid()
 
     def sample(self, parameters: Tensor, luck: Tensor) -> Tensor:
         chance = self.mode(parameters)
@@ -85,7 +86,7 @@ class Gaussian(Likelihood):
     @property
     def deviation(self) -> Tensor:
         """The deviation as it stands, a scalar in float32 or wider."""
-        return self._least + _wide(self.log_excess).exp()
+        return self._least + wide(self.log_excess).exp()
 
     def log_prob(self, parameters: Tensor, values: Tensor) -> Tensor:
         means = self.mode(parameters)
@@ -95,7 +96,7 @@ class Gaussian(Likelihood):
         return _without(density, missing)
 
     def mode(self, parameters: Tensor) -> Tensor:
-        return _wide(parameters).squeeze(-1)
+        return wide(parameters).squeeze(-1)
 
     def sample(self, parameters: Tensor, luck: Tensor) -> Tensor:
         return self.mode(parameters) + self.deviation * torch.special.ndtri(_inner_luck(luck))
@@ -139,7 +140,7 @@ class DiscretisedLogistic(Likelihood):
         return _places(drawn, self.levels) / (self.levels - 1)
 
     def _logistic(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        means, log_scales = _wide(parameters).unbind(-1)
+        means, log_scales = wide(parameters).unbind(-1)
         return means + 0.5, (log_scales - 2.0).clamp(-math.log(32 * (self.levels - 1)), 5.0)
 
 
@@ -155,23 +156,23 @@ class Categorical(Likelihood):
         self.levels = self.parameters_each = levels
 
     def log_prob(self, parameters: Tensor, values: Tensor) -> Tensor:
-        every = _wide(parameters).log_softmax(dim=-1)
+        every = wide(parameters).log_softmax(dim=-1)
         values, missing = _known(values, every)
         places = _places(values, self.levels).long()
         return _without(every.gather(-1, places.unsqueeze(-1)).squeeze(-1), missing)
 
     def mode(self, parameters: Tensor) -> Tensor:
-        logits = _wide(parameters)
+        logits = wide(parameters)
         return logits.argmax(dim=-1).to(logits.dtype) / (self.levels - 1)
 
     def sample(self, parameters: Tensor, luck: Tensor) -> Tensor:
-        logits = _wide(parameters)
+        logits = wide(parameters)
         return drawn(logits, luck).to(logits.dtype) / (self.levels - 1)
 
 
 def drawn(logits: Tensor, luck: Tensor) -> Tensor:
     """Which of P outcomes each luck (…) in [0, 1) falls on, by inversion of the softmax of logits (…, P): int64 (…)."""
-    cumulative = _wide(logits).softmax(dim=-1).cumsum(dim=-1)
+    cumulative = wide(logits).softmax(dim=-1).cumsum(dim=-1)
     # The sum of all may be a hair below one, and luck between the two: the last outcome then.
     return (cumulative <= luck.unsqueeze(-1)).sum(dim=-1).clamp(max=logits.shape[-1] - 1)
 
@@ -205,8 +206,3 @@ def _inner_luck(luck: Tensor) -> Tensor:
 def _check(levels: int) -> None:
     if levels < 2:
         raise BadInput(f"levels is {levels}, and a value needs two levels at least to say anything.")
-
-
-def _wide(values: Tensor) -> Tensor:
-    """Likelihoods are worked out in float32 at least: eight bits would lose them."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from raw2vec.errors import BadInput
 from raw2vec.latents.base import Latent, Posterior, begin
+from raw2vec.layers.base import wide
 from raw2vec.layers.pooling import Pooling, PoolingName
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
@@ -55,7 +56,7 @@ class Gaussian(Latent):
 
     def posterior(self, states: Ragged) -> DiagonalGaussian:
         projected = self.project(self.pool(states))
-        mean, log_variance = projected.to(torch.promote_types(projected.dtype, torch.float32)).chunk(2, dim=-1)
+        mean, log_variance = wide(projected).chunk(2, dim=-1)
         return DiagonalGaussian(mean, _STEEPEST * (log_variance / _STEEPEST).tanh())
 
     def prior(self, draws: Draws, items: Tensor) -> Tensor:

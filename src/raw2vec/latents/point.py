@@ -2,13 +2,13 @@
 
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize as to_unit
 
 from raw2vec.errors import BadInput
 from raw2vec.latents.base import Certain, Latent, begin
 from raw2vec.layers import activation as activation_called
+from raw2vec.layers.base import wide
 from raw2vec.layers.pooling import Pooling, PoolingName
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
@@ -58,7 +58,7 @@ class Point(Latent):
 
     def normalized(self, vectors: Tensor) -> Tensor:
         """Vectors (B, L) as this space has them: of length one, or as they are; float32 or wider. Zeros stay zeros."""
-        vectors = vectors.to(torch.promote_types(vectors.dtype, torch.float32))
+        vectors = wide(vectors)
         return to_unit(vectors, dim=-1) if self.normalize == "unit" else vectors
 
     def prior(self, draws: Draws, items: Tensor) -> Tensor:

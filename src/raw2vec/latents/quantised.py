@@ -8,6 +8,7 @@ from torch.nn.functional import one_hot
 
 from raw2vec.errors import BadInput
 from raw2vec.latents.base import Latent, Posterior, begin
+from raw2vec.layers.base import wide
 from raw2vec.layers.pooling import Pooling, PoolingName
 from raw2vec.ragged import Ragged
 from raw2vec.seeding import Draws
@@ -123,7 +124,7 @@ class Quantised(Latent):
     def _parts(self, states: Ragged) -> Tensor:
         """(B, groups, width / groups)."""
         projected = self.project(self.pool(states))
-        return projected.to(torch.promote_types(projected.dtype, torch.float32)).unflatten(1, (self.groups, -1))
+        return wide(projected).unflatten(1, (self.groups, -1))
 
     @torch.no_grad()
     def _nearest(self, parts: Tensor) -> Tensor:

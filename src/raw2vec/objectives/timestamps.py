@@ -9,6 +9,7 @@ from torch import Tensor
 from raw2vec.augmentation import span, span_of
 from raw2vec.batch import Batch
 from raw2vec.errors import BadInput
+from raw2vec.layers.base import wide
 from raw2vec.models import AnyModel
 from raw2vec.objectives.base import Objective
 from raw2vec.ragged import Ragged
@@ -92,7 +93,7 @@ def _found(looks: Looks) -> Tensor:
     count = both.shape[1] // 2
     scores = both @ both.transpose(1, 2) * both.shape[-1] ** -0.5
     itself = torch.eye(2 * count, dtype=torch.bool, device=both.device)
-    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    scores = wide(scores)
     scores = scores.masked_fill(itself | ~there[:, None, :], _NEVER)
     own = scores.diagonal(count, 1, 2)
     costs = scores.logsumexp(dim=2) - torch.cat([own, scores.diagonal(-count, 1, 2)], dim=1)
