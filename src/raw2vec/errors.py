@@ -29,8 +29,7 @@ class Unreadable(BadInput):
 
     def __init__(self, sentence: str, item: Any, reason: str):
         super().__init__(sentence)
-        path = item.get("path") if isinstance(item, Mapping) else item
-        self.path, self.reason = os.fspath(path) if isinstance(path, str | os.PathLike) else None, reason
+        self.path, self.reason = _path_of(item), reason
 
 
 class Unwritable(BadInput):
@@ -108,6 +107,17 @@ def spared(items: Iterable[Any]) -> list[int]:
     """The places of the items that were noted as unreadable."""
     unreadable = getattr(items, "unreadable", None)
     return [place for place, (number, _) in enumerate(numbered(items)) if number in unreadable] if unreadable else []
+
+
+def place_of(item: Any) -> str:
+    """' (cat.png)' of an item that has a path, to stand after what it is called; else ''."""
+    path = _path_of(item)
+    return "" if path is None else f" ({path})"
+
+
+def _path_of(item: Any) -> str | None:
+    path = item.get("path") if isinstance(item, Mapping) else item
+    return os.fspath(path) if isinstance(path, str | os.PathLike) else None
 
 
 def called(items: Sequence[Any], *places: int) -> str:

@@ -16,10 +16,10 @@ import torch
 from PIL import Image as Pillow
 from torch import Tensor
 
-from raw2vec.errors import BadFolder, BadInput, NumberedList, Unreadable, nearest, numbered, spare
+from raw2vec.errors import BadFolder, BadInput, NumberedList, Unreadable, nearest, numbered, place_of, spare
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
-from raw2vec.raw.pixels import RESAMPLINGS, Pixels, Resampling, Size, encoded, is_file, look, pixels, place_of, quietly
+from raw2vec.raw.pixels import RESAMPLINGS, Pixels, Resampling, Size, encoded, is_file, look, pixels, quietly
 from raw2vec.rows import item_column
 
 _NOTE = "image.json"

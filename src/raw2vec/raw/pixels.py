@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
-from raw2vec.errors import BadInput, Unreadable
+from raw2vec.errors import BadInput, Unreadable, place_of
 
 MOST_PIXELS = 178_956_970
 """Pillow's own limit: half a gigabyte once unpacked. What says that it has more is not unpacked."""
@@ -144,12 +144,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, Pillow.DecompressionBombError) and (said := re.search(r"\d+", told)):
         return f"it says that it has {int(said[0]):,} pixels, and {MOST_PIXELS:,} are the most that are unpacked"
     return "truncated" if "truncated" in told.lower() else told
-
-
-def place_of(item: Any) -> str:
-    """' (cat.png)' of an item that has a path."""
-    path = item.get("path") if isinstance(item, Mapping) else item
-    return f" ({os.fspath(path)})" if isinstance(path, str | os.PathLike) else ""
 
 
 def _head(picture: Pillow.Image, number: int, place: str) -> tuple[Size, bool]:

@@ -15,7 +15,7 @@ import soundfile  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from raw2vec.errors import BadInput, Unreadable
+from raw2vec.errors import BadInput, Unreadable, place_of
 
 MOST_CHANNELS = 32
 _LOUDEST = 8.0  # floats beyond this were never scaled; decoders overshoot 1 by far less
@@ -33,13 +33,13 @@ class Sound:
 def sound_of(item: Any, number: int | None, rate: int, seconds: float) -> Sound:
     """An item at `rate`, of one channel, cut after `seconds`."""
     content = file_of(item, number)
-    heard = _of_array(item, number, rate) if content is None else _of_file(content, number, _place(item), seconds)
+    heard = _of_array(item, number, rate) if content is None else _of_file(content, number, place_of(item), seconds)
     if not len(heard.samples):
-        raise _fault(item, content, f"{_what(number)}{_place(item)} is empty: it has no samples.", "empty")
+        raise _fault(item, content, f"{_what(number)}{place_of(item)} is empty: it has no samples.", "empty")
     limit = len(heard.samples) if seconds == math.inf else math.ceil(seconds * heard.rate)
     samples = _resampled(heard.samples[:limit], heard.rate, rate)
     if np.isinf(samples).any():
-        told = f"{_what(number)}{_place(item)} holds an infinite number: replace or remove it."
+        told = f"{_what(number)}{place_of(item)} holds an infinite number: replace or remove it."
         raise _fault(item, content, told, "an infinite number")
     return Sound(samples if seconds == math.inf else samples[: max(1, round(seconds * rate))], rate, heard.seconds)
 
@@ -66,7 +66,7 @@ def file_of(item: Any, number: int | None) -> bytes | None:
             return Path(content).read_bytes()
         except (OSError, ValueError) as error:
             reason = str(getattr(error, "strerror", None) or error)
-            raise Unreadable(f"{_what(number)}{_place(item)} cannot be read: {reason}.", item, reason) from None
+            raise Unreadable(f"{_what(number)}{place_of(item)} cannot be read: {reason}.", item, reason) from None
     return bytes(content) if isinstance(content, bytes | bytearray | memoryview) else None
 
 
@@ -119,9 +119,3 @@ def with_rate(item: Any) -> bool:
 
 def _what(number: int | None) -> str:
     return "A sound" if number is None else f"Sound {number}"
-
-
-def _place(item: Any) -> str:
-    """' (cat.wav)' of an item that has a path."""
-    path = item.get("path") if isinstance(item, Mapping) else item
-    return f" ({os.fspath(path)})" if isinstance(path, str | os.PathLike) else ""
