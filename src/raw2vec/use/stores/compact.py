@@ -18,7 +18,7 @@ from raw2vec.calibration import Ranges
 from raw2vec.disk import locked
 from raw2vec.errors import BadInput
 from raw2vec.errors import nearest as nearest_name
-from raw2vec.use.compact import Form, as_bits, read_ranges, write_ranges
+from raw2vec.use.compact import Form, as_bits, differing, read_ranges, write_ranges
 from raw2vec.use.stores.exact import Found, Rows, nearest
 
 KINDS = ("float32", "int8", "binary")
@@ -122,7 +122,7 @@ class Compact:
     def _scores(self, small: NDArray[Any], query: NDArray[np.float32]) -> NDArray[Any]:
         """(n, …) small vectors to (n,): more is nearer."""
         if self._kind == "binary":
-            return -_differing(small, as_bits(query[None])[0])
+            return -differing(small, as_bits(query[None])[0])
         assert self._form is not None
         assert self._form.ranges is not None, "int8 has some"
         least, greatest = self._form.ranges
@@ -130,13 +130,3 @@ class Compact:
         asked = query * (greatest - least)
         parts = [small[start : start + _CACHED].astype(np.float32) @ asked for start in range(0, len(small), _CACHED)]
         return np.concatenate(parts)
-
-
-def _differing(small: NDArray[np.uint8], bits: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """How many bits of (n, B) bytes differ from (B,): eight bytes at a time where they come so."""
-    if small.shape[1] % 8 == 0:
-        words = np.ascontiguousarray(small).view(np.uint64)
-        counts = [np.bitwise_count(words[:, place] ^ word) for place, word in enumerate(bits.view(np.uint64))]
-    else:
-        counts = [np.bitwise_count(small[:, place] ^ byte) for place, byte in enumerate(bits)]
-    return np.sum(counts, axis=0, dtype=np.int32)
