@@ -60,7 +60,7 @@ GATHERERS = {
     "train.loop",
     "train.prepare",
     "use.embed",
-    "use.stores.compact",
+    "use.stores.first_pass",
     "use.stores.homes",
     "use.stores.postgres.table",
 } | {

@@ -30,7 +30,7 @@ from raw2vec.use.stores.base import (
     writing,
 )
 from raw2vec.use.stores.columns import fitted, joined, rising, words
-from raw2vec.use.stores.compact import Compact, refuse_vectors
+from raw2vec.use.stores.first_pass import FirstPass, refuse_vectors
 from raw2vec.use.stores.folder import Folder
 from raw2vec.use.stores.homes import home, on_server
 from raw2vec.use.stores.postgres import PostgresStore
@@ -100,7 +100,7 @@ class Store(VectorStore):
         self.width, self.fingerprint = known["width"], known["fingerprint"]
         self.model, self.text = known["model"], known["text"]
         self.vectors = known["vectors"]
-        self._small = Compact(home.cache(self._identity), self._identity, self.width, self.vectors)
+        self._small = FirstPass(home.cache(self._identity), self._identity, self.width, self.vectors)
         self._matrix = exact.Matrix(home.cache(self._identity), self._identity, self.width)
         self._rows = len(table)
         self._adds = 0

@@ -35,7 +35,7 @@ def refuse_vectors(kind: str) -> None:
         )
 
 
-class Compact:
+class FirstPass:
     """The small vectors of a store's rows, of a `kind`: int8, binary, or float32, of which there are none."""
 
     def __init__(self, folder: Path, store: str, width: int, kind: str):
