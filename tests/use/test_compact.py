@@ -15,6 +15,7 @@ from raw2vec.use.compact import (
     as_bits,
     as_int8,
     calibrated,
+    differing,
     first_numbers,
     from_bits,
     from_int8,
@@ -75,13 +76,21 @@ def test_bits_are_told_apart_and_the_best_scored_again() -> None:
     vectors, queries = drawn(800), drawn(20, seed=2)
     bits, truth = as_bits(vectors), (queries @ vectors.T).argmax(axis=1)
     alone, _ = search(queries, bits, 1, rescore=1)
-    differing = np.unpackbits(bits[:, None] ^ as_bits(queries), axis=2).sum(axis=2)  # (800, 20)
-    np.testing.assert_array_equal(alone[:, 0], differing.argmin(axis=0))
+    apart = np.unpackbits(bits[:, None] ^ as_bits(queries), axis=2).sum(axis=2)  # (800, 20)
+    np.testing.assert_array_equal(alone[:, 0], apart.argmin(axis=0))
     found, scores = search(queries, bits, 1, rescore=50, finer=vectors)
     assert (found[:, 0] == truth).mean() > (alone[:, 0] == truth).mean()
     np.testing.assert_allclose(scores[:, 0], (queries * vectors[found[:, 0]]).sum(axis=1), rtol=1e-4)
     every, _ = search(queries, bits, 3, rescore=1000, finer=vectors)
     np.testing.assert_array_equal(every[:, 0], truth)
+
+
+@pytest.mark.parametrize("width", [44, 64, 72, 192])  # bytes that fill no word of eight, one, one and a bit, and three
+def test_bits_that_differ_are_counted_one_by_one(width: int) -> None:
+    bits, asked = as_bits(drawn(50, width)), as_bits(drawn(1, width, seed=1))[0]
+    plainly = np.unpackbits(bits ^ asked, axis=1).sum(axis=1)
+    np.testing.assert_array_equal(differing(bits, asked), plainly)
+    np.testing.assert_array_equal(differing(bits[::2], asked), plainly[::2])
 
 
 def test_what_does_not_fit_is_said() -> None:
