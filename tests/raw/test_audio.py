@@ -211,9 +211,10 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
         again = Audio.load(tmp_path, made.settings)
         assert (again.form, again.identity()) == (made.form, made.identity())
         assert torch.equal(again.windows(items).ragged.values, made.windows(items).ragged.values)
-    (tmp_path / "audio.json").write_text("{}")
-    with pytest.raises(BadFolder, match=r"audio\.json is damaged"):
-        Audio.load(tmp_path, {})
+    for damaged in ("{}", "null"):
+        (tmp_path / "audio.json").write_text(damaged)
+        with pytest.raises(BadFolder, match=r"audio\.json is damaged"):
+            Audio.load(tmp_path, {})
     (tmp_path / "audio.json").unlink()
     with pytest.raises(BadFolder, match=r"has no audio\.json"):
         Audio.load(tmp_path, {})

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from raw2vec.errors import BadFolder, BadInput, Unreadable, nearest, numbered, spare
+from raw2vec.errors import BadInput, Unreadable, nearest, numbered, spare
 from raw2vec.ragged import Ragged
-from raw2vec.raw.base import Form, Raw, Windows, listed
+from raw2vec.raw.base import Form, Noted, Windows, listed
 from raw2vec.raw.samples import MOST_CHANNELS, Sound, file_of, sound_of, with_rate
 from raw2vec.rows import item_column
 from raw2vec.seeding import generator
 
-_NOTE = "audio.json"
 _SILENCE = 1e-10  # the least power whose logarithm is taken
 _ROUNDS = 32  # of Griffin & Lim's algorithm
 Features = Literal["waveform", "log-mel"]
@@ -39,7 +36,7 @@ class _Learned:
     usual: int
 
 
-class Audio(Raw):
+class Audio(Noted):
     """Sounds ⇄ float32 samples, grids (samples,), or log-mel spectrograms, grids (frames, mels); one channel each.
 
     An item is a path or the bytes of a file that libsndfile reads (wav, flac, ogg, mp3, …, of any depth); an array
@@ -53,6 +50,7 @@ class Audio(Raw):
     band that never changes has a deviation of 1. Where all sounds learned from are of one length, others are refused.
     """
 
+    note = "audio.json"
     files = "sound"
 
     def __init__(
@@ -172,24 +170,8 @@ class Audio(Raw):
     def thaw(self, tensor: Tensor) -> Any:
         return tensor.numpy().tobytes() if tensor.dtype == torch.uint8 else tensor.numpy()
 
-    def identity(self) -> str:
-        return json.dumps({"settings": self.settings, "learned": asdict(self._learned())})
-
-    def save(self, folder: str | Path) -> None:
-        """Writes audio.json."""
-        Path(folder, _NOTE).write_text(json.dumps(asdict(self._learned())) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: str | Path, settings: Mapping[str, Any]) -> Self:
-        path, made = Path(folder, _NOTE), cls(**settings)
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            made._known = _Learned(tuple(found.pop("mean")), tuple(found.pop("deviation")), **found)
-        except FileNotFoundError:
-            raise BadFolder(f"{folder} has no {_NOTE}.") from None
-        except (ValueError, TypeError, KeyError) as error:
-            raise BadFolder(f"{path} is damaged ({error}).") from None
-        return made
+    def _recall(self, told: dict[str, Any]) -> None:
+        self._known = _Learned(tuple(told.pop("mean")), tuple(told.pop("deviation")), **told)
 
     def _learned(self) -> _Learned:
         if self._known is None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import pyarrow as pa
 from torch import Tensor
 
-from raw2vec.errors import BadInput
+from raw2vec.errors import BadFolder, BadInput
 from raw2vec.ragged import Ragged
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FILES_AT_ONCE = 128
 """Items that are unpacked together where they are files: how large one is shows only then."""
@@ -148,3 +152,38 @@ class Raw(ABC):
     @abstractmethod
     def load(cls, folder: str | Path, settings: Mapping[str, Any]) -> Self:
         """The kind with these settings, what it learned read from the folder. BadFolder where it cannot be."""
+
+
+class Noted(Raw):
+    """A kind that learns a few numbers of its items, and notes them in a file of JSON by the name of `note`."""
+
+    note: ClassVar[str]
+
+    @final
+    def identity(self) -> str:
+        return json.dumps({"settings": self.settings, "learned": asdict(self._learned())})
+
+    @final
+    def save(self, folder: str | Path) -> None:
+        """Writes the note."""
+        Path(folder, self.note).write_text(json.dumps(asdict(self._learned())) + "\n", encoding="utf-8")
+
+    @final
+    @classmethod
+    def load(cls, folder: str | Path, settings: Mapping[str, Any]) -> Self:
+        path, made = Path(folder, cls.note), cls(**settings)
+        try:
+            made._recall(json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise BadFolder(f"{folder} has no {cls.note}.") from None
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            raise BadFolder(f"{path} is damaged ({error}).") from None
+        return made
+
+    @abstractmethod
+    def _learned(self) -> DataclassInstance:
+        """What `learn` found. BadInput before that."""
+
+    @abstractmethod
+    def _recall(self, told: dict[str, Any]) -> None:
+        """Takes what a note tells for what was learned; any error of Python where it tells of something else."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +14,12 @@ import torch
 from PIL import Image as Pillow
 from torch import Tensor
 
-from raw2vec.errors import BadFolder, BadInput, NumberedList, Unreadable, nearest, numbered, place_of, spare
+from raw2vec.errors import BadInput, NumberedList, Unreadable, nearest, numbered, place_of, spare
 from raw2vec.ragged import Ragged
-from raw2vec.raw.base import Form, Raw, Windows, listed
+from raw2vec.raw.base import Form, Noted, Windows, listed
 from raw2vec.raw.pixels import RESAMPLINGS, Pixels, Resampling, Size, encoded, is_file, look, pixels, quietly
 from raw2vec.rows import item_column
 
-_NOTE = "image.json"
 Colour = Literal["auto", "grey", "rgb"]
 
 
@@ -37,7 +34,7 @@ class _Learned:
     usual: tuple[int, int]
 
 
-class Image(Raw):
+class Image(Noted):
     """Pictures ⇄ uint8 pixels: Ragged values (H*W, C) on grids (H, W), one window a picture.
 
     An item is an array (H, W) or (H, W, C) with 1, 3 or 4 channels, a PIL image, a path, the bytes of a file, or a dict
@@ -52,6 +49,7 @@ class Image(Raw):
     one size, others are refused: models may rely on it.
     """
 
+    note = "image.json"
     files = "picture"
 
     def __init__(
@@ -159,25 +157,9 @@ class Image(Raw):
     def thaw(self, tensor: Tensor) -> Any:
         return tensor.numpy() if tensor.ndim > 1 else tensor.numpy().tobytes()
 
-    def identity(self) -> str:
-        return json.dumps({"settings": self.settings, "learned": asdict(self._learned())})
-
-    def save(self, folder: str | Path) -> None:
-        """Writes image.json."""
-        Path(folder, _NOTE).write_text(json.dumps(asdict(self._learned())) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: str | Path, settings: Mapping[str, Any]) -> Self:
-        path, made = Path(folder, _NOTE), cls(**settings)
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            shape, (height, width) = found.pop("shape"), found.pop("usual")
-            made._known = _Learned(shape=(shape[0], shape[1]) if shape else None, usual=(height, width), **found)
-        except FileNotFoundError:
-            raise BadFolder(f"{folder} has no {_NOTE}.") from None
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-            raise BadFolder(f"{path} is damaged ({error}).") from None
-        return made
+    def _recall(self, told: dict[str, Any]) -> None:
+        shape, (height, width) = told.pop("shape"), told.pop("usual")
+        self._known = _Learned(shape=(shape[0], shape[1]) if shape else None, usual=(height, width), **told)
 
     def _learned(self) -> _Learned:
         if self._known is None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -15,12 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raw2vec.errors import BadFolder, BadInput, nearest, numbered
+from raw2vec.errors import BadInput, nearest, numbered
 from raw2vec.ragged import Ragged
-from raw2vec.raw.base import Form, Raw, Windows, listed
+from raw2vec.raw.base import Form, Noted, Windows, listed
 from raw2vec.rows import item_column
 
-_NOTE = "series.json"
 _MOST_AXES = 2  # of a series: time and channels
 _LARGEST = float(np.finfo(np.float32).max)
 _ROUNDING = float(np.finfo(np.float32).eps)
@@ -41,7 +38,7 @@ class _Learned:
     usual: int
 
 
-class Series(Raw):
+class Series(Noted):
     """Series ⇄ float32 steps: Ragged values (T, C) on grids (T,), one window a series, T at least 1.
 
     An item is an array or nested list (T, C), or (T,) of one channel, or the path of an .npy file of one. NaN and None
@@ -53,6 +50,8 @@ class Series(Raw):
     they are. A channel that never changes has a deviation of 1. Where all series learned from are of one length, others
     are refused: models may rely on it.
     """
+
+    note = "series.json"
 
     def __init__(self, layout: Layout = "time-channels", scale: Scale = "channel"):
         self.settings: dict[str, Any] = {"layout": layout, "scale": scale}
@@ -129,25 +128,8 @@ class Series(Raw):
     def thaw(self, tensor: Tensor) -> Any:
         return tensor.numpy()
 
-    def identity(self) -> str:
-        return json.dumps({"settings": self.settings, "learned": asdict(self._learned())})
-
-    def save(self, folder: str | Path) -> None:
-        """Writes series.json."""
-        Path(folder, _NOTE).write_text(json.dumps(asdict(self._learned())) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: str | Path, settings: Mapping[str, Any]) -> Self:
-        path, made = Path(folder, _NOTE), cls(**settings)
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            mean, deviation = tuple(found.pop("mean")), tuple(found.pop("deviation"))
-            made._known = _Learned(mean, deviation, **found)
-        except FileNotFoundError:
-            raise BadFolder(f"{folder} has no {_NOTE}.") from None
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise BadFolder(f"{path} is damaged ({error}).") from None
-        return made
+    def _recall(self, told: dict[str, Any]) -> None:
+        self._known = _Learned(tuple(told.pop("mean")), tuple(told.pop("deviation")), **told)
 
     def _learned(self) -> _Learned:
         if self._known is None:
