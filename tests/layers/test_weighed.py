@@ -37,6 +37,13 @@ def test_scores_however_far_from_zero(moved: float) -> None:
         torch.testing.assert_close(weighed(scores, values), by_torch(scores, values), atol=1e-6, rtol=1e-6)
 
 
+def test_float16_whose_exponentials_end_at_eleven() -> None:
+    scores, values = drawn(9, torch.float16)
+    scores[3, 1, 2, 5] = 40.0
+    with torch.no_grad():
+        torch.testing.assert_close(weighed(scores, values), by_torch(scores, values), atol=2**-9, rtol=2**-9)
+
+
 def test_keys_that_may_not_be_seen_count_for_nothing() -> None:
     scores, values = drawn(9, torch.float32)
     scores[:, :, :, 4:] = float("-inf")

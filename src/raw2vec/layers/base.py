@@ -13,8 +13,8 @@ from raw2vec.errors import BadInput
 
 # Past this length explicit scores, 2 bytes each, would outgrow the flash kernel's saving of time.
 _EXPLICIT = 1024
-_FEW = {2: 128, 4: 24}  # keys, by bytes of a number, whose softmax without gradients is dearer than its exponentials
-_FAR = 60.0  # exponents to either side of 0 whose sums over so few keys neither over- nor underflow
+_FEW = {torch.bfloat16: 128, torch.float32: 24}  # keys whose softmax without gradients is dearer than exponentials
+_FAR = 60.0  # exponents to either side of 0 whose sums over so few keys neither over- nor underflow in these
 _LEVELS = 1 << 16  # of a draw for dropout: a share is met to within a hundred-thousandth
 
 
@@ -59,7 +59,7 @@ def weighed(scores: Tensor, values: Tensor) -> Tensor:
     torch's softmax takes up to 9 ns a number in rows of a few, an exponential 0.5: there the outcome is divided by the
     sums instead, unless a score lies too far from 0 for it (measured: docs/log.md).
     """
-    few = scores.shape[-1] <= _FEW.get(scores.itemsize, 0) and scores.device.type == "cpu" and scores.numel()
+    few = scores.shape[-1] <= _FEW.get(scores.dtype, 0) and scores.device.type == "cpu" and scores.numel()
     if few and not torch.is_grad_enabled() and float(scores.amax()) < _FAR:
         chances = scores.exp()
         total = chances.sum(-1, keepdim=True)
@@ -75,7 +75,7 @@ def _explicit_up_to(query: Tensor, allowed: Tensor | None) -> int:
     """
     if query.itemsize == 2 and (allowed is None or torch.is_grad_enabled()):
         return _EXPLICIT
-    return 0 if torch.is_grad_enabled() else _FEW.get(query.itemsize, 0)
+    return 0 if torch.is_grad_enabled() else _FEW.get(query.dtype, 0)
 
 
 def refuse_uneven(width: int, heads: int) -> None:
