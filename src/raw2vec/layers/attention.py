@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from inspect import signature
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -64,17 +65,15 @@ class Layout:
         Many items of one length have a rectangle of their own, which needs no mask and mostly stands where it should.
         """
         lengths, counts = (part.tolist() for part in self._order[1].unique_consecutive(return_counts=True))
-        found: list[Rectangle] = []
-        start = end = place = 0
-        while place < len(lengths):
-            longest, many = lengths[place], counts[place] >= _MANY
-            while place < len(lengths) and longest <= lengths[place] + lengths[place] // 16 + 1:
-                if end > start and (many or counts[place] >= _MANY):
-                    break
-                end, place = end + counts[place], place + 1
-            found.append(self._rectangle(start, end, longest))
-            start = end
-        return found
+        groups: list[tuple[int, int]] = []  # the longest of each, and how many they are
+        for place, (length, count) in enumerate(zip(lengths, counts, strict=True)):
+            alone = place == 0 or max(count, counts[place - 1]) >= _MANY
+            if alone or groups[-1][0] > length + length // 16 + 1:
+                groups.append((length, count))
+            else:
+                groups[-1] = groups[-1][0], groups[-1][1] + count
+        ends = accumulate(count for _, count in groups)
+        return [self._rectangle(end - count, end, longest) for (longest, count), end in zip(groups, ends, strict=True)]
 
     @cached_property
     def rows(self) -> Tensor | None:
