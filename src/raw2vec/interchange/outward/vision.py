@@ -241,7 +241,7 @@ def _scales(parts: Model, kind: str) -> tuple[dict[str, Tensor], list[str]]:
     """What cosines are multiplied by, as a logarithm, and what is added to them."""
     contrastive: Any = next((o for name, o in parts.objectives.items() if name.endswith("/contrastive")), None)
     if contrastive is None:
-        raise BadInput("The model cannot be written for transformers: no objective says how sure its cosines are.")
+        raise BadInput(f"The model cannot be written as {kind}: no objective says how sure its cosines are.")
     scale = contrastive.log_scale.detach().exp().clamp(max=100).log()
     bias = contrastive.bias
     if kind == "clip":
@@ -288,7 +288,7 @@ def _unbiased(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     moved = torch.linalg.lstsq(weight, bias[:, None], driver="gelsd").solution[:, 0]
     if not torch.allclose(weight @ moved, bias, rtol=0, atol=_NEAR * max(float(bias.abs().max()), 1e-3)):
         raise BadInput(
-            "The model cannot be written for transformers: CLIP's projections have no bias, and the norm before this "
+            "The model cannot be written as CLIP: its projections have no bias there, and the norm before this "
             "one cannot take it over, for vectors are wider than the encoder (latent.width above encoder.width)."
         )
     found["encoder.final.bias"] = (found["encoder.final.bias"].double() + moved).float()
