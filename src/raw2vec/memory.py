@@ -17,8 +17,8 @@ _OWN = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 def keep_freed() -> bool:
     """Has this process keep freed blocks of up to 32 MiB, half a gigabyte in all, for who asks next; whether it does.
 
-    glibc else gives them back, and the system clears each page anew when it is touched again: a tenth of the time of
-    encoding in int8 (docs/log.md). Elsewhere nothing changes, nor where the environment says how memory is to be kept.
+    glibc else gives them back, and the system clears each page anew when it is touched again: up to a tenth of the time
+    of encoding (docs/log.md). Elsewhere nothing changes, nor where the environment says how memory is to be kept.
     """
     if not sys.platform.startswith("linux") or any(name in os.environ for name in _OWN):
         return False
