@@ -49,12 +49,13 @@ def test_a_file_gives_back_what_it_was_given(tmp_path: Path) -> None:
 
 def test_calibrate_finds_between_what_each_map_is_given(folder: Path) -> None:
     model = raw2vec.load(folder)
-    model.calibrate(TEXTS, out=folder)
+    found = model.calibrate(TEXTS, out=folder)
     kept = raw2vec.load(folder).parts_.levels["input"]
     assert (kept.model, kept.told) == (model.fingerprint_, "60 items of the data")
     with watched(model.parts_.model.side("input")) as seen:
         model.encode(TEXTS[:20])
     assert seen.keys() == kept.held.keys() != set()
+    assert found.maps == len(seen)
     for name, (least, most) in kept.held.items():
         assert (least <= seen[name][0].numpy() + 1e-5).all(), "these are some of the same items"
         assert (most >= seen[name][1].numpy() - 1e-5).all()

@@ -30,13 +30,14 @@ class Calibration:
     """Ranges of a model's vectors of L numbers, found in so many items, which are `told` in words.
 
     held: (2, L) where numbers stay what they are when vectors are cut; else (2, L (L + 1) / 2), the ranges of vectors
-    of one number, of two, and so on.
+    of one number, of two, and so on. maps: the linear maps whose levels of int8 arithmetic were found on the way.
     """
 
     held: Ranges
     width: int
     items: int
     told: str
+    maps: int = 0
 
     @classmethod
     def found(cls, vectors: NDArray[np.float32], unit: bool, told: str) -> Calibration:

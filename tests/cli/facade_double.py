@@ -78,6 +78,7 @@ class Calibrated:
     width: int = 64
     items: int = 2000
     told: str = "2,000 items of tickets.csv"
+    maps: int = 12
 
 
 class Raw2Vec:

@@ -17,6 +17,7 @@ def test_what_is_asked_and_said(run, asked):
     (given,) = asked("calibrate")
     assert given == {"data": "tickets.csv", "input": "body", "items": 50, "out": "tickets"}
     assert told.stdout.splitlines()[0] == "tickets: the ranges of 64 numbers, found in 2,000 items of tickets.csv"
+    assert told.stdout.splitlines()[1] == "and the levels of int8 arithmetic, of 12 maps"
     assert "next: raw2vec embed tickets DATA --out vectors --vectors int8" in told.stdout
     found = json.loads(run("calibrate", "tickets", "tickets.csv", "--out", "small", "--json").stdout)
     assert (found["out"], found["items"], found["ranges"]) == ("small", 2000, "2,000 items of tickets.csv")

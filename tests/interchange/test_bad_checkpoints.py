@@ -61,6 +61,21 @@ def with_code(folder: Path) -> None:
     (folder / "modules.json").write_text(json.dumps([module]))
 
 
+def around(kind: str) -> Spoil:
+    """The modules of vectors around a model of another kind."""
+
+    def spoil(folder: Path) -> None:
+        names = [("", "Transformer"), ("1_Pooling", "Pooling")]
+        listed = [
+            {"idx": place, "name": str(place), "path": path, "type": f"sentence_transformers.models.{name}"}
+            for place, (path, name) in enumerate(names)
+        ]
+        (folder / "modules.json").write_text(json.dumps(listed))
+        config(model_type=kind)(folder)
+
+    return spoil
+
+
 def without(name: str) -> Spoil:
     return lambda folder: (folder / name).unlink()
 
@@ -87,6 +102,8 @@ BAD: dict[str, tuple[Spoil, str]] = {
         r"asks for code .*\(modeling_x\.X\).*never run",
     ),
     "code in modules": (with_code, "asks for code of its own .'custom_st.Transformer'"),
+    "modules around a vit": (around("vit"), "makes vectors of a 'vit', which is taken over alone here"),
+    "modules around a marian": (around("marian"), "makes vectors of a 'marian', which is taken over alone here"),
     "unknown": (config(model_type="robertta"), "'robertta' cannot be taken over; .*Did you mean 'roberta'"),
     "no type": (config(model_type=None), "model type 'None' cannot be taken over"),
     "a decoder": (config(is_decoder=True), "has is_decoder True, and our transformer only False"),

@@ -47,6 +47,7 @@ def calibrate(
     seconds = time.perf_counter() - began
     place = out or model
     told = f"{place}: the ranges of {counted(found.width, 'number')}, found in {found.told}"
-    values = {"items": found.items, "ranges": found.told, "width": found.width, "out": place}
+    levels = [Text(f"and the levels of int8 arithmetic, of {counted(found.maps, 'map')}")] if found.maps else []
+    values = {"items": found.items, "ranges": found.told, "width": found.width, "maps": found.maps, "out": place}
     then = ["embed", place, "DATA", "--out", "vectors", "--vectors", "int8"]
-    return Answer({**values, **pace(found.items, seconds)}, [Text(told)], then)
+    return Answer({**values, **pace(found.items, seconds)}, [Text(told), *levels], then)

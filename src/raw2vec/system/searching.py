@@ -205,6 +205,7 @@ class Searching(ABC):
         found = Calibration.found(vectors, self._unit, told)
         parts.ranges[role] = found
         if seen and isinstance(parts.raw.side(role), Text):
+            found = replace(found, maps=len(seen))
             ends = {name: each.cpu().numpy() for name, each in seen.items()}
             parts.levels[role] = Levels(ends, self.fingerprint_, told)
         self.__dict__.pop("_engines", None)

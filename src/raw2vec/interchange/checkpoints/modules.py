@@ -29,6 +29,7 @@ _SWITCHES = {
 _DENSE = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding", "use_residual": False}
 # What a module of pictures and words may say of itself, beside options that are empty.
 _PAIRS = ("clip", "siglip")
+_ALONE = ("vit", "marian")
 _FEATURES = {"text": "get_text_features", "image": "get_image_features"}
 _PAIR = {"transformer_task": "feature-extraction", "module_output_name": "sentence_embedding"}
 _READING = ("max_seq_length", "do_lower_case", "modality_config")
@@ -62,6 +63,11 @@ def pipeline(folder: Path) -> Pipeline:
     first, home = kinds[0]
     kind = str(read(home / CONFIG).get("model_type"))
     first = "CLIPModel" if first == "Transformer" and kind in _PAIRS else first
+    if kind in _ALONE:
+        raise BadFolder(
+            f"{folder / MODULES} makes vectors of a '{kind}', which is taken over alone here: take "
+            f"modules.json away, and {home} opens as what it is without the modules after it."
+        )
     made = Pipeline(home, first)
     _refuse_order(folder, [first, *(name for name, _ in kinds[1:])])
     _prompts(made, read(folder / "config_sentence_transformers.json"))
