@@ -45,6 +45,22 @@ def test_every_worker_has_one_thread_and_others_have_theirs_afterwards() -> None
     assert found == [2]
 
 
+def test_the_caller_has_one_thread_until_all_is_made() -> None:
+    torch.set_num_threads(2)
+    found: list[int] = []
+    for _ in side_by_side(lambda piece: piece, range(3), 2):
+        other = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+        other.start()
+        other.join()
+        assert torch.get_num_threads() == 1
+    assert found == [2, 2, 2], "it is the caller's alone"
+    assert torch.get_num_threads() == 2
+    left = side_by_side(lambda piece: piece, range(3), 2)
+    next(left)
+    left.close()
+    assert torch.get_num_threads() == 2
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_what_goes_wrong_is_heard(workers: int) -> None:
     def work(piece: int) -> float:

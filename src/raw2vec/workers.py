@@ -19,8 +19,8 @@ Made = TypeVar("Made")
 def side_by_side(work: Callable[[Piece], Made], pieces: Sequence[Piece], workers: int) -> Iterator[Made]:
     """What the work makes of each piece, in their order. It is done without gradients.
 
-    With several workers, as many threads take a piece at a time, and torch keeps to one thread within each. torch
-    itself lets go of Python while it computes.
+    With several workers, as many threads take a piece at a time, and torch keeps to one thread within each, and in the
+    caller until all is made. torch itself lets go of Python while it computes.
     """
 
     def quietly(piece: Piece) -> Made:
@@ -34,6 +34,7 @@ def side_by_side(work: Callable[[Piece], Made], pieces: Sequence[Piece], workers
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(workers, initializer=partial(_alone, threads))
     try:
+        _alone(threads)  # the caller too: its own helpers would wait for more to do on the workers' cores
         for each in [pool.submit(quietly, piece) for piece in pieces]:
             yield each.result()
     finally:
