@@ -11,7 +11,7 @@ import pytest
 
 from raw2vec import BadInput
 from raw2vec.calibration import calibrated
-from raw2vec.system import Raw2Vec, searching
+from raw2vec.system import Raw2Vec, calibrating
 from raw2vec.use import base
 from raw2vec.use.compact import as_int8
 
@@ -68,7 +68,7 @@ def test_killed_it_goes_on_by_the_ranges_that_it_began_with(
     began = np.load((tmp_path / "v.npy.partial" if out.suffix else out) / "ranges.npy")
     np.testing.assert_allclose(began, calibrated(model.encode(TEXTS)), atol=1e-5)
     monkeypatch.setattr(base, "BLOCK_ROWS", BLOCK)
-    monkeypatch.setattr(searching, "calibrated", lambda vectors: calibrated(vectors) * np.float32(1 + 1e-6))
+    monkeypatch.setattr(calibrating, "calibrated", lambda vectors: calibrated(vectors) * np.float32(1 + 1e-6))
     done = model.embed(str(data), out, vectors="int8", resume=True)
     assert (done.items, done.new) == (60, 40)
     kept = out.with_suffix(".ranges.npy") if out.suffix else out / "ranges.npy"

@@ -96,11 +96,12 @@ def embed(
     """Encode every row of DATA to a vector.
 
     A folder gets Parquet shards that a crash cannot tear; --resume goes on
-    after the last whole one. Without --engine it is PyTorch in float32.
+    after the last whole one. Without --engine it is `auto`, and of fewer
+    than a thousand rows torch.
 
     raw2vec embed tickets tickets.csv --input body --out vectors.npy
     raw2vec embed tickets tickets.csv --input body --out vectors --resume
-    raw2vec embed tickets tickets.csv --out quick.npy --engine auto
+    raw2vec embed tickets tickets.csv --out exact.npy --engine torch
     raw2vec embed tickets tickets.csv --out small.npy --vectors int8
     """
     there(model, data, *([calibrate] if calibrate else []), out=out)
@@ -174,7 +175,7 @@ def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()], fa
     told = [
         f"{out}: {counted(done.items, 'row')} in {duration(seconds)}" + (f", {before:,} from before" if before else "")
     ]
-    told += [f"by {engine}"] if engine != "torch" else []
+    told += [f"by {engine}"]
     told += [f"within {ranges}"] if ranges else []
     if done.truncated:
         told.append(f"{counted(done.truncated, 'text', 'were')} longer than the model takes, and cut")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,69 +13,39 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raw2vec import bundle
-from raw2vec.calibration import Calibration, Ranges, calibrated, first_numbers
+from raw2vec.calibration import first_numbers
 from raw2vec.disk import refuse_source
-from raw2vec.engines import Engine, engine_for, watched
+from raw2vec.engines import Engine, engine_for
 from raw2vec.errors import BadInput
-from raw2vec.folder import Model, keep_ranges
-from raw2vec.levels import Levels
 from raw2vec.measure import columns_of
 from raw2vec.raw import Text
+from raw2vec.rows import Rows
 from raw2vec.sides import Side, column_side, likely_side, sought
-from raw2vec.use.base import Encode, Small, Write, first
+from raw2vec.system.calibrating import Calibrating
+from raw2vec.use.base import Encode, Small, Write, first, many
 from raw2vec.use.cluster import on_ray
 from raw2vec.use.compact import (
     CALIBRATED_ON,
     Form,
     Kind,
     begun_with,
-    read_ranges,
     refuse_kind,
-    refuse_looking,
-    unit,
     write_ranges,
 )
-from raw2vec.use.embed import Embedded, embed, shards_of
+from raw2vec.use.embed import Embedded, begun_by, embed, shards_of
 from raw2vec.use.index import Indexed, Space, approximated, index, store_for
-from raw2vec.use.prompt import Purpose, prompt_meant
+from raw2vec.use.prompt import prompt_meant
 from raw2vec.use.stores import Hit, Mode, open_store
 
+_MANY = 1000  # rows
 
-class Searching(ABC):
+
+class Searching(Calibrating):
     """What a model does with files of items: their vectors into files and stores, and from there to who asks."""
-
-    fingerprint_: str
-    source_: str
-    n_features_out_: int
-    seed: int
-
-    @abstractmethod
-    def _parts(self) -> Model:
-        """Everything the model is made of; NotFittedError before there is one."""
-
-    @abstractmethod
-    def _counted(
-        self,
-        items: Sequence[Any],
-        role: str = "input",
-        purpose: Purpose | None = None,
-        prompt: str | None = None,
-        engine: Engine | None = None,
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The items' vectors (n, L) and how many tokens were cut off each (n,), after the purpose's prompt if any, or
-        after this one.
-
-        engine: one of `_engine`'s.
-        """
 
     @abstractmethod
     def _device(self, asked: str | None = None) -> torch.device:
         """Where the model runs."""
-
-    @abstractmethod
-    def save(self, out: str | Path) -> None:
-        """Writes the model folder whole, in one step."""
 
     def _engine(
         self, role: str, name: str | None, precision: str | None, device: torch.device | None = None
@@ -95,27 +64,9 @@ class Searching(ABC):
             held[key] = engine_for(model, raw, golden[0] if golden else [], name or "auto", precision, seen)
         return held[key]
 
-    def _levels(self, role: str) -> Levels | None:
-        """What `calibrate` found for int8 arithmetic; none, with a warning, where it was for other weights."""
-        kept = self._parts().levels.get(role)
-        if kept is None or kept.model == self.fingerprint_:
-            return kept
-        warnings.warn(
-            f"The levels of int8 that the model keeps, of {kept.told}, were found for other weights, and are left out: "
-            "find them anew with raw2vec calibrate MODEL DATA.",
-            stacklevel=5,
-        )
-        return None
-
     def __getstate__(self) -> Any:
         """Engines are made anew where a pickle is read."""
         return {name: value for name, value in super().__getstate__().items() if name != "_engines"}  # type: ignore[attr-defined]
-
-    def first_items(self, data: Any, count: int, *, input: str | None = None, side: Side | None = None) -> list[Any]:
-        """The first items of a file's column, as many as there are up to `count`, as this side's encoder reads them."""
-        rows, columns = columns_of(self._parts(), data, input=input)
-        raw = self._parts().raw
-        return first(rows, columns["input"], (raw.side(side) if side else raw).read, count)
 
     def embed(
         self,
@@ -138,8 +89,9 @@ class Searching(ABC):
 
         input: the column that is encoded. side: whose encoder reads it, of pairs whose sides have one each; none: by
         the column's name and by what is in it. prompt: what stands before every text, by the name that the model knows
-        it by or in words ("query: "); none: the model's default one, if it has one. engine, precision: as for `encode`;
-        what it took, the answer tells. truncate_dim: only so many of the first numbers of each. vectors: what each
+        it by or in words ("query: "); none: the model's default one, if it has one. engine, precision: as for `encode`,
+        but that none is `auto` from a thousand rows on, and on resuming what the run was begun with; what it took, the
+        answer tells. truncate_dim: only so many of the first numbers of each. vectors: what each
         number is written as, int8 within ranges, which are written beside the vectors (`ranges.npy`): the model's own,
         if it was calibrated, else those of the first 2,000 items of the data; or of the data `calibrate`, or given so,
         as such a file. on: "ray" for the workers of a Ray cluster, or of this machine (extra `ray`); what is written is
@@ -151,6 +103,8 @@ class Searching(ABC):
         rows, columns = columns_of(self._parts(), data, input=input)
         column, to, mark = columns["input"], Path(out), self.fingerprint_
         role = side or column_side(self._parts(), rows, column)
+        if engine is None and precision is None:
+            engine, precision = (begun_by(shards_of(to)) if resume else None) or (_usual(rows, column), None)
         if words and not isinstance(self._parts().raw.side(role), Text):
             raise BadInput(f"A prompt stands before texts, and '{column}' is read as none: leave out --prompt.")
         by = self._engine(role, engine, precision)
@@ -172,75 +126,6 @@ class Searching(ABC):
         done = embed(rows, column, _formed(counted, form), to, read=read, fingerprint=mark, **options)
         return replace(done, ranges=found_in)
 
-    def calibrate(
-        self,
-        data: Any,
-        *,
-        input: str | None = None,
-        side: Side | None = None,
-        prompt: str | None = None,
-        items: int = CALIBRATED_ON,
-        out: str | Path | None = None,
-    ) -> Calibration:
-        """Finds the ranges of int8, and keeps them in the model: `embed` and `encode` take them, `save` writes them. Of
-        encoders of texts the levels of PyTorch's int8 arithmetic as well, so that precision="int8" starts at once.
-
-        In the first `items` of the data's column, for the side that reads it, for whole vectors and for such as are cut
-        to any number of their first. input, side, prompt: as for `embed`. out: where to write them as well: the model's
-        own folder, whose other files stay as they are, or one that is to be a copy of it. BadInput for a checkpoint of
-        others, which gets no files of ours.
-        """
-        parts, home = self._parts(), bundle.found(Path(self.source_)) if hasattr(self, "source_") else None
-        ours = home is not None and (home / "raw.json").is_file()
-        if home is not None and out is not None and not ours and Path(out) == home:
-            raise BadInput("The folder of a checkpoint stays as it is: give --out DIR for the model with its ranges.")
-        refuse_looking(parts)
-        words = None if prompt is None else prompt_meant(parts.recipe, prompt)
-        rows, columns = columns_of(parts, data, input=input)
-        role = side or column_side(parts, rows, columns["input"])
-        held = first(rows, columns["input"], parts.raw.side(role).read, items)
-        told = f"{len(held):,} items of {rows.name}"
-        with watched(parts.model.side(role)) as seen:
-            vectors = self._counted(held, role=role, prompt=words)[0]
-        found = Calibration.found(vectors, self._unit, told)
-        parts.ranges[role] = found
-        if seen and isinstance(parts.raw.side(role), Text):
-            found = replace(found, maps=len(seen))
-            ends = {name: each.cpu().numpy() for name, each in seen.items()}
-            parts.levels[role] = Levels(ends, self.fingerprint_, told)
-        self.__dict__.pop("_engines", None)
-        parts.report["ranges"] = {side: each.told for side, each in parts.ranges.items()}
-        if out is not None and home is not None and ours:
-            keep_ranges(home, parts.ranges, Path(out), parts.levels)
-        elif out is not None:
-            self.save(out)
-        return found
-
-    def _ranges(
-        self,
-        calibrate: Any,
-        numbers: int | None,
-        own: Callable[[], list[Any]],
-        encode: Encode,
-        input: str | None,
-        side: Side,
-    ) -> tuple[Ranges, str]:
-        """The ranges of int8, and what they were found in: those in a file, or those of the first items of other data,
-        else the model's, else those of one's `own` items."""
-        if isinstance(calibrate, str | Path) and str(calibrate).endswith(".npy"):
-            return read_ranges(Path(calibrate), numbers or self.n_features_out_), f"the ranges of {calibrate}"
-        if calibrate is None and (kept := self._parts().ranges.get(side)):
-            return kept.of(numbers), f"the model's own ranges, of {kept.told}"
-        items = own() if calibrate is None else self.first_items(calibrate, CALIBRATED_ON, input=input, side=side)
-        named = "" if calibrate is None else f" of {calibrate if isinstance(calibrate, str | Path) else 'others'}"
-        told = f"the ranges of the first {len(items):,} items{named}"
-        return calibrated(first_numbers(encode(items)[0], numbers, self._unit)), told
-
-    @property
-    def _unit(self) -> bool:
-        """Whether the model's vectors are of length one, and are to be so when they are cut."""
-        return unit(self._parts())
-
     def index(
         self,
         data: Any,
@@ -260,7 +145,7 @@ class Searching(ABC):
         input: the column that is encoded; none: of pairs the target, which queries look for, and of pairs with words
         what is no text. side: as for `embed`. resume: go on with a
         store that is there. approximate: build an approximate index as well, where there are rows enough to gain by it.
-        engine: what encodes, as for `encode`. truncate_dim: only so many of the first numbers of each vector are kept,
+        engine: what encodes, as for `embed`. truncate_dim: only so many of the first numbers of each vector are kept,
         which a search for them then asks by as well. vectors: float32, or what a search reads first, int8 or binary, to
         score the best of what it finds by whole vectors, which are kept as well.
         """
@@ -271,7 +156,7 @@ class Searching(ABC):
         space = Space(truncate_dim or self.n_features_out_, self.fingerprint_, home)
         column = columns["input"]
         role = side or column_side(parts, rows, column)
-        by = self._engine(role, engine, None)
+        by = self._engine(role, engine or _usual(rows, column), None)
         read, counted = parts.raw.side(role).read, partial(self._counted, role=role, purpose="document", engine=by)
         words = column if isinstance(parts.raw.side(role), Text) else None
         with store_for(store, space, words, resume, vectors) as made:
@@ -316,6 +201,11 @@ class Searching(ABC):
         there = open_store(store, self.fingerprint_)
         vectors = self._cut(partial(self._counted, role=role, purpose="query"), there.width)(items)[0]
         return there.search(vectors, k, where, items, mode, rescore)
+
+
+def _usual(rows: Rows, column: str) -> str | None:
+    """The engine of data that is not a few rows: looking for the quickest takes half a second."""
+    return "auto" if many(rows, column, _MANY) else None
 
 
 def _formed(encode: Encode, form: Form) -> Write:

@@ -103,6 +103,16 @@ def first(rows: Rows, column: str, read: Column, count: int) -> NumberedList:
     return NumberedList(range(len(items)), items, unreadable={})
 
 
+def many(rows: Rows, column: str, count: int) -> bool:
+    """Whether there are so many rows, or more; no further than that is read."""
+    found = 0
+    for batch in rows.batches(count, [column]):
+        found += len(batch)
+        if found >= count:
+            return True
+    return False
+
+
 def texts(table: pa.Table, column: str) -> list[str]:
     """A column as texts, the empty one where nothing is."""
     return [text or "" for text in text_column(table, column)]

@@ -106,6 +106,16 @@ def shards_of(out: Path) -> Path:
     return out.with_name(out.name + ".partial") if out.suffix in (".npy", ".parquet") else out
 
 
+def begun_by(folder: Path) -> tuple[str, str | None] | None:
+    """The engine that a run in this folder was begun with, and its precision where it has one; None: there is none."""
+    path = folder / "_manifest.json"
+    origin, shards, _ = _read(path) if path.is_file() else ({}, [], False)
+    if not shards:
+        return None
+    name, _, precision = origin.get("engine", "torch").partition(" ")
+    return name, precision or None
+
+
 def _kept(folder: Path) -> str:
     """What a run that cannot write on leaves: the rows of the shards that the manifest names."""
     try:
