@@ -49,7 +49,7 @@ SETTINGS: dict[str, Any] = {
 
 def main(
     data: Annotated[Path, typer.Option(help="An .npz of train, valid and test, uint8 (n, 98), eight pixels a byte.")],
-    rounds: int = 3,
+    rounds: int = 5,
     steps: int = 780,
     batches: list[int] = [64, 128],  # noqa: B006
     seed: int = 0,

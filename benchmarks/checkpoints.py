@@ -26,7 +26,7 @@ from raw2vec.packaged import packaged
 def main(
     file: Annotated[Path, typer.Argument(help="A csv of sentence, sentence, score.")],
     checkpoint: str = "minilm",
-    rounds: int = 3,
+    rounds: int = 5,
 ) -> None:
     """Prints one JSON object."""
     from sentence_transformers import SentenceTransformer

@@ -48,7 +48,7 @@ REFERENCE = "sentence-transformers float32"
 
 
 def main(
-    checkpoint: str = "minilm", items: int = 1000, short: int = 2000, rounds: int = 3, only: str = "", cpu: bool = False
+    checkpoint: str = "minilm", items: int = 1000, short: int = 2000, rounds: int = 5, only: str = "", cpu: bool = False
 ) -> None:
     """Prints one JSON object. only: engines whose names hold one of these words, by commas. cpu: count the processor's
     time instead of the clock's, on one core that other programs share."""

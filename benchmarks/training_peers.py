@@ -45,7 +45,7 @@ Ids = list[NDArray[np.int64]]
 def main(
     objective: Literal["masked", "contrastive"] = "masked",
     steps: int = 10,
-    rounds: int = 3,
+    rounds: int = 5,
     items: int = 2000,
     seed: int = 0,
 ) -> None:

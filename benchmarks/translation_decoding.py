@@ -55,7 +55,7 @@ def main(
     pairs_learned: Annotated[int | None, typer.Option(help="Only so many training pairs: for a quick look.")] = None,
     settings: Annotated[list[str], typer.Option("--set", help="A change to the recipe, KEY=VALUE.")] = [],  # noqa: B006
     beams: list[int] = [1, 5],  # noqa: B006
-    rounds: int = 3,
+    rounds: int = 5,
     seed: int = 0,
 ) -> None:
     """Sentences a second, ratios to Hugging Face's, BLEU, and how many lines are raw2vec's to the letter."""

@@ -65,7 +65,7 @@ PLAIN: dict[str, Any] = {
 
 def main(
     data: Annotated[Path, typer.Option(help="The folder of Multi30k's files.")],
-    rounds: int = 3,
+    rounds: int = 5,
     steps: int = 45,
     vocabulary: int = 8000,
     lines: Annotated[int | None, typer.Option(help="Only so many training pairs: for a quick look.")] = None,

@@ -78,6 +78,9 @@ def test_a_real_journey(tmp_path: Path) -> None:
     again = call(*words)
     assert again.exit_code == 2
     assert "holds a model already" in again.stderr
-    assert call("distill", "{}/s", "--out", "{}/smaller", "--latent", "4").exit_code == 0, "a student can teach"
+    smaller = call("distill", "{}/s", "--out", "{}/smaller", "--latent", "4")
+    assert smaller.exit_code == 0, "a student can teach"
+    assert "how far it agrees with its teacher on 256 passages of Python's manual:" in smaller.stdout
+    assert "neighbours@10" in smaller.stdout
     refused = call("distill", "{}/teacher", "--out", "{}/wide", "--latent", "4000")
     assert (refused.exit_code, "have 128 numbers" in refused.stderr) == (2, True)

@@ -29,6 +29,10 @@ def test_without_texts_a_table_of_what_tokens_say(teacher: Path, tmp_path: Path)
     made = raw2vec.distill(teacher, out=tmp_path / "m", latent=8)
     assert made.encode(TEXTS).shape == (len(TEXTS), 8)
     assert (made.report["teacher"], made.report["steps"]) == (str(teacher), 0)
+    metrics, most = made.report["metrics"], made.report["baselines"]["the teacher in 8 numbers"]
+    assert (made.report["protocol"], made.report["passages"]) == ("agreement/1", 256)
+    assert metrics["cosine"] <= most["cosine"] + 1e-6
+    assert 1.5 * 10 / 255 < metrics["neighbours@10"] < most["neighbours@10"], "chance is ten of as many as there are"
     again = raw2vec.load(tmp_path / "m")
     np.testing.assert_array_equal(again.encode(TEXTS), made.encode(TEXTS))
     assert "what" in (tmp_path / "m" / "README.md").read_text()

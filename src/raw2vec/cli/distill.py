@@ -97,6 +97,9 @@ def _answer(
     shown += [Text("it was finished already, and nothing was trained")] if already else []
     if report.get("held_out"):
         shown.append(Text(f"how far it agrees with its teacher on {counted(report['held_out'], 'text')} held out:\n"))
+    if report.get("passages"):
+        where = f"on {counted(report['passages'], 'passage')} of Python's manual"
+        shown.append(Text(f"how far it agrees with its teacher {where}:\n"))
     reading = [out.rstrip("/"), data, *(["--input", input] if input else [])] if data and data != "-" else []
     then = ["index", *reading, "--store", f"{out.rstrip('/')}.store"] if reading else []
     return Answer(

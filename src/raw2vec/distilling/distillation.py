@@ -18,7 +18,11 @@ from raw2vec import bundle, folder
 from raw2vec.disk import replacing
 from raw2vec.distilling.lessons import Lesson, lesson_of
 from raw2vec.distilling.students import begun, inherits, lift_of, reader_of, refuse_no_teacher, static, tokens_of
+from raw2vec.engines.passages import passages, taken
 from raw2vec.errors import BadInput
+from raw2vec.evaluate import AGREEMENT
+from raw2vec.evaluate.agreement import FEWEST
+from raw2vec.evaluate.base import Columns
 from raw2vec.fitting import runs
 from raw2vec.fitting.device import device_called, working_precision
 from raw2vec.fitting.fit import fit_model
@@ -42,6 +46,7 @@ NOTE = "distilling.json"  # in a run's folder: of what teacher, data and recipe 
 TAUGHT = "teacher"  # the texts and what the teacher says of them
 VECTOR = "teacher"  # the column of it
 TOKENS = "tokens.safetensors"  # what the teacher says of every token
+PASSAGES = 256  # on which a student of no texts is set beside its teacher
 FIRST = 20_000  # of its vectors tell the directions that a shorter vector keeps
 
 
@@ -152,8 +157,26 @@ def _untaught(parts: Model, recipe: Recipe, name: str, listener: Listener, began
     made.report = {"kind": "text", "task": None, "metrics": {}, "baselines": {}, "notes": notes, "items": 0}
     made.report |= {"held_out": 0, "truncated": 0, "steps": 0, "seconds": round(monotonic() - began, 2)}
     made.report |= {"teacher": name, "tokens": len(lone), "checkpoint": f"{name}, distilled"}
+    made.report |= _beside(made, parts, lift, recipe.seed)
     add_golden(made, lambda items, role: encode(made.model, made.raw, items).vectors)
     return made, card_of(made)
+
+
+def _beside(made: Model, teacher: Model, lift: torch.Tensor, seed: int) -> dict[str, Any]:
+    """What the student has lost: its agreement with the teacher on passages that are always there.
+
+    lift: (L, D), from its space into the teacher's.
+    """
+    assert isinstance(teacher.raw, Text), "the teacher reads texts"
+    assert isinstance(made.raw, Text), "and so does a student"
+    items = taken(made.raw, taken(teacher.raw, list(passages(PASSAGES))))
+    if len(items) < FEWEST:
+        return {}
+    told: Columns = {"input": items, "label": list(encode(teacher.model, teacher.raw, items).vectors)}
+    own = lambda texts, role: encode(made.model, made.raw, texts).vectors  # noqa: E731
+    found = AGREEMENT.run(own, told, seed, lift=lift.cpu().numpy())
+    measured = {"protocol": found.protocol, "metrics": found.metrics, "intervals": found.intervals}
+    return {**measured, "baselines": found.baselines, "passages": len(items)}
 
 
 def _taught(
