@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import cycle, islice
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from raw2vec.engines import Engine
 from raw2vec.errors import BadInput, NumberedList
 from raw2vec.fitting.device import working_precision
 from raw2vec.fitting.report import hardware
@@ -36,7 +38,8 @@ LENGTHS = {"mixed": (4, 256), "short": (8, 16)}
 FIRST, MOST = 64, 8192  # items of a first try, and at most of a timed one
 A_ROUND = 0.5  # seconds that a round is to take
 COUNTED = 64  # items whose operations are counted
-_FLOAT32, _BFLOAT16 = "float32", "bfloat16"
+_FLOAT32, _BFLOAT16, _INT8 = "float32", "bfloat16", "int8"
+_MULTIPLIED = {_FLOAT32: torch.float32, _BFLOAT16: torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Speed:
     """One way of encoding: the median of all rounds, and what the slowest and the fastest gave.
 
     tokens: rows that the encoder read, a text's tokens with its boundaries, patches, frames or columns. share: of the
-    machine's rate of matrix products in this precision; None where the operations cannot be counted.
+    machine's rate of matrix products in this precision; None where the operations cannot be counted, and of int8.
     """
 
     lengths: str
@@ -94,18 +97,28 @@ def bench(
     place = next(parts.model.parameters()).device
     work, role = _work(parts, data, input, side)
     inner, raw = parts.model.side(role), parts.raw.side(role)
-    precisions = {_FLOAT32: torch.float32}
-    if working_precision("auto", place) is torch.bfloat16:
-        precisions[_BFLOAT16] = torch.bfloat16
-    rates = {name: gemm_rate(dtype, device=place) for name, dtype in precisions.items()}
+    ways = _ways(model, role)
+    multiplied = {name: dtype for name, dtype in _MULTIPLIED.items() if name in ways}
+    rates = {name: gemm_rate(dtype, device=place) for name, dtype in multiplied.items()}
     speeds = []
     for lengths, items in work.items():
-        speeds += _speeds(inner, raw, lengths, items, precisions, rates, rounds)
+        speeds += _speeds(inner, raw, lengths, items, ways, rates, rounds)
         progress(len(items))
     notes = [] if data is not None else [_stand_in(raw, work)]
     if speeds[0].share_of_gemm is None:
         notes.append("a recurrence's operations cannot be counted, so that its share of the machine's rate is not told")
     return Bench(speeds, {name: round(rate / 1e9, 1) for name, rate in rates.items()}, hardware(), notes)
+
+
+def _ways(model: Raw2Vec, role: Side) -> dict[str, Engine | None]:
+    """PyTorch's engine of each precision that is worth having here; None: the model as it is."""
+    ways: dict[str, Engine | None] = {_FLOAT32: None}
+    if working_precision("auto", next(model.parts_.model.parameters()).device) is torch.bfloat16:
+        ways[_BFLOAT16] = model._engine(role, "torch", _BFLOAT16)
+    if isinstance(model.parts_.raw.side(role), Text):
+        with suppress(BadInput):  # no such processor, or nothing to gain
+            ways[_INT8] = model._engine(role, "torch", _INT8)
+    return ways
 
 
 def _work(parts: Model, data: Any, input: str | None, side: Side | None) -> tuple[dict[str, list[Any]], Side]:
@@ -147,27 +160,28 @@ def _speeds(
     raw: Raw,
     lengths: str,
     items: Sequence[Any],
-    precisions: Mapping[str, torch.dtype],
+    ways: Mapping[str, Engine | None],
     rates: Mapping[str, float],
     rounds: int,
 ) -> list[Speed]:
-    """The same items in every precision, as many as fill a round."""
+    """The same items in every way, as many as fill a round."""
 
-    def work(some: Sequence[Any], dtype: torch.dtype) -> object:
-        return encode(model, raw, NumberedList(range(len(some)), list(some), unreadable={}), precision=dtype)
+    def work(some: Sequence[Any], engine: Engine | None) -> object:
+        return encode(model, raw, NumberedList(range(len(some)), list(some), unreadable={}), engine=engine)
 
     first = items[:FIRST]
-    work(first, torch.float32)
-    each = timed(lambda: work(first, torch.float32)) / len(first)
+    work(first, None)
+    each = timed(lambda: work(first, None)) / len(first)
     chosen = list(islice(items, max(1, min(math.ceil(A_ROUND / max(each, 1e-9)), len(items)))))
     windows = raw.windows(chosen).ragged
     tokens = int(model.embedding.grids(windows.shapes).prod(dim=1).sum())
     operations = _operations(model, raw, chosen)
-    found = in_turn({name: partial(work, chosen, dtype) for name, dtype in precisions.items()}, rounds)
+    found = in_turn({name: partial(work, chosen, engine) for name, engine in ways.items()}, rounds)
     speeds = []
     for name, seconds in found.items():
         usual = statistics.median(seconds)
-        share = None if operations is None else round(operations * len(chosen) / usual / rates[name], 4)
+        rate = rates.get(name)
+        share = None if operations is None or rate is None else round(operations * len(chosen) / usual / rate, 4)
         pace = [round(len(chosen) / each, 1) for each in (usual, max(seconds), min(seconds))]
         paces = {"items_per_s": pace[0], "slowest": pace[1], "fastest": pace[2]}
         paces["tokens_per_s"] = round(tokens / usual, 1)

@@ -27,8 +27,8 @@ def bench(
     """Measure how fast MODEL encodes on this machine.
 
     Items and tokens a second, from items to vectors in memory, in float32
-    and where the hardware has it in bfloat16, and as a share of the rate at
-    which this machine multiplies matrices. Without DATA texts are made up,
+    and where the hardware has them in bfloat16 and int8, and as a share of
+    the rate at which this machine multiplies matrices. Without DATA texts are made up,
     of mixed and of short lengths, and of other kinds the golden inputs
     taken.
 
