@@ -21,7 +21,7 @@ from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import text_column
 from raw2vec.tokens.sentences import chunks, exceeded, kept, sentence_ends, sentence_spans, word_beginnings
 from raw2vec.tokens.subwords import SPECIAL, check_settings, check_text, learned, merges, opened, ordinary, specials
-from raw2vec.tokens.unknown import characters_of
+from raw2vec.tokens.unknown import Known, Met, known
 from raw2vec.tokens.words import reader
 
 _BLOCK = 1024  # texts handed to the tokenizer at once: enough for every core, little memory
@@ -39,10 +39,11 @@ class Text(Raw):
     truncate (and count), error, or chunk into several windows that do not overlap. usual and sentences: the tokens, and
     the sentences, that one in a thousand of the texts learned
     from exceeds; beyond either, windows may be asked to cut at every sentence end. 0: found by `learn`, where long is
-    chunk. unknown: words with characters that no text learned from has are spelled, or, by a translator, copied.
-    characters: those that such texts have; "": found by `learn`, where unknown words are copied. vocabularies: joint,
-    or of pairs in two languages separate: `target` then is a Text of its own, with as many tokens to learn; or shared:
-    each language is cut into pieces of its own, of one vocabulary that is given (Marian's), and `target` cuts its side.
+    chunk. unknown: words with characters or numbers that no text learned from has are spelled, or, by a translator,
+    copied, as addresses are. characters, numbers: those that such texts have; "": found by `learn`. vocabularies:
+    joint, or of pairs in two languages separate: `target` then is a Text of its own, with as many tokens to learn; or
+    shared: each language is cut into pieces of its own, of one vocabulary that is given (Marian's), and `target` cuts
+    its side.
 
     Separate vocabularies are one space of ids: the target's come first, the input's follow, and the five special ones
     are the same. So one table of embeddings has a row for each, and what is written is told among the first of them.
@@ -74,6 +75,7 @@ class Text(Raw):
         sentences: int = 0,
         unknown: Literal["spell", "copy"] = "spell",
         characters: str = "",
+        numbers: str = "",
         vocabularies: Literal["joint", "separate", "shared"] = "joint",
     ):
         self.settings: dict[str, Any] = {
@@ -88,6 +90,7 @@ class Text(Raw):
             "sentences": sentences,
             "unknown": unknown,
             "characters": characters,
+            "numbers": numbers,
             "vocabularies": vocabularies,
         }
         check_settings(self.settings, get_type_hints(Text.__init__))
@@ -102,11 +105,12 @@ class Text(Raw):
         if (targets is not None) != self.separate:
             raise BadInput("Separate vocabularies are learned from inputs and from targets, a joint one from all texts")
         some: list[str] = []
-        met: set[str] = set()
+        met = Met()
         read = Numbered(kept(numbered(texts), some)) if self.long == "chunk" else texts
-        read = Numbered(characters_of(numbered(read), met)) if self.settings["unknown"] == "copy" else read
+        read = Numbered(met.passing(numbered(read))) if self.settings["unknown"] == "copy" else read
         self._adopt(learned(read, self.settings))
-        self.settings["characters"] = self.settings["characters"] or "".join(sorted(met))
+        if self.settings["unknown"] == "copy":
+            self.settings |= {name: self.settings[name] or what for name, what in met.told().items()}
         if some:
             told = [ids for _, ids in self._ids(some)]
             counts = (len(self._sentences(ids, len(ids))) for ids in told if ids)
@@ -212,9 +216,10 @@ class Text(Raw):
         return len(SPECIAL) - 1 in self._special
 
     @property
-    def readable(self) -> frozenset[str] | None:
-        """The characters that may be read, where words with others are to be copied; None: all."""
-        return frozenset(self.settings["characters"]) if self.settings["unknown"] == "copy" else None
+    def readable(self) -> Known | None:
+        """What may be read, where words with anything else are to be copied; None: all."""
+        settings = self.settings
+        return known(settings["characters"], settings["numbers"]) if settings["unknown"] == "copy" else None
 
     def identity(self) -> str:
         """What tokenizer.json holds, and target_tokenizer.json after it: the whole of what turns a text into ids."""

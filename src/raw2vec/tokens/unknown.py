@@ -1,7 +1,8 @@
 """Words that a translator cannot read, taken out before it reads and put back into what it wrote.
 
-They hold characters that no text it learned from has: another script, an emoji, a name with a rare letter. Bytes would
-spell them, but a model that never met these bytes writes anything for them; a person would copy the word.
+They hold characters that no text it learned from has: another script, an emoji, a name with a rare letter; or they are
+numbers that it never met, or addresses. Pieces and bytes would spell them, but a model that never met these together
+writes anything for them; a person would copy the word.
 """
 
 from __future__ import annotations
@@ -13,6 +14,21 @@ from typing import Any, NamedTuple
 
 _CLOSING = re.compile(r"\s*[^\w\s]+\s*$")
 _STOPS = ".,;:!?…"
+_NUMBER = re.compile(r"\d[\d.,:/]*\d")  # of two digits or more
+_ADDRESS = re.compile(r"\S+@\S+\.\w+|(?:https?://|ftp://|www\.)\S+")
+_MOST = 10_000  # different numbers; who learned from more has seen how numbers are told
+
+
+class Known(NamedTuple):
+    """The characters and the numbers that may be read; numbers None: all."""
+
+    characters: frozenset[str]
+    numbers: frozenset[str] | None = None
+
+    def all_of(self, word: str) -> bool:
+        """Whether nothing in the word is strange."""
+        told = self.numbers is None or self.numbers.issuperset(_NUMBER.findall(word))
+        return told and self.characters.issuperset(word) and not _ADDRESS.search(word)
 
 
 class Word(NamedTuple):
@@ -33,12 +49,12 @@ class Readable(NamedTuple):
     words: list[Word]
 
 
-def readable(text: str, known: frozenset[str]) -> Readable:
-    """The text without what has characters that are not `known`. White space is always known.
+def readable(text: str, known: Known) -> Readable:
+    """The text without what is not `known`, and without anything where it has no word at all. White space is known.
 
     A strange letter makes its whole word strange, but for a stop after it; a strange sign only itself.
     """
-    if known.issuperset("".join(text.split())):
+    if _words(text) and all(map(known.all_of, text.split())):
         return Readable(text, [])
     kept: list[str] = []
     taken: list[tuple[str, str]] = []  # each with what is kept before it
@@ -46,7 +62,7 @@ def readable(text: str, known: frozenset[str]) -> Readable:
         glued = False  # whether a stop is to go to the word before, that before it having been taken out
         for piece in _pieces(chunk, known):
             word = piece.rstrip(_STOPS) or piece
-            if not known.issuperset(word):
+            if not known.all_of(word):
                 taken.append((word, " ".join(kept)))
                 piece, glued = piece[len(word) :], True
             if piece and glued and kept and not any(map(str.isalnum, piece)):
@@ -82,18 +98,38 @@ def _words(text: str) -> int:
     return sum(any(map(str.isalnum, word)) for word in text.split())
 
 
-def _pieces(chunk: str, known: frozenset[str]) -> list[str]:
-    """What has no white space in it, parted round strange signs; what has a strange letter is left in one piece."""
-    odd = [not known.issuperset(letter) for letter in chunk]
-    if any(strange and letter.isalnum() for letter, strange in zip(chunk, odd, strict=True)):
+def _pieces(chunk: str, known: Known) -> list[str]:
+    """What has no white space in it, parted round strange signs; what is strange by more than these is one piece."""
+    odd = [letter not in known.characters for letter in chunk]
+    letters = any(strange and letter.isalnum() for letter, strange in zip(chunk, odd, strict=True))
+    if letters or not any(odd) or _ADDRESS.search(chunk):
         return [chunk]
     runs = groupby(zip(chunk, odd, strict=True), key=lambda pair: pair[1])
     return ["".join(letter for letter, _ in run) for _, run in runs]
 
 
-def characters_of(pairs: Iterable[tuple[int, Any]], characters: set[str]) -> Iterator[tuple[int, Any]]:
-    """Numbered texts as they come; their characters are added to `characters`."""
-    for number, text in pairs:
-        if isinstance(text, str):
-            characters.update(text)
-        yield number, text
+class Met:
+    """What of numbered texts that pass by will be known."""
+
+    def __init__(self) -> None:
+        self.characters: set[str] = set()
+        self.numbers: set[str] = set()
+
+    def passing(self, pairs: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+        """The texts as they come."""
+        for number, text in pairs:
+            if isinstance(text, str):
+                self.characters.update(text)
+                if len(self.numbers) <= _MOST:
+                    self.numbers.update(_NUMBER.findall(text))
+            yield number, text
+
+    def told(self) -> dict[str, str]:
+        """As settings: characters in a row, numbers with space between, or "any", or "none"."""
+        numbers = "any" if len(self.numbers) > _MOST else " ".join(sorted(self.numbers)) or "none"
+        return {"characters": "".join(sorted(self.characters)), "numbers": numbers}
+
+
+def known(characters: str, numbers: str) -> Known:
+    """What `Met` told; numbers "": they were not counted, and all are read."""
+    return Known(frozenset(characters), None if numbers in ("", "any") else frozenset(numbers.split()))
