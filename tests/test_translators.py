@@ -13,7 +13,7 @@ from raw2vec.errors import BadInput
 from raw2vec.system import Raw2Vec
 from raw2vec.use import translate
 from raw2vec.use.explain import explain
-from raw2vec.use.write import Manner, write
+from raw2vec.use.write import Manner, beam_for, write
 
 COLOURS = {"red": "rouges", "green": "vertes", "black": "noires", "white": "blanches", "blue": "bleues"}
 THINGS = {"cars": "voitures", "doors": "portes", "houses": "maisons", "flowers": "fleurs", "chairs": "chaises"}
@@ -52,6 +52,14 @@ def test_what_was_learned_by_heart_is_translated(looking: Raw2Vec, tmp_path: Pat
     assert looking.translate(SOURCES[3]) == TARGETS[3]
     looking.save(tmp_path / "m")
     assert raw2vec.load(tmp_path / "m").translate(SOURCES[::-1]) == TARGETS[::-1]
+
+
+def test_as_many_drafts_are_followed_as_are_given_and_one_of_drawn_tokens(looking: Raw2Vec) -> None:
+    assert [beam_for(1, 0.0), beam_for(8, 0.0), beam_for(1, 0.7)] == [5, 8, 1]
+    assert looking.translate(SOURCES[:2], best=8)[0][0][0] == TARGETS[0]
+    assert isinstance(looking.translate(SOURCES[0], temperature=0.7, seed=1), str)
+    with pytest.raises(BadInput, match="A beam of 1 cannot give 3 drafts: follow 3 or more"):
+        looking.translate(SOURCES, beam=1, best=3)
 
 
 def test_a_vector_is_enough_behind_a_fixed_bridge(through_a_vector: Raw2Vec) -> None:
@@ -187,7 +195,7 @@ def test_it_is_inspected_as_it_writes_what_it_is_to_write(looking: Raw2Vec, thro
     for model in (looking, through_a_vector):
         found = model.inspect(PAIRS, input="en", target="fr")
         assert {"embedding", "encoder", "latent", "decoder"} <= {part.name for part in found.parts}
-        with pytest.raises(BadInput, match="give pairs, and name the target"):
+        with pytest.raises(BadInput, match="inspected on pairs: give DATA with both columns"):
             model.inspect(SOURCES)
 
 

@@ -18,7 +18,7 @@ REPORT: dict[str, Any] = {
     "baselines": {"BM25": {"mrr@10": 0.55, "recall@10": 0.81}, "TF-IDF": {"mrr@10": 0.7}},
     "intervals": {"mrr@10": (0.58, 0.64)},
     "protocol": "retrieval/1",
-    "notes": ["the encoder does not beat TF-IDF (mrr@10 0.610 against 0.700)"],
+    "notes": ["the model does not beat TF-IDF (mrr@10 0.610 against 0.700)"],
     "items": 1200,
     "held_out": 60,
     "truncated": 3,

@@ -61,7 +61,7 @@ REFUSED: list[tuple[list[tuple[str, ...]], tuple[str, ...], str]] = [
     (PAIRS, (*SIDES, "--label", "fr"), "The objective 'translation' learns pairs, not labels: leave out --label fr."),
     ([(a, "") for a, _ in PAIRS], SIDES, "p.tsv has no pair to learn from: of 9 pairs, all are left out (9 with an"),
     ([(a + " at last", a + " at last") for a, _ in PAIRS], SIDES, "(9 copied). 9 say the same twice: are 'en' and"),
-    ([LONG], SIDES, "p.tsv has no pair to learn from: of 1 pairs, all are left out (1 longer than 250 words)."),
+    ([LONG], SIDES, "p.tsv has no pair to learn from: of 1 pairs, all are left out (1 longer than 250 words or"),
     ([(*pair, "x") for pair in PAIRS], SIDES, "p.tsv line 2 has 3 cells, but line 1 has 2: quote a cell that holds"),
     ([*PAIRS, ("alone",)], SIDES, "p.tsv line 11 has 1 cell, but line 1 has 2: is a cell missing"),
     ([*PAIRS, ("nul\0", "nul")], SIDES, "p.tsv is a binary file, not text (line 11, byte"),
@@ -80,7 +80,10 @@ def test_pairs_that_cannot_be_learned_from(run: Run, pairs: list, words: tuple[s
     ("pairs", "sentence"),
     [
         ([PAIRS[0]] * 5_000, "left out: 4,999 repeated, among the 5,000 pairs of p.tsv; 1 left to learn from"),
-        ([*PAIRS, LONG, ("x" * 10_000, "y")], "left out: 2 longer than 250 words, among the 11 pairs of p.tsv"),
+        (
+            [*PAIRS, LONG, ("x" * 10_000, "y")],
+            "left out: 2 longer than 250 words or 4,000 letters, among the 11 pairs",
+        ),
         ([*PAIRS, ("\x01\x02", "\x1b"), ("bell\x07", "cloche\x1b[0m")], "left out: 1 with an empty side, among the 11"),
     ],
     ids=["one pair left", "long", "control characters"],

@@ -91,7 +91,7 @@ def test_fit_sets_the_model_beside_its_baselines(run):
         ["mrr@10", "0.610", "0.580–0.640", "0.550", "0.700"],
         ["recall@10", "0.800", "–", "0.810", "–"],
     ]
-    assert "note: the encoder does not beat TF-IDF" in result.stdout
+    assert "note: the model does not beat TF-IDF" in result.stdout
     assert lines[-1] == "next: raw2vec index m tickets.csv --input body --store m.store"
 
 

@@ -28,7 +28,7 @@ def test_the_unigram_baseline_is_the_entropy_of_the_tokens():
     entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
     expected = {"accuracy": 0.75, "nats": entropy, "perplexity": np.exp(entropy)}
     assert report.baselines["unigram"] == pytest.approx(expected)
-    assert any(note.startswith("the encoder does not beat unigram (nats 1.000 against 0.562)") for note in report.notes)
+    assert any(note.startswith("the model does not beat unigram (nats 1.000 against 0.562)") for note in report.notes)
 
 
 def test_the_unigram_baseline_from_the_training_data():

@@ -75,8 +75,8 @@ def test_the_model_is_judged_by_its_headline():
     def judge(headline, ours, theirs, share):
         return verdicts(headline, {headline: ours}, {"BM25": {headline: theirs}}, {"BM25": {headline: share}})
 
-    assert judge("mrr@10", 0.41, 0.42, 0.3) == ["the encoder does not beat BM25 (mrr@10 0.410 against 0.420)"]
-    assert judge("mrr@10", 0.42, 0.42, 0.5) == ["the encoder does not beat BM25 (mrr@10 0.420 against 0.420)"]
+    assert judge("mrr@10", 0.41, 0.42, 0.3) == ["the model does not beat BM25 (mrr@10 0.410 against 0.420)"]
+    assert judge("mrr@10", 0.42, 0.42, 0.5) == ["the model does not beat BM25 (mrr@10 0.420 against 0.420)"]
     assert "may be chance (mrr@10 0.430 against 0.420; ahead in 81%" in judge("mrr@10", 0.43, 0.42, 0.81)[0]
     assert judge("mrr@10", 0.5, 0.42, 1.0) == []
     assert judge("nats", 1.0, 2.0, 1.0) == []

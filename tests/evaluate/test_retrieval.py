@@ -145,7 +145,7 @@ def test_a_report_beside_its_baselines():
     assert report.baselines["BM25"] == report.baselines["TF-IDF"] == dict.fromkeys(report.metrics, 1.0)
     assert report.metrics["mrr@10"] == pytest.approx(1 / 6.5)  # a collapsed encoder stands in the middle
     assert report.ahead["BM25"]["mrr@10"] == 0
-    assert "the encoder does not beat BM25 (mrr@10 0.154 against 1.000)" in report.notes
+    assert "the model does not beat BM25 (mrr@10 0.154 against 1.000)" in report.notes
 
 
 def test_one_row_and_unusable_vectors():

@@ -33,9 +33,9 @@ REASONS: list[tuple[tuple[Any, Any], dict[str, Any], str]] = [
     (("\x00\x07\x1b", "cloche"), {}, "1 with an empty side"),
     (("\u200b\ufeff", "rien"), {}, "1 with an empty side"),
     (("one", "un deux"), {"shortest": 2}, "1 shorter than 2 words"),
-    (("one two three", "un deux"), {"longest": 2}, "1 longer than 2 words"),
-    (("a" * 10_000, "b" * 10_000), {}, "1 longer than 250 words"),
-    (("字ひコ한" * 350, "b" * 3_900), {}, "1 longer than 250 words"),
+    (("one two three", "un deux"), {"longest": 2}, "1 longer than 2 words or 32 letters"),
+    (("a" * 10_000, "b" * 10_000), {}, "1 longer than 250 words or 4,000 letters"),
+    (("字ひコ한" * 350, "b" * 3_900), {}, "1 longer than 250 words or 4,000 letters"),
     ((LONG, "un deux"), {}, "1 whose lengths differ more than 3 times"),
     (("un deux", LONG), {}, "1 whose lengths differ more than 3 times"),
     (("a b c d e f g", "x y"), {}, "1 whose lengths differ more than 3 times"),
@@ -50,7 +50,7 @@ REASONS: list[tuple[tuple[Any, Any], dict[str, Any], str]] = [
 def test_each_reason(pair: tuple[Any, Any], limits: dict[str, Any], reason: str) -> None:
     rows = Filtered(open_rows([("good morning", "bonjour tous"), pair]), "0", "1", **limits)
     if reason:
-        assert rows.skipped == [f"{reason}, among the 2 pairs of the data"]
+        assert rows.skipped == [f"{reason}, among the 2 pairs of the data; first at the data, item 1"]
         assert pairs_of(rows) == [("good morning", "bonjour tous")]
     else:
         assert (len(pairs_of(rows)), list(rows.skipped)) == (2, [])
@@ -100,7 +100,9 @@ def test_many_equal_pairs_make_one_row() -> None:
     table = pa.table({"en": pa.array(["A red car"] * 10**5), "fr": pa.array(["Une voiture rouge"] * 10**5)})
     rows = Filtered(open_rows(table), "en", "fr")
     assert pairs_of(rows) == [("A red car", "Une voiture rouge")]
-    assert rows.skipped == ["99,999 repeated, among the 100,000 pairs of the table; 1 left to learn from"]
+    assert rows.skipped == [
+        "99,999 repeated, among the 100,000 pairs of the table; 1 left to learn from; first at the table, row 1"
+    ]
 
 
 WORDS = st.sampled_from(
@@ -157,7 +159,8 @@ def test_as_a_plain_loop_would(
     assert pairs_of(rows, size) == pairs_of(rows) == [pairs[number] for number in numbers]
     assert [rows.where(place) for place in range(len(numbers))] == [f"the data, item {number}" for number in numbers]
     assert rows.where(len(numbers)) == "the data, past its end"
-    left = sum(int(part.split()[0]) for line in rows.skipped for part in line.split(", ")[:-1] if part != "nothing")
+    told = [part for line in rows.skipped for part in line.split(", among")[0].split(", ") if part != "nothing"]
+    left = sum(int(part.split()[0]) for part in told)
     assert left == len(pairs) - len(numbers)
 
 
@@ -170,7 +173,8 @@ def test_places_columns_and_counts_of_a_file(tmp_path: Path) -> None:
     assert pairs_of(rows, 1) == [("Hello", "Bonjour", "ann"), ("Cat", "Chat", "cid")]
     assert [row["by"] for batch in rows.batches(columns=["by"]) for row in batch.to_pylist()] == ["ann", "cid"]
     assert [rows.where(0), rows.where(1)] == [f"{path} line 2", f"{path} line 7"]
-    assert rows.skipped == [f"1 with an empty side, 1 repeated, among the 4 pairs of {path}"]
+    told = f"1 with an empty side, 1 repeated, among the 4 pairs of {path}; first at {path} line 5, {path} line 6"
+    assert rows.skipped == [told]
     assert Filtered(open_rows(path, ["en"]), "0", "1").columns == rows.columns, "columns go by their place, too"
 
 
@@ -192,7 +196,7 @@ def test_what_is_known_of_the_rows_is_known_of_those_left() -> None:
     source = open_rows([("Cat", "Chat"), ("Cat", "Chat")])
     source.skipped, source.group, source.written, source.gaps = ["old.tsv"], "1", True, True
     rows = Filtered(source, "0", "1")
-    assert rows.skipped == ["old.tsv", "1 repeated, among the 2 pairs of the data"]
+    assert rows.skipped == ["old.tsv", "1 repeated, among the 2 pairs of the data; first at the data, item 1"]
     assert (rows.group, rows.written, rows.gaps, rows.columns) == ("1", True, True, ["0", "1"])
 
 
@@ -209,12 +213,12 @@ def test_one_language_on_both_sides_is_told() -> None:
     same = [("Yes", "yes"), ("No way", "No way!"), ("The red car stops here", "The red car stops here")]
     rows = Filtered(open_rows([*same, ("Cat", "Chat"), ("Dog", "Chien")]), "0", "1")
     told = "1 copied, among the 5 pairs of the data; 3 say the same twice: are '0' and '1' in one language?"
-    assert rows.skipped == [told]
+    assert rows.skipped == [f"{told}; first at the data, item 2"]
     rows = Filtered(open_rows([*same[:2], ("Cat", "Chat")]), "0", "1")
     told = "nothing, among the 3 pairs of the data; 2 say the same twice: are '0' and '1' in one language?"
     assert rows.skipped == [told]
     rows = Filtered(open_rows([*same[:2], ("Cat", "Chat"), ("Dog", "Chien"), ("", "")]), "0", "1")
-    assert rows.skipped == ["1 with an empty side, among the 5 pairs of the data"]
+    assert rows.skipped == ["1 with an empty side, among the 5 pairs of the data; first at the data, item 4"]
 
 
 def test_what_cannot_be_filtered_is_refused() -> None:
@@ -285,4 +289,5 @@ def test_a_line_of_10_000_letters_and_control_characters_in_a_file(tmp_path: Pat
     rows = Filtered(open_rows(path, ["0", "1"]), "0", "1")
     assert pairs_of(rows) == [("Hello", "Bonjour"), ("Bell\x07", "Cloche\x1b[0m")]
     assert rows.where(1) == f"{path} line 3"
-    assert rows.skipped == [f"1 with an empty side, 1 longer than 250 words, among the 4 pairs of {path}"]
+    told = f"1 with an empty side, 1 longer than 250 words or 4,000 letters, among the 4 pairs of {path}"
+    assert rows.skipped == [f"{told}; first at {path} line 4, {path} line 2"]

@@ -56,7 +56,9 @@ def test_an_empty_line_shifts_nothing_and_is_left_out_of_what_is_learned(tmp_pat
     assert read(rows)[1:4] == [("", "rien"), ("three four", "trois quatre"), ("five six", "")]
     kept = Filtered(rows, "en", "fr")
     assert read(kept) == [("one two", "un deux"), ("three four", "trois quatre")]
-    assert kept.skipped == [f"3 with an empty side, among the 5 pairs of {name}"]
+    assert kept.skipped == [
+        f"3 with an empty side, among the 5 pairs of {name}; first at {tmp_path / 'train.en'} line 2"
+    ]
     assert kept.where(1) == f"{tmp_path / 'train.en'} line 3"
 
 

@@ -27,14 +27,14 @@ PRECISIONS = ("float32", "int8")
 Source = Annotated[str, typer.Argument(metavar="[FILE]", help="A text a line, or - for standard input.")]
 Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="The file to write, a line for each.")]
 Beam = Annotated[
-    int, typer.Option("--beam", metavar="N", min=1, help="Drafts that are followed at a time; 1: greedily.")
+    int | None, typer.Option("--beam", metavar="N", min=1, help="Drafts that are followed at a time (5); 1: greedily.")
 ]
 Best = Annotated[int, typer.Option("--best", metavar="N", min=1, help="Give N drafts of each, with their scores.")]
 LengthPenalty = Annotated[
     float, typer.Option("--length-penalty", metavar="A", help="Scores are nats over length to this power.")
 ]
 Temperature = Annotated[
-    float, typer.Option("--temperature", metavar="T", min=0.0, help="Above 0: draw tokens, with --beam 1.")
+    float, typer.Option("--temperature", metavar="T", min=0.0, help="Above 0: draw tokens, one draft at a time.")
 ]
 CoveragePenalty = Annotated[
     float, typer.Option("--coverage-penalty", metavar="B", min=0.0, help="Above 0: nothing may be left untold.")
@@ -58,7 +58,7 @@ def translate(
     model: Model,
     data: Source = "-",
     out: Out = None,
-    beam: Beam = 5,
+    beam: Beam = None,
     best: Best = 1,
     length_penalty: LengthPenalty = 1.0,
     temperature: Temperature = 0.0,
@@ -92,11 +92,11 @@ def translate(
     if spread(data) or Path(data).is_dir():
         raise BadInput(f"{data} is not one file, and translate reads one, a text a line: name that of the source.")
     if explain is not None:
-        answer: Answer = heavy("cli.explained").explained(heavy().load(model), explain, beam, out)
+        answer: Answer = heavy("cli.explained").explained(heavy().load(model), explain, beam or 5, out)
         return answer
-    manner = heavy("use.write").Manner(
-        beam, length_penalty, best, temperature, seed or 0, coverage_penalty=coverage_penalty
-    )
+    write = heavy("use.write")
+    beam = write.beam_for(best, temperature) if beam is None else beam
+    manner = write.Manner(beam, length_penalty, best, temperature, seed or 0, coverage_penalty=coverage_penalty)
     return _translated([model, *beside], data, out, manner, begin, engine, precision, as_json)
 
 
@@ -116,7 +116,7 @@ def _translated(
     with _opened(models[0], engine, precision) as (parts, engine):
         work = _Work(parts, others, manner, begin, kept=as_json and out is None)
         began = time.perf_counter()
-        with replacing(Path(out)) if out else nullcontext() as partial, Counter() as progress:
+        with replacing(Path(out)) if out else nullcontext() as partial, Counter(doing="translating") as progress:
             if partial is None:
                 work.run(data, _said if not as_json else lambda line: None, progress)
             else:

@@ -190,10 +190,10 @@ def verdicts(
         digits = max(_digits(ours), _digits(theirs))
         figures = f"{headline} {ours:.{digits}f} against {theirs:.{digits}f}"
         if not (ours < theirs if lower_is_better(headline) else ours > theirs):
-            sentences.append(f"the encoder does not beat {name} ({figures})")
+            sentences.append(f"the model does not beat {name} ({figures})")
         elif share < 0.975:
             sentences.append(
-                f"the encoder's lead over {name} may be chance ({figures}; ahead in {share:.0%} of resamples)"
+                f"the model's lead over {name} may be chance ({figures}; ahead in {share:.0%} of resamples)"
             )
     return sentences
 

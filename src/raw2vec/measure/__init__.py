@@ -160,7 +160,7 @@ def inspected(parts: Model, rows: Rows, columns: Mapping[Role, str], items: int 
         if role in held
     }
     if parts.recipe.translates and "target" not in sides:
-        raise BadInput("A translator is inspected as it writes what it is to write: give pairs, and name the target.")
+        raise BadInput("A translator is inspected on pairs: give DATA with both columns, --input and --target.")
     if parts.recipe.target is not None and "target" not in sides:
         raise BadInput("Two encoders are inspected as they find each other: give pairs, and name the target.")
     objective = next(reversed(parts.objectives.values()), None)  # type: ignore[call-overload]

@@ -24,13 +24,15 @@ _WORD = r"[^\p{Z}\p{C}][^\p{Z}\p{Cc}]*"
 _WIDE = r"\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Hangul}"
 _WIDTH = 3  # letters of an alphabet that say what one such character says, about
 
+_REASONS = ("empty", "short", "long", "uneven", "copies", "duplicates")
+
 Mask = NDArray[np.bool_]
 
 
 class Filtered(Rows):
     """The rows of `rows` whose `source` and `target` may be each other's translation, as they are and in their order.
 
-    Left out, and counted in `skipped` under the first of these reasons that holds:
+    Left out, and counted in `skipped`, with the place of the first, under the first of these reasons that holds:
     - a side is empty: missing, or nothing but space and characters that cannot be seen. Control characters count as
       space; in the rows all stay as they are.
     - a side has fewer words than `shortest`, or more than `longest`, or more than 16 letters for each of these.
@@ -61,7 +63,7 @@ class Filtered(Rows):
         self.name, self.columns, self.names_at = rows.name, rows.columns, rows.names_at
         self.group, self.kind, self.alike = rows.group, rows.kind, rows.alike
         self.written, self.gaps = rows.written, rows.gaps
-        self._kept, counts, total = self._read()
+        self._kept, counts, firsts, total = self._read()
         told = _told(counts, self._limits)
         pair = " and ".join(f"'{name}'" for name in self._pair)
         alike = f"{counts['alike']:,} say the same twice: are {pair} in one language?" * (counts["alike"] * 2 > total)
@@ -74,7 +76,8 @@ class Filtered(Rows):
         self.skipped = list(rows.skipped)
         if told or alike:
             whole = f"{told or 'nothing'}, among the {total:,} pairs of {self.name}"
-            self.skipped.append("; ".join(filter(None, (whole, few, alike))))
+            places = f"first at {', '.join(rows.where(firsts[reason]) for reason in _REASONS if reason in firsts)}"
+            self.skipped.append("; ".join(filter(None, (whole, few, alike, places * bool(firsts)))))
 
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         start = 0
@@ -94,9 +97,11 @@ class Filtered(Rows):
         asked = repr((self._rows.fingerprint(), self._pair, tuple(self._limits)))
         return blake2b(asked.encode(), digest_size=16).hexdigest()
 
-    def _read(self) -> tuple[NDArray[np.int64], Counter[str], int]:
-        """The numbers of the rows to keep (n,), how many are left out for each reason, and how many there are."""
+    def _read(self) -> tuple[NDArray[np.int64], Counter[str], dict[str, int], int]:
+        """The numbers of the rows to keep (n,), how many are left out for each reason, the first of these, and how many
+        rows there are."""
         counts: Counter[str] = Counter()
+        firsts: dict[str, int] = {}
         numbers, keys, total = [np.empty(0, np.int64)], [np.empty(0, np.uint64)], 0
         for batch in self._rows.batches(8192, self._pair):
             texts = [_texts(batch.column(name), f"Column '{name}' of {self.name}") for name in self._pair]
@@ -107,7 +112,9 @@ class Filtered(Rows):
             counts["alike"] += int((alike & ~faults["empty"]).sum())
             good = np.ones(len(batch), np.bool_)
             for reason, faulty in faults.items():
-                counts[reason] += int((good & faulty).sum())
+                if found := int((good & faulty).sum()):
+                    counts[reason] += found
+                    firsts.setdefault(reason, total + int((good & faulty).argmax()))
                 good &= ~faulty
             numbers.append(total + np.flatnonzero(good))
             keys.append(_keys(folded, texts)[good])
@@ -115,9 +122,11 @@ class Filtered(Rows):
         kept = np.concatenate(numbers)
         if self._limits.duplicates == "drop":
             first = np.sort(np.unique(np.concatenate(keys), return_index=True)[1])
-            counts["duplicates"] = len(kept) - len(first)
+            if len(first) < len(kept):
+                counts["duplicates"] = len(kept) - len(first)
+                firsts["duplicates"] = int(np.delete(kept, first)[0])
             kept = kept[first]
-        return kept, counts, total
+        return kept, counts, firsts, total
 
 
 class _Limits(NamedTuple):
@@ -209,12 +218,14 @@ def _keys(folded: Sequence[pa.Array], written: Sequence[pa.Array]) -> NDArray[np
 
 def _told(counts: Mapping[str, int], limits: _Limits) -> str:
     """'7 with an empty side, 312 whose lengths differ more than 3 times, 14 copied', or ''."""
-    told = {
-        "empty": "with an empty side",
-        "short": f"shorter than {limits.shortest} words",
-        "long": f"longer than {limits.longest} words",
-        "uneven": f"whose lengths differ more than {limits.ratio:g} times",
-        "copies": "copied",
-        "duplicates": "repeated",
-    }
-    return ", ".join(f"{counts[reason]:,} {what}" for reason, what in told.items() if counts[reason])
+    told = (
+        "with an empty side",
+        f"shorter than {limits.shortest} words",
+        f"longer than {limits.longest} words or {limits.longest * _LETTERS_A_WORD:,} letters",
+        f"whose lengths differ more than {limits.ratio:g} times",
+        "copied",
+        "repeated",
+    )
+    return ", ".join(
+        f"{counts[reason]:,} {what}" for reason, what in zip(_REASONS, told, strict=True) if counts[reason]
+    )

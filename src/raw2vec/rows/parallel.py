@@ -39,7 +39,7 @@ class Parallel(Rows):
         self.paths_from = next(iter(sides.values())).paths_from
         counts = {side.name: side.count() for side in sides.values()}
         if len(set(counts.values())) > 1:
-            raise BadInput(f"{_told(counts)}: they are to go line by line, so that a line is missing, or one too many.")
+            raise BadInput(f"{_told(counts)}: they are to go line by line, so a line is missing or one is too many.")
 
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         names = list(self.columns if columns is None else columns)

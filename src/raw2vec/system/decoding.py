@@ -17,7 +17,7 @@ from raw2vec.use import classify, detect, generate
 from raw2vec.use.encode import encode
 from raw2vec.use.speak import Side, spoken
 from raw2vec.use.translate import rounded, translate
-from raw2vec.use.write import Manner
+from raw2vec.use.write import Manner, beam_for
 
 
 class Decoding(ABC):
@@ -88,7 +88,7 @@ class Decoding(ABC):
     def translate(
         self,
         X: str | Sequence[str],
-        beam: int = 5,
+        beam: int | None = None,
         *,
         best: int = 1,
         length_penalty: float = 1.0,
@@ -101,13 +101,15 @@ class Decoding(ABC):
     ) -> Any:
         """The translation of each text; a single text gives a single one, an empty one an empty one.
 
-        beam: drafts that are followed at a time. best: above 1, so many drafts of each, a list of (text, score).
+        beam: drafts that are followed at a time; none: 5, or as many as are to be given, and 1 of drawn tokens. best:
+        above 1, so many drafts of each, a list of (text, score).
         length_penalty, temperature, seed, coverage_penalty: see use.write.Manner. begin: how every translation begins.
         beside: translators of the same vocabulary that write together with this one, an ensemble. precision: "int8" is
         about 1.4 times as fast on CPUs that multiply whole numbers fast (VNNI), and a little off.
         """
         parts = self._placed()
         texts, single = parts.raw.items(X)
+        beam = beam_for(best, temperature) if beam is None else beam
         manner = Manner(beam, length_penalty, best, temperature, seed, coverage_penalty=coverage_penalty)
         prefixes = None if begin is None else [begin] * len(texts)
         first, *others = [_precisely(each, precision) for each in (parts, *(other._placed() for other in beside))]

@@ -21,6 +21,14 @@ _PART = 16  # columns of one part, see `highest`
 _LOOPS = ((1, 4), (2, 3), (3, 3), (4, 3))  # so many tokens may not stand so many times in a row
 
 
+BEAM = 5
+
+
+def beam_for(best: int, temperature: float) -> int:
+    """How many drafts are followed where nobody says it: as many as are to be given at least, one of drawn tokens."""
+    return 1 if temperature else max(BEAM, best)
+
+
 @dataclass(frozen=True)
 class Manner:
     """How a text is written.
@@ -46,10 +54,10 @@ class Manner:
     coverage_penalty: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.beam < 1 or not 1 <= self.best <= self.beam:
-            raise BadInput(
-                f"A beam follows 1 draft or more and gives at most as many: not {self.best} of {self.beam} drafts."
-            )
+        if self.beam < 1 or self.best < 1:
+            raise BadInput(f"A beam follows 1 draft or more and gives 1 or more: not {self.best} of {self.beam}.")
+        if self.best > self.beam:
+            raise BadInput(f"A beam of {self.beam} cannot give {self.best} drafts: follow {self.best} or more.")
         if self.temperature < 0 or (self.temperature and self.beam > 1):
             raise BadInput("Tokens are drawn one draft at a time: give a temperature above 0 and a beam of 1.")
         if self.coverage_penalty < 0 or (self.coverage_penalty and self.beam == 1):
