@@ -28,9 +28,9 @@ def bench(
 
     Items and tokens a second, from items to vectors in memory, in float32
     and where the hardware has them in bfloat16 and int8, and as a share of
-    the rate at which this machine multiplies matrices. Without DATA texts are made up,
-    of mixed and of short lengths, and of other kinds the golden inputs
-    taken.
+    the rate at which this machine multiplies matrices. Without DATA texts
+    are made up, of mixed and of short lengths, and of other kinds the golden
+    inputs taken.
 
     raw2vec bench tickets
     raw2vec bench tickets tickets.csv --input body --rounds 9
