@@ -122,6 +122,7 @@ def test_either_side_may_be_the_input() -> None:
     np.testing.assert_array_equal(model.encode(called[:3]), model.encode(called[:3], side="input"))
     np.testing.assert_array_equal(model.encode(list(pictures[:3])), model.encode(list(pictures[:3]), side="target"))
     assert set(model.predict(list(pictures[:9]), labels=WORDS)) <= set(WORDS)
+    assert model.predict(pictures[0], labels=WORDS).shape == (1,), "one picture is one item, and not its rows"
     assert len(model.group({"image": pictures[:20]}, threshold=0.9).groups) == 20
     data = {"image": pictures[:40], "label": [WORDS[digit] for digit in load_digits().target[:40]]}
     assert model.evaluate(data, "zero-shot", input="image", label="label").items == 40

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
@@ -275,3 +276,24 @@ def test_texts_of_more_sentences_than_usual_are_cut_however_short(tmp_path: Path
     made.save(tmp_path)
     old = Text.load(tmp_path, {name: value for name, value in made.settings.items() if name != "sentences"})
     assert len(old.windows(["It is late. Go home."], sentences=True).owners) == 1
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"text": ["a ship", "the tide"]},
+        pa.table({"text": ["a ship", "the tide"]}),
+        pa.table({"text": ["a ship", "the tide"]}).column("text"),
+    ],
+    ids=["dict", "table", "column"],
+)
+def test_the_items_of_a_table_are_those_of_its_only_column(table: Any) -> None:
+    assert Text().items(table) == (["a ship", "the tide"], False)
+
+
+def test_a_frame_is_no_list_of_its_columns_names() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"text": ["a ship", "the tide"], "n": [1, 2]})
+    assert Text().items(frame[["text"]]) == (["a ship", "the tide"], False)
+    with pytest.raises(BadInput, match="A table with the columns text, n is given for the items: give one of them"):
+        Text().items(frame)

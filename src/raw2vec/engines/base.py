@@ -41,6 +41,8 @@ class Engine(ABC):
 
     def batches(self, lengths: Tensor, tokens: int | None, items: int | None) -> Iterator[Tensor]:
         """The places of windows, (b,) at a time, that it takes together."""
+        if self.workers > 1 and tokens is None and items is None:
+            return iter(shares(lengths, self.tokens, self.workers))
         return batches(lengths, tokens or self.tokens, items)
 
 
@@ -87,6 +89,17 @@ def batches(lengths: Tensor, tokens: int, items: int | None = None) -> Iterator[
         total += length
     if len(order):
         yield order[start:]
+
+
+def shares(lengths: Tensor, tokens: int, workers: int) -> list[Tensor]:
+    """The items' places, (b,) at a time, longest first: of about as many tokens each, no more than `tokens` but for an
+    item, and as many batches for each worker, so that none works on alone at the end."""
+    order = lengths.argsort(descending=True, stable=True)
+    upto = lengths[order].cumsum(0)
+    total = int(upto[-1]) if len(order) else 0
+    count = max(-(-total // (tokens * workers)), 1) * workers
+    ends = torch.searchsorted(upto, total * torch.arange(1, count) / count).unique() + 1
+    return [part for part in order.tensor_split(ends) if len(part)]
 
 
 def refuse_empty(items: int | None) -> None:

@@ -63,7 +63,15 @@ class Form:
 
 
 def listed(inputs: Any) -> list[Any]:
-    """The items as a list; BadInput for what holds none, such as None."""
+    """The items as a list, those of a table's only column; BadInput for what holds none, such as None."""
+    if isinstance(inputs, Mapping) or hasattr(inputs, "columns"):  # which would give its columns' names
+        names = list(inputs if isinstance(inputs, Mapping) else getattr(inputs, "column_names", inputs.columns))
+        if len(names) != 1:
+            told = ", ".join(map(str, names[:20]))
+            raise BadInput(f"A table with the columns {told} is given for the items: give one of them, data[NAME].")
+        inputs = inputs[names[0]]
+    if isinstance(inputs, pa.ChunkedArray | pa.Array):
+        return list(inputs.to_pylist())
     if not isinstance(inputs, Iterable):
         raise BadInput(f"Give an item or a list of items, not {inputs!r}.")
     return list(inputs)

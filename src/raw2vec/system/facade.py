@@ -26,6 +26,7 @@ from raw2vec.measure import columns_of, inspected, measure, refuse_unread
 from raw2vec.packaged import packaged
 from raw2vec.recipe import Recipe, Role
 from raw2vec.rows import open_rows
+from raw2vec.sides import likely_side
 from raw2vec.system.decoding import Decoding
 from raw2vec.system.encoding import Encoding
 from raw2vec.system.searching import Searching
@@ -145,7 +146,9 @@ class Raw2Vec(
         told by these `templates` ("an icon of {}").
         """
         if labels is not None:
-            return self.classes(labels, templates).predicted(self.encoded(list(X)).vectors).labels
+            role = likely_side(self._parts(), X)
+            items = self._parts().raw.side(role).items(X)[0]
+            return self.classes(labels, templates).predicted(self.encoded(items, side=role).vectors).labels
         if self._parts().recipe.returns and not heads(self._parts()):
             return flags(self.decision_function(X))
         return predicted(self._parts(), self.transform(X)).labels
