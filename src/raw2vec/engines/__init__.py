@@ -113,7 +113,7 @@ def _quickest(model: AnyModel, raw: Raw, golden: list[Any], precision: str, leve
         # What has no linear maps to round, a bag of words, is OpenVINO's where it is installed.
         left = not gains(model) and refusal(embedder(model), raw) is None and find_spec("nncf") is not None
         return _made(model, raw, golden, "openvino" if left or not known() else "torch", "int8", levels)
-    # A bag's rows are added up in no time. OpenVINO in bfloat16 is no faster than PyTorch is (docs/engines.md).
+    # A bag's rows are added up in no time. OpenVINO in bfloat16 gains or loses a tenth (docs/engines.md).
     if isinstance(model.encoder, Dense) or not quick_bfloat16(next(model.parameters()).device):
         return PyTorch(model)
     engine = _torch(model, "bfloat16")
