@@ -55,7 +55,7 @@ class Manner:
 
     def __post_init__(self) -> None:
         if self.beam < 1 or self.best < 1:
-            raise BadInput(f"A beam follows 1 draft or more and gives 1 or more: not {self.best} of {self.beam}.")
+            raise BadInput(f"A beam follows 1 or more drafts and gives 1 or more: not {self.best} of {self.beam}.")
         if self.best > self.beam:
             raise BadInput(f"A beam of {self.beam} cannot give {self.best} drafts: follow {self.best} or more.")
         if self.temperature < 0 or (self.temperature and self.beam > 1):
