@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 _CLOSING = re.compile(r"\s*[^\w\s]+\s*$")
 _STOPS = ".,;:!?…"
 _NUMBER = re.compile(r"\d[\d.,:/]*\d")  # of two digits or more
-_ADDRESS = re.compile(r"\S+@\S+\.\w+|(?:https?://|ftp://|www\.)\S+")
 _MOST = 10_000  # different numbers; who learned from more has seen how numbers are told
 
 
@@ -28,7 +27,7 @@ class Known(NamedTuple):
     def all_of(self, word: str) -> bool:
         """Whether nothing in the word is strange."""
         told = self.numbers is None or self.numbers.issuperset(_NUMBER.findall(word))
-        return told and self.characters.issuperset(word) and not _ADDRESS.search(word)
+        return told and self.characters.issuperset(word) and not _is_address(word)
 
 
 class Word(NamedTuple):
@@ -98,11 +97,17 @@ def _words(text: str) -> int:
     return sum(any(map(str.isalnum, word)) for word in text.split())
 
 
+def _is_address(word: str) -> bool:
+    """Whether it looks like a place on the net or a mailbox; a search for them by a pattern would be quadratic."""
+    name, _, host = word.partition("@")
+    return "://" in word or "www." in word or bool(name and "." in host.rstrip(_STOPS))
+
+
 def _pieces(chunk: str, known: Known) -> list[str]:
     """What has no white space in it, parted round strange signs; what is strange by more than these is one piece."""
     odd = [letter not in known.characters for letter in chunk]
     letters = any(strange and letter.isalnum() for letter, strange in zip(chunk, odd, strict=True))
-    if letters or not any(odd) or _ADDRESS.search(chunk):
+    if letters or not any(odd) or _is_address(chunk):
         return [chunk]
     runs = groupby(zip(chunk, odd, strict=True), key=lambda pair: pair[1])
     return ["".join(letter for letter, _ in run) for _, run in runs]
