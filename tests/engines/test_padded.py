@@ -1,12 +1,10 @@
 """An encoder side by side as it is end to end: the same vectors, whatever stands beside a text."""
 
-from typing import Any
-
 import pytest
 import torch
 
 from drawn_encoders import BUILDS, made
-from raw2vec.engines.base import Engine, GraphEngine, rectangle, rounded, shares
+from raw2vec.engines.base import GraphEngine, rectangle, rounded
 from raw2vec.engines.padded import Padded, refusal
 from raw2vec.folder import embedder
 from small import texts
@@ -54,27 +52,3 @@ def test_what_no_graph_is_made_of() -> None:
     assert refusal(embedder(model.model), model.raw) == "its encoder is recurrent"
     model = made(latent={"name": "quantised", "width": 8})
     assert refusal(embedder(model.model), model.raw) == "its latent is quantised"
-
-
-@pytest.mark.parametrize(("count", "workers"), [(0, 2), (1, 2), (9, 2), (700, 2), (700, 3), (5000, 8)])
-def test_every_worker_has_as_much_to_do(count: int, workers: int) -> None:
-    lengths = torch.randint(1, 40, (count,), generator=torch.Generator().manual_seed(count))
-    found = shares(lengths, 512, workers)
-    assert sorted(torch.cat([*found, torch.zeros(0, dtype=torch.long)]).tolist()) == list(range(count))
-    tokens = [int(lengths[part].sum()) for part in found]
-    assert all(each <= 512 + 39 for each in tokens)
-    if count > 9:
-        assert len(found) % workers == 0
-        assert max(tokens) - min(tokens) <= 2 * 39
-        assert (lengths[torch.cat(found)].diff() <= 0).all(), "longest first"
-
-
-def test_an_engine_of_several_workers_cuts_for_them() -> None:
-    class Plain(Engine):
-        name, workers, tokens = "none", 2, 64
-
-        def run(self, windows: Any) -> Any: ...
-
-    lengths = torch.full((36,), 10)
-    assert [len(part) for part in Plain().batches(lengths, None, None)] == [6] * 6
-    assert [len(part) for part in Plain().batches(lengths, 100, None)] == [10, 10, 10, 6], "what is asked for holds"

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raw2vec.errors import BadInput
+from raw2vec.models import AnyModel
 from raw2vec.ragged import Ragged
+from raw2vec.workers import cores
 
 # Rows a batch: enough to fill the cores, small enough for the caches (measured: docs/log.md).
 BATCH_TOKENS = 4096
 FEW_TOKENS = 512
 """The same of a graph's engine, whose workers have a core each: no more than its own cache holds."""
+_SMALLEST = 8  # parts of the usual tokens that a batch has at least, where it is cut for another core to have one
 
 INPUTS = ("input_ids", "attention_mask")
 OUTPUT = "vectors"
@@ -41,9 +44,27 @@ class Engine(ABC):
 
     def batches(self, lengths: Tensor, tokens: int | None, items: int | None) -> Iterator[Tensor]:
         """The places of windows, (b,) at a time, that it takes together."""
-        if self.workers > 1 and tokens is None and items is None:
-            return iter(shares(lengths, self.tokens, self.workers))
         return batches(lengths, tokens or self.tokens, items)
+
+
+class OnCores(Engine):
+    """A CPU's cores with a batch each: no thread waits for another at the end of a layer.
+
+    Batches are of about as many tokens each, and as many for each core, so that none works on alone at the end.
+    """
+
+    tokens = 2048  # measured: docs/log.md
+
+    def __init__(self, model: AnyModel):
+        self.model, self.workers = model, cores()
+
+    def run(self, windows: Ragged) -> Tensor:
+        vectors: Tensor = self.model(windows)
+        return vectors.float()
+
+    def batches(self, lengths: Tensor, tokens: int | None, items: int | None) -> Iterator[Tensor]:
+        plain = self.workers < 2 or tokens is not None or items is not None
+        return super().batches(lengths, tokens, items) if plain else iter(shares(lengths, self.tokens, self.workers))
 
 
 class GraphEngine(Engine):
@@ -93,12 +114,12 @@ def batches(lengths: Tensor, tokens: int, items: int | None = None) -> Iterator[
 
 def shares(lengths: Tensor, tokens: int, workers: int) -> list[Tensor]:
     """The items' places, (b,) at a time, longest first: of about as many tokens each, no more than `tokens` but for an
-    item, and as many batches for each worker, so that none works on alone at the end."""
+    item, and as many batches for each worker, unless there are too few tokens to be worth so many."""
     order = lengths.argsort(descending=True, stable=True)
     upto = lengths[order].cumsum(0)
     total = int(upto[-1]) if len(order) else 0
-    count = max(-(-total // (tokens * workers)), 1) * workers
-    ends = torch.searchsorted(upto, total * torch.arange(1, count) / count).unique() + 1
+    count = min(-(-total // (tokens * workers)) * workers, total // (tokens // _SMALLEST))
+    ends = torch.searchsorted(upto, total * torch.arange(1, max(count, 1)) / max(count, 1)).unique() + 1
     return [part for part in order.tensor_split(ends) if len(part)]
 
 

@@ -10,14 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raw2vec.engines.base import Engine
+from raw2vec.engines.base import OnCores
 from raw2vec.errors import BadInput
 from raw2vec.layers import FeedForward
 from raw2vec.layers.packed import exchanged
 from raw2vec.layers.static_int8 import StaticInt8Linear, in_a_row, known
 from raw2vec.models import AnyModel
 from raw2vec.ragged import Ragged
-from raw2vec.workers import cores
 
 Seen = Mapping[str, Tensor]
 """Between what each feature of what a linear map is given lies, (2, D), by the map's name within the encoder."""
@@ -30,18 +29,10 @@ _ROOM = 0.125
 """Of a range, added at either end for what is still to come (measured: docs/log.md)."""
 
 
-class Int8PyTorch(Engine):
-    """A model of `quantised`, a batch on each core. What is between its linear maps stays as it was."""
+class Int8PyTorch(OnCores):
+    """A model of `quantised` on each core. What is between its linear maps stays as it was."""
 
     name = "torch int8"
-    tokens = 2048  # as in bfloat16
-
-    def __init__(self, model: AnyModel):
-        self.model, self.workers = model, cores()
-
-    def run(self, windows: Ragged) -> Tensor:
-        vectors: Tensor = self.model(windows)
-        return vectors.float()
 
 
 def quantised(model: AnyModel, windows: Sequence[Ragged] = (), seen: Seen | None = None) -> AnyModel:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from raw2vec.engines.base import Engine
+from raw2vec.engines.base import Engine, OnCores
 from raw2vec.layers import FeedForward
 from raw2vec.layers.packed import PackedLinear
 from raw2vec.models import AnyModel
 from raw2vec.ragged import Ragged
-from raw2vec.workers import cores
 
 _GPU_TOKENS = 1 << 16
 """Rows a batch on a GPU, which fewer would keep waiting for the next kernel (by reading, no figure of a card yet)."""
@@ -32,18 +31,17 @@ class PyTorch(Engine):
         return vectors.float().cpu()
 
 
-class PackedPyTorch(Engine):
-    """The same arithmetic on a CPU's cores, one batch each: no thread waits for another at the end of a layer.
+class PackedPyTorch(OnCores):
+    """The arithmetic of bfloat16 on each core.
 
     model: one that was packed in bfloat16 for this alone. What is between linear maps stays float32, as under autocast;
     a GELU is worked out as the product before it is written.
     """
 
     name = "torch bfloat16"
-    tokens = 2048  # measured: docs/log.md
 
     def __init__(self, model: AnyModel):
-        self.model, self.workers = model, cores()
+        super().__init__(model)
         for part in model.modules():
             if (
                 isinstance(part, FeedForward)
@@ -51,10 +49,6 @@ class PackedPyTorch(Engine):
                 and isinstance(part.activation, nn.GELU)
             ):
                 part.enter.gelu, part.activation = part.activation.approximate, nn.Identity()
-
-    def run(self, windows: Ragged) -> Tensor:
-        vectors: Tensor = self.model(windows)
-        return vectors.float()
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
