@@ -91,10 +91,10 @@ def translate(
     there(model, data, out=out)
     if spread(data) or Path(data).is_dir():
         raise BadInput(f"{data} is not one file, and translate reads one, a text a line: name that of the source.")
-    if explain is not None:
-        answer: Answer = heavy("cli.explained").explained(heavy().load(model), explain, beam or 5, out)
-        return answer
     write = heavy("use.write")
+    if explain is not None:
+        answer: Answer = heavy("cli.explained").explained(heavy().load(model), explain, beam or write.BEAM, out)
+        return answer
     beam = write.beam_for(best, temperature) if beam is None else beam
     manner = write.Manner(beam, length_penalty, best, temperature, seed or 0, coverage_penalty=coverage_penalty)
     return _translated([model, *beside], data, out, manner, begin, engine, precision, as_json)

@@ -106,7 +106,7 @@ def first(rows: Rows, column: str, read: Column, count: int) -> NumberedList:
 def many(rows: Rows, column: str, count: int) -> bool:
     """Whether there are so many rows, or more; no further than that is read."""
     found = 0
-    for batch in rows.batches(count, [column]):
+    for batch in rows.batches(_READ, [column]):
         found += len(batch)
         if found >= count:
             return True

@@ -15,6 +15,7 @@ from raw2vec.interchange.checkpoints.base import CONFIG, MODULES, read, weights
 from raw2vec.layers import ACTIVATIONS
 
 _FIRST = ("Transformer", "StaticEmbedding", "CLIPModel")
+_ALONE = ("vit", "marian")  # what sentence-transformers makes vectors of in ways that are not known here
 _OBEYED = (*_FIRST, "Pooling", "Dense", "Normalize")
 _POOLING = {"mean": "mean", "cls": "first", "lasttoken": "last", "max": "max"}
 # Before version 5.7 each had a switch of its own.
@@ -29,7 +30,6 @@ _SWITCHES = {
 _DENSE = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding", "use_residual": False}
 # What a module of pictures and words may say of itself, beside options that are empty.
 _PAIRS = ("clip", "siglip")
-_ALONE = ("vit", "marian")
 _FEATURES = {"text": "get_text_features", "image": "get_image_features"}
 _PAIR = {"transformer_task": "feature-extraction", "module_output_name": "sentence_embedding"}
 _READING = ("max_seq_length", "do_lower_case", "modality_config")
