@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "raw2vec"
 # A file that is named with its folder has a floor of its own there, above some of its neighbours or below others.
 FLOORS = [
     ["addresses", "braces", "errors", "memory", "workers"],
-    ["calibration", "disk", "levels", "packaged", "tokens", "unreadable", "yardstick"],
+    ["calibration", "disk", "interchange.values", "levels", "packaged", "tokens", "unreadable", "yardstick"],
     [
         "bundle",
         "neighbours",
@@ -52,6 +52,8 @@ FLOORS = [
 GATHERERS = {
     "engines.exports",
     "interchange.checkpoints.marian",
+    "interchange.checkpoints.static",
+    "interchange.checkpoints.texts",
     "interchange.checkpoints.vision",
     "interchange.outward.translators",
     "interchange.outward.vision",

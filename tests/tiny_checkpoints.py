@@ -1,10 +1,12 @@
 """Tiny checkpoints of every family as their own library writes them, with random weights and a small vocabulary."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 
@@ -76,3 +78,23 @@ def written(case: str, folder: Path, **changes: Any) -> tuple[nn.Module, Any]:
     theirs = transformers.PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=120, **known)
     theirs.save_pretrained(folder)
     return model, theirs
+
+
+def model2vec(folder: Path, rows: int = 0, **about: Any) -> tuple[dict[str, torch.Tensor], Tokenizer]:
+    """A folder of model2vec's, and its tensors and tokenizer.
+
+    rows: that tokens share, each with a weight of its own; 0: a row for each.
+    """
+    folder.mkdir(exist_ok=True)
+    words, draw = tokenizer(BERT), torch.Generator().manual_seed(0)
+    size = words.get_vocab_size()
+    held = {"embeddings": torch.randn(rows or size, 16, generator=draw)}
+    if rows:
+        held["mapping"] = torch.randint(rows, (size,), generator=draw)
+        held["weights"] = torch.rand(size, generator=draw)
+    save_file(held, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"model_type": "model2vec", "normalize": True, **about}))
+    words.enable_truncation(7)  # which model2vec does not obey
+    words.save(str(folder / "tokenizer.json"))
+    words.no_truncation()
+    return held, words

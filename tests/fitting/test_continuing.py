@@ -14,7 +14,7 @@ from raw2vec.cli import app
 from raw2vec.errors import BadInput
 from raw2vec.recipe import Recipe
 from small import rows
-from tiny_checkpoints import TEXTS, written
+from tiny_checkpoints import CASES, TEXTS, model2vec, written
 
 PAIRS = [{"input": row["text"], "target": f"{row['label']} {row['text'][:9]}"} for row in rows(150)]
 SHORT = {"training.hold_out": 0.2, "training.checks": 2}
@@ -54,6 +54,24 @@ def test_it_begins_where_the_checkpoint_is(
     assert np.abs(_vectors(moved) - _vectors(still)).max() > 1e-4
     assert moved.parts_.raw.identity() == before.parts_.raw.identity()
     assert moved.report["checkpoint"] == str(start)
+    moved.save(tmp_path / "m")
+    np.testing.assert_array_equal(_vectors(raw2vec.load(tmp_path / "m")), _vectors(moved))
+
+
+@pytest.mark.parametrize("case", [*CASES, "model2vec"])
+def test_every_family_learns_on(case: str, tmp_path: Path) -> None:
+    """Two steps turn its vectors, and what is saved gives them again."""
+    if case == "model2vec":
+        model2vec(tmp_path / "start")
+    else:
+        written(case, tmp_path / "start")
+    before = raw2vec.load(tmp_path / "start")
+    moved = fitted(tmp_path / "start", rows(), "supervised", steps=2, input="text", label="label")
+    assert np.isfinite(_vectors(moved)).all()
+    turned, were = (found / np.linalg.norm(found, axis=1, keepdims=True) for found in map(_vectors, (moved, before)))
+    assert np.abs(turned - were).max() > 1e-5
+    assert moved.parts_.raw.settings == before.parts_.raw.settings
+    assert moved.parts_.raw.identity() == before.parts_.raw.identity()
     moved.save(tmp_path / "m")
     np.testing.assert_array_equal(_vectors(raw2vec.load(tmp_path / "m")), _vectors(moved))
 

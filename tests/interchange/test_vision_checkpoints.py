@@ -138,6 +138,17 @@ def weights(change: Callable[[dict[str, torch.Tensor]], Any]) -> Callable[[Path]
     return spoil
 
 
+def within(part: str, **changes: Any) -> Callable[[Path], None]:
+    """Changes of a config within config.json."""
+
+    def spoil(folder: Path) -> None:
+        held = json.loads((folder / "config.json").read_text())
+        held[part] |= changes
+        (folder / "config.json").write_text(json.dumps(held))
+
+    return spoil
+
+
 def pickled(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
@@ -184,6 +195,47 @@ BAD: dict[str, tuple[str, Callable[[Path], None], str]] = {
         "siglip",
         weights(lambda held: held.pop("vision_model.head.probe")),
         r"lacks the weight 'vision_model\.head\.probe'",
+    ),
+    "sizes of words in a text": (
+        "clip",
+        edited("config.json", text_config="base"),
+        r"config\.json is malformed: its text_config is 'base', and should be an object",
+    ),
+    "sizes of words not said": (
+        "clip",
+        edited("config.json", text_config=None),
+        r"does not give text_config, and what is usual does not fit: .*'text_model\.",
+    ),
+    "sizes of pictures not said": (
+        "siglip",
+        edited("config.json", vision_config=None),
+        "does not give vision_config, and what is usual does not fit: ",
+    ),
+    "no number of heads": ("clip", within("text_config", num_attention_heads=0), "its num_attention_heads is 0"),
+    "words of another vocabulary": (
+        "clip",
+        within("text_config", vocab_size=7),
+        "has a vocab_size of 7, and the table",
+    ),
+    "words end elsewhere": (
+        "clip",
+        within("text_config", eos_token_id=0),
+        r"end of a text at number 0 \(eos_token_id\), and the tokenizer of .* has '<\|endoftext\|>' at 1",
+    ),
+    "words end as they did": (
+        "clip",
+        within("text_config", eos_token_id=2),
+        r"end of a text at number \d{3} \(eos_token_id\)",
+    ),
+    "quantised words": (
+        "clip",
+        within("text_config", quantization_config={"quant_method": "bitsandbytes"}),
+        r"has a quantization_config \(bitsandbytes\)",
+    ),
+    "code for pictures": (
+        "vit",
+        edited(PIXELS, auto_map={"AutoImageProcessor": "mine.Processor"}),
+        r"preprocessor_config\.json asks for code .*\(mine\.Processor\)",
     ),
     "no words": ("siglip", lambda folder: (folder / "tokenizer.json").unlink(), "has no tokenizer.json: write it once"),
 }

@@ -236,12 +236,33 @@ def test_bad_input(tmp_path: Path, text: Text) -> None:
         ({"tokenizer": "wordpeice"}, r"no tokenizer 'wordpeice'\. Did you mean 'wordpiece'\?"),
         ({"long": "chunks"}, r"no long 'chunks'\. Did you mean 'chunk'\?"),
         ({"max_tokens": 2}, "max_tokens is 2, and a window needs at least 3"),
+        ({"max_characters": -1}, "max_characters is -1: it is a number of them, or 0 for no limit"),
         ({"vocabulary": 5}, "vocabulary is 5, and 5 are special tokens"),
     ],
 )
 def test_bad_options(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadInput, match=sentence):
         Text(**options)
+
+
+def test_unknown_tokens_are_dropped_and_characters_are_cut(tmp_path: Path) -> None:
+    """After a window was cut; where nothing is left it is one unknown, as of an empty text."""
+    learned = Text(vocabulary=60)
+    learned.learn(["a ship and a mast"])
+    learned.save(tmp_path)
+    plain = Text.load(tmp_path, learned.settings | {"boundaries": "none"})
+    settings = plain.settings | {"unknown": "drop", "max_tokens": 4, "max_characters": 13}
+    text = Text.load(tmp_path, settings)
+    assert plain.unknown == text.unknown == 1
+    windows = text.windows(["a ☃ ship and a mast", "☃ ☃", "☃ a ☃", ""])
+    ids = [item.tolist() for item in windows.ragged.items()]
+    a, ship, space = (plain.windows([word]).ragged.values.tolist() for word in ("a", "ship", "and"))
+    assert ids == [[*a, *ship, *space], [1], a, [1]]
+    assert windows.tokens.tolist() == [6, 2, 3, 0]
+    assert windows.truncated.tolist() == [2, 0, 0, 0], "tokens beyond the characters as well"
+    text.save(tmp_path)
+    again = Text.load(tmp_path, text.settings)
+    assert again.windows(["☃ a ☃"]).ragged.values.tolist() == a
 
 
 def test_texts_longer_than_usual_are_cut_at_every_sentence_end() -> None:

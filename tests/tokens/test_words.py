@@ -52,7 +52,7 @@ def test_vocabularies_of_our_own() -> None:
         made.learn(texts(100))
         items = [*texts(20, seed=2), *ODD[2:6]]
         wanted = made._learned().encode_batch(items, add_special_tokens=False)
-        assert [ids for _, ids in made._ids(items)] == [found.ids for found in wanted]
+        assert [ids for _, ids, _ in made._ids(items)] == [found.ids for found in wanted]
 
 
 def test_what_is_not_read_word_by_word() -> None:

@@ -152,7 +152,7 @@ def _about(parts: Model, raw: Text) -> dict[str, Any]:
         "output": OUTPUT,
         "normalized": parts.recipe.latent.settings.get("normalize") == "unit",
         "pad": raw.pad,
-        **{name: raw.settings[name] for name in ("max_tokens", "long", "boundaries")},
+        **{name: raw.settings[name] for name in ("max_tokens", "long", "boundaries", "unknown", "max_characters")},
         "prompts": parts.recipe.prompts,
         "default_prompt": parts.recipe.default_prompt,
     }

@@ -35,6 +35,8 @@ def refusal(recipe: Recipe) -> str | None:
     if recipe.encoder.name == "dense":
         if recipe.raw["boundaries"] != "none":
             return "a static embedding in sentence-transformers takes no boundary tokens (raw.boundaries is not none)"
+        if recipe.raw.get("unknown") == "drop":
+            return "a static embedding in sentence-transformers reads unknown tokens as well (raw.unknown is drop)"
         if encoder["positions"] != "none":
             return "a static embedding in sentence-transformers weighs no places (encoder.positions is not none)"
         if encoder["normalization"] not in ("none", "layer"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -20,7 +21,17 @@ from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import text_column
 from raw2vec.tokens.sentences import chunks, exceeded, kept, sentence_ends, sentence_spans, word_beginnings
-from raw2vec.tokens.subwords import SPECIAL, check_settings, check_text, learned, merges, opened, ordinary, specials
+from raw2vec.tokens.subwords import (
+    SPECIAL,
+    check_settings,
+    check_text,
+    learned,
+    merges,
+    opened,
+    ordinary,
+    specials,
+    unknown_of,
+)
 from raw2vec.tokens.unknown import Known, Met, known
 from raw2vec.tokens.words import reader
 
@@ -40,10 +51,11 @@ class Text(Raw):
     the sentences, that one in a thousand of the texts learned
     from exceeds; beyond either, windows may be asked to cut at every sentence end. 0: found by `learn`, where long is
     chunk. unknown: words with characters or numbers that no text learned from has are spelled, or, by a translator,
-    copied, as addresses are. characters, numbers: those that such texts have; "": found by `learn`. vocabularies:
-    joint, or of pairs in two languages separate: `target` then is a Text of its own, with as many tokens to learn; or
-    shared: each language is cut into pieces of its own, of one vocabulary that is given (Marian's), and `target` cuts
-    its side.
+    copied, as addresses are; or tokens that are the unknown are dropped from every window, as Model2Vec does.
+    max_characters: what a text is cut to before it is read; 0: nothing is cut. characters, numbers: those that such
+    texts have; "": found by `learn`, where unknown words are copied. vocabularies: joint, or of pairs in two languages
+    separate: `target` then is a Text of its own, with as many tokens to learn; or shared: each language is cut into
+    pieces of its own, of one vocabulary that is given (Marian's), and `target` cuts its side.
 
     Separate vocabularies are one space of ids: the target's come first, the input's follow, and the five special ones
     are the same. So one table of embeddings has a row for each, and what is written is told among the first of them.
@@ -73,10 +85,11 @@ class Text(Raw):
         long: Literal["truncate", "error", "chunk"] = "truncate",
         usual: int = 0,
         sentences: int = 0,
-        unknown: Literal["spell", "copy"] = "spell",
+        unknown: Literal["spell", "copy", "drop"] = "spell",
         characters: str = "",
         numbers: str = "",
         vocabularies: Literal["joint", "separate", "shared"] = "joint",
+        max_characters: int = 0,
     ):
         self.settings: dict[str, Any] = {
             "tokenizer": tokenizer,
@@ -92,6 +105,7 @@ class Text(Raw):
             "characters": characters,
             "numbers": numbers,
             "vocabularies": vocabularies,
+            "max_characters": max_characters,
         }
         check_settings(self.settings, get_type_hints(Text.__init__))
         self.max_tokens, self.long, self.boundaries = max_tokens, long, boundaries
@@ -112,7 +126,7 @@ class Text(Raw):
         if self.settings["unknown"] == "copy":
             self.settings |= {name: self.settings[name] or what for name, what in met.told().items()}
         if some:
-            told = [ids for _, ids in self._ids(some)]
+            told = [ids for _, ids, _ in self._ids(some)]
             counts = (len(self._sentences(ids, len(ids))) for ids in told if ids)
             found = {"usual": exceeded(map(len, told)), "sentences": exceeded(counts)}
             self.settings |= {name: self.settings[name] or count for name, count in found.items()}
@@ -132,15 +146,15 @@ class Text(Raw):
         room = self.max_tokens - len(edges[0]) - len(edges[1])
         read, lengths = array("i"), list[int]()  # four bytes a token: a list of numbers takes nine times as much
         owners, tokens, kept = [], [], []
-        for place, (number, ids) in enumerate(self._ids(texts)):
-            tokens.append(len(ids))
+        for place, (number, ids, beyond) in enumerate(self._ids(texts)):
+            tokens.append(len(ids) + beyond)
             spans = [(0, len(ids))] if len(ids) <= room else self._spans(ids, room, number)
             if sentences and self.settings["usual"]:
                 apart = self._sentences(ids, room)
                 spans = apart if self._unusual(len(ids), len(apart)) else spans
             kept.append(spans[-1][1])
             for start, stop in spans:
-                read.extend(piece := [*edges[0], *ids[start:stop], *edges[1]] or [self.unknown])
+                read.extend(piece := [*edges[0], *self._told(ids[start:stop]), *edges[1]] or [self.unknown])
                 lengths.append(len(piece))
                 owners.append(place)
         values = np.array(read, np.int64)
@@ -262,6 +276,8 @@ class Text(Raw):
         self._special = specials(tokenizer)
         self.pad, self.unknown, self.start, self.end, self.mask = (self._special.get(i, ("", 0))[1] for i in range(5))
         self.start = self.pad if self.boundaries == "sep" else self.start  # what T5 and Marian begin to write with
+        self._dropped = unknown_of(tokenizer) if self.settings["unknown"] == "drop" else None
+        self.unknown = self.unknown if self._dropped is None else self._dropped
         self._tokenizer, self._read = tokenizer, reader(tokenizer)
         self._ends, self._opens = sentence_ends(tokenizer), word_beginnings(tokenizer)
         self.ordinary = ordinary(tokenizer, {known for _, known in self._special.values()})
@@ -293,15 +309,20 @@ class Text(Raw):
             raise BadInput("This Text has no vocabulary yet: call learn(texts) or load(folder, settings) first")
         return self._tokenizer
 
-    def _ids(self, texts: Iterable[str | None]) -> Iterator[tuple[int, list[int]]]:
+    def _ids(self, texts: Iterable[str | None]) -> Iterator[tuple[int, list[int], int]]:
+        """Each text's number, its ids, and how many tokens lie beyond its most characters."""
         self._learned()
-        stream = iter(numbered(texts))
+        stream, most = iter(numbered(texts)), self.settings["max_characters"] or sys.maxsize
         while block := list(islice(stream, _BLOCK)):
             for number, text in block:
                 check_text(number, text)
-            found = self._read([text for _, text in block])
-            for (number, _), ids in zip(block, found, strict=True):
-                yield number, ids
+            found = self._read([str(text)[:most] for _, text in block])
+            for (number, text), ids in zip(block, found, strict=True):
+                yield number, ids, len(self._read([rest])[0]) if (rest := str(text)[most:]) else 0
+
+    def _told(self, ids: list[int]) -> list[int]:
+        """Ids without the unknown, where it is dropped."""
+        return [i for i in ids if i != self._dropped] if self._dropped is not None else ids
 
     def _sentences(self, ids: list[int], room: int) -> list[tuple[int, int]]:
         """The sentences of a text, those that are too long for a window in several parts."""

@@ -65,6 +65,16 @@ def specials(tokenizer: Tokenizer) -> dict[int, tuple[str, int]]:
     return found
 
 
+def unknown_of(tokenizer: Tokenizer) -> int | None:
+    """What its model gives for what it has no piece for; None where there is no such token."""
+    model = json.loads(tokenizer.to_str())["model"]
+    if (name := model.get("unk_token")) is not None:
+        found = tokenizer.token_to_id(name)
+        return None if found is None else int(found)
+    number = model.get("unk_id")
+    return None if number is None else int(number)
+
+
 def ordinary(tokenizer: Tokenizer, special: set[int]) -> range:
     """The ids that stand for text, between special ones: what a masked token may be replaced by."""
     size = int(tokenizer.get_vocab_size(with_added_tokens=True))
@@ -95,6 +105,8 @@ def check_settings(settings: Mapping[str, Any], hints: Mapping[str, Any]) -> Non
     fewest = {"cls-sep": 3, "sep": 2, "none": 1}[settings["boundaries"]]
     if settings["max_tokens"] < fewest:
         raise BadInput(f"max_tokens is {settings['max_tokens']}, and a window needs at least {fewest}")
+    if settings["max_characters"] < 0:
+        raise BadInput(f"max_characters is {settings['max_characters']}: it is a number of them, or 0 for no limit")
     if settings["vocabularies"] == "shared" and settings["tokenizer"] != "given":
         raise BadInput(
             "Shared vocabularies are a checkpoint's, with pieces for each language: choose joint or separate."

@@ -12,38 +12,26 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from raw2vec.build import build_model
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.folder import Model, card_lines
-from raw2vec.interchange.checkpoints.base import (
-    CONFIG,
-    MODULES,
-    PICKLES,
-    WEIGHTS,
-    config,
-    loaded,
-    read,
-    refuse_pickle,
-    report_of,
-    weights,
-)
+from raw2vec.interchange.checkpoints.base import CONFIG, MODULES, PICKLES, WEIGHTS, config, read, refuse_pickle, weights
 from raw2vec.interchange.checkpoints.marian import WRITTEN, open_translator, rows_of, tokenizer_in
 from raw2vec.interchange.checkpoints.modules import Pipeline, pipeline
 from raw2vec.interchange.checkpoints.pieces import pieces_of, tokenizer_of, without_marks
+from raw2vec.interchange.checkpoints.refusals import refuse_code, refuse_quantised, refuse_strange
+from raw2vec.interchange.checkpoints.static import MODEL2VEC, open_static
+from raw2vec.interchange.checkpoints.texts import TABLE, model_of
 from raw2vec.interchange.checkpoints.vision import first_picture, open_image, open_pair
-from raw2vec.interchange.checkpoints.vocabulary import ENDLESS, longest, text_of, tokenizer, without
+from raw2vec.interchange.checkpoints.vocabulary import longest, text_of, tokenizer, without
 from raw2vec.interchange.hugging_face import family_of, from_hugging_face, layers_of, named_rows, settings_of
 from raw2vec.interchange.hugging_face.vision import PAIRS
 from raw2vec.packaged import packaged
 from raw2vec.raw import Image, Raw, Text
-from raw2vec.recipe import Recipe
-from raw2vec.resolve import reads
 
 FIRST_WORDS = ["A text of a few words.", "Ein zweiter Text, auf Deutsch, und 数字."]
-_TABLE = "embedding.table.weight"
 _SIGLIP_PIECES = "spiece.model"
+_MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError)
 _OURS = ("recipe.json", "raw.json")  # what a folder of our own has, even where it lacks one of them
 
 
@@ -73,48 +61,50 @@ def open_checkpoint(folder: Path) -> Model:
     except BadFolder:
         raise
     except BadInput as error:
-        raise BadFolder(f"{folder} cannot be taken over. {error}") from None
+        raise BadFolder(f"{folder} cannot be taken over. {error}") from error
+    except _MALFORMED as error:  # what no sentence of its own foresees; the trace tells where
+        raise BadFolder(
+            f"{folder} cannot be taken over: something in its {CONFIG}, or in a file beside it, is not as its model "
+            f"type has it ({type(error).__name__}: {str(error).partition(chr(10))[0]})."
+        ) from error
 
 
 def _opened(folder: Path) -> Model:
     made = pipeline(folder)
-    if made.first == "StaticEmbedding" or read(made.home / CONFIG).get("model_type") == "model2vec":
-        return _static(made, folder)
+    refuse_code(made.home)
+    refuse_quantised(made.home)
+    if made.first == "StaticEmbedding" or read(made.home / CONFIG).get("model_type") == MODEL2VEC:
+        return open_static(made, folder)
     about = config(made.home)
     if about.get("model_type") == "vit":
         return open_image(folder, about)
     if about.get("model_type") in PAIRS:
         made.latent = {"normalize": "unit"} | (made.latent if made.first == "CLIPModel" else {})
-        return open_pair(made, folder, about, _words(made, about))
+        return _pair(made, folder, about)
     if about.get("model_type") == "marian":
         return open_translator(folder, about, _translated(folder, about))
     encoder, held = settings_of(about), weights(made.home)
     ours = from_hugging_face(held, about)
-    raw = _text(made, ours, longest(made.home, made.max_tokens, encoder["limit"]))
-    ours[_TABLE] = without(ours[_TABLE], raw.size)
+    if TABLE not in ours:
+        raise BadFolder(f"{made.home} lacks the weights of its word embeddings.")
+    found, rows = tokenizer(made.home, made.lower), len(ours[TABLE])
+    refuse_strange(found, made.home, about, rows)
+    raw = text_of(found, made.home, rows, longest(made.home, made.max_tokens, encoder["limit"]))
+    ours[TABLE] = without(ours[TABLE], raw.size)
     named = named_rows(family_of(about, held), layers_of(about))
     what = f"{about['model_type']} checkpoint"
-    return _model(made, folder, raw, {"name": "transformer", **encoder}, ours, named, what)
+    return model_of(made, folder, raw, {"name": "transformer", **encoder}, ours, named, what)
 
 
-def _static(made: Pipeline, folder: Path) -> Model:
-    """A table of vectors whose mean is a text's: sentence-transformers' StaticEmbedding, or model2vec's."""
-    held, about = weights(made.home), read(made.home / CONFIG)
-    table = held.get("embedding.weight", held.get("embeddings"))
-    if table is None:
-        raise BadFolder(f"{made.home} lacks the weight 'embedding.weight' or 'embeddings' of a static embedding.")
-    if "mapping" in held:
-        table = table[held["mapping"].long()]
-    if "weights" in held:
-        table = table * held["weights"][:, None]
-    if about.get("normalize") and not (folder / MODULES).exists():
-        made.latent["normalize"] = "unit"
-    made.latent.pop("pooling", None)
-    most = int(about.get("max_length") or ENDLESS) if about.get("model_type") == "model2vec" else ENDLESS
-    raw = _text(made, {_TABLE: table}, most, bag=True)
-    encoder = {"name": "dense", "width": table.shape[1], "layers": 0}
-    ours = {_TABLE: without(table, raw.size)}
-    return _model(made, folder, raw, encoder, ours, {_TABLE: "embedding.weight"}, "static embedding")
+def _pair(made: Pipeline, folder: Path, about: Mapping[str, Any]) -> Model:
+    """A model of pictures and words. What it does not say of a side is as usual, which is told where it is not so."""
+    if not (absent := [name for name in ("text_config", "vision_config") if not about.get(name)]):
+        return open_pair(made, folder, about, _words(made, about))
+    try:
+        return open_pair(made, folder, about, _words(made, about))
+    except BadInput as error:
+        told = f"{made.home / CONFIG} does not give {' and '.join(absent)}, and what is usual does not fit"
+        raise BadFolder(f"{told}: {error}") from error
 
 
 def add_golden(parts: Model, encode: Callable[[Sequence[Any], str], NDArray[np.float32]]) -> None:
@@ -147,48 +137,21 @@ def _words(pipe: Pipeline, about: Mapping[str, Any]) -> Text:
         if missing := next((name for name in special.values() if name not in vocabulary), None):
             raise BadFolder(f"{folder / _SIGLIP_PIECES} has no token '{missing}'.")
         found = without_marks(tokenizer_of(pieces, vocabulary, special))
-        return text_of(found, folder, len(table), most)
-    return text_of(tokenizer(folder, pipe.lower), folder, len(table), most)
+    else:
+        found = tokenizer(folder, pipe.lower)
+    said = {**(about.get("text_config") or {}), "model_type": about["model_type"]}
+    refuse_strange(found, folder, said, len(table))
+    return text_of(found, folder, len(table), most)
 
 
 def _translated(folder: Path, about: Mapping[str, Any]) -> Text:
     """What reads and writes the texts of a translator, long ones sentence by sentence."""
     rows, found = rows_of(folder), tokenizer_in(folder)
     most = longest(folder, None, int(about.get("max_position_embeddings", 512)))
+    refuse_strange(own := found or tokenizer(folder, False), folder, about, rows)
     if found is None:
-        return text_of(tokenizer(folder, False), folder, rows, most, long="chunk")
+        return text_of(own, folder, rows, most, long="chunk")
     return text_of(found, folder, rows, most, long="chunk", beyond=True, written=tokenizer_in(folder, WRITTEN))
-
-
-def _text(made: Pipeline, ours: Mapping[str, Tensor], most: int, bag: bool = False) -> Text:
-    if _TABLE not in ours:
-        raise BadFolder(f"{made.home} lacks the weights of its word embeddings.")
-    return text_of(tokenizer(made.home, made.lower), made.home, len(ours[_TABLE]), most, bag)
-
-
-def _model(
-    made: Pipeline,
-    folder: Path,
-    raw: Text,
-    encoder: dict[str, Any],
-    ours: dict[str, Tensor],
-    named: Mapping[str, str],
-    what: str,
-) -> Model:
-    tree = {
-        "raw": raw.settings,
-        "encoder": encoder,
-        "latent": {"name": "point", **made.latent},
-        "prompts": made.prompts,
-        "default_prompt": made.default_prompt,
-    }
-    recipe = Recipe.read(tree)
-    recipe = recipe.model_copy(update=reads(recipe))
-    model = build_model(recipe, raw)
-    ours |= {f"latent.project.{name}": value for name, value in made.project.items()}
-    loaded(model, ours, named, folder)
-    report = report_of("text", f"{what}, with its own tokenizer and weights", folder, made.notes)
-    return Model(recipe, raw, model.eval(), nn.ModuleDict(), report=report)
 
 
 def card_of(parts: Model) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -61,10 +62,11 @@ def text_of(
     long: str = "truncate",
     beyond: bool = False,
     written: Tokenizer | None = None,
+    said: Mapping[str, Any] | None = None,
 ) -> Text:
     """Our Text of a tokenizer, for a table of `rows` and at most `most` tokens. bag: without boundaries. long: what
     becomes of a longer text. beyond: pieces that the table has no row for are the unknown. written: what cuts
-    translations into pieces of the same vocabulary, where another tokenizer does."""
+    translations into pieces of the same vocabulary, where another tokenizer does. said: other settings of the Text."""
     limit = (found.truncation or {}).get("max_length", ENDLESS) if bag else most
     found.no_padding()
     found.no_truncation()
@@ -88,7 +90,7 @@ def text_of(
             "one each, one after it, or none."
         )
     settings: dict[str, Any] = {"tokenizer": "given", "vocabulary": size, "boundaries": boundaries}
-    settings |= {"max_tokens": min(most, limit), "long": long}
+    settings |= {**(said or {}), "max_tokens": min(most, limit), "long": long}
     with TemporaryDirectory() as place:
         found.save(str(Path(place, _TOKENIZER)))
         if written is not None:

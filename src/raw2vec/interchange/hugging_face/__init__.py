@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from raw2vec.encoders.transformer import GLOBAL_BASE, LOCAL_BASE, hidden_features
-from raw2vec.errors import BadInput, nearest
+from raw2vec.errors import BadInput
 from raw2vec.interchange.hugging_face import bert, rotary, vision
 from raw2vec.interchange.hugging_face.base import ACTIVATIONS, Family
 from raw2vec.interchange.hugging_face.families import family
+from raw2vec.interchange.hugging_face.relatives import kin
 from raw2vec.layers import GATES, usual_epsilon
 
 __all__ = [
@@ -146,7 +147,7 @@ def family_of(config: Mapping[str, Any], names: Iterable[str] = ()) -> Family:
     kind = str(config.get("model_type"))
     if kind not in FAMILIES:
         raise BadInput(
-            f"A checkpoint of model type '{kind}' cannot be taken over; {', '.join(KNOWN)} can.{nearest(kind, KNOWN)}"
+            f"A checkpoint of model type '{kind}' cannot be taken over; {', '.join(KNOWN)} can.{kin(kind, KNOWN)}"
         )
     return rotary.PUBLISHED if any(_plain(name) == "emb_ln.weight" for name in names) else FAMILIES[kind]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from raw2vec.errors import BadInput
 from raw2vec.interchange.hugging_face.base import Family, Table, activation_of, agree, epsilon_of, sizes
 
 _POSITIONS = "encoder.positions.table.weight"
@@ -57,7 +58,7 @@ DISTILBERT: Table = (
 
 
 def _bert(config: Mapping[str, Any]) -> dict[str, Any]:
-    agree(config, {"is_decoder": False, "position_embedding_type": "absolute"})
+    agree(config, {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute"})
     return {
         **sizes(config),
         "activation": activation_of(config.get("hidden_act", "gelu")),
@@ -73,7 +74,9 @@ def places_before(config: Mapping[str, Any]) -> int:
     """Rows of the positions' table that stand for no place: fairseq's count begins after that of padding."""
     if config.get("model_type") not in ("roberta", "xlm-roberta", "camembert", "mpnet"):
         return 0
-    return int(config.get("pad_token_id", 1)) + 1
+    if (padding := config.get("pad_token_id", 1)) is None:
+        raise BadInput("The checkpoint's pad_token_id is null, and it is the number that its positions count from.")
+    return int(padding) + 1
 
 
 def _roberta(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,7 +85,7 @@ def _roberta(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _mpnet(config: Mapping[str, Any]) -> dict[str, Any]:
-    agree(config, {"relative_attention_num_buckets": 32})
+    agree(config, {"pad_token_id": 1, "relative_attention_num_buckets": 32})
     return {**_roberta(config), "positions": "learned-relative"}
 
 

@@ -1,0 +1,46 @@
+"""A checkpoint of texts as an ordinary model: its tokenizer, its encoder's settings and its weights put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from raw2vec.build import build_model
+from raw2vec.folder import Model
+from raw2vec.interchange.checkpoints.base import loaded, report_of
+from raw2vec.interchange.checkpoints.modules import Pipeline
+from raw2vec.raw import Text
+from raw2vec.recipe import Recipe
+from raw2vec.resolve import reads
+
+TABLE = "embedding.table.weight"
+"""What we call the vectors of tokens."""
+
+
+def model_of(
+    made: Pipeline,
+    folder: Path,
+    raw: Text,
+    encoder: dict[str, Any],
+    ours: dict[str, Tensor],
+    named: Mapping[str, str],
+    what: str,
+) -> Model:
+    """The model of weights under our names. named: what they are called there. what: it was, for the report."""
+    tree = {
+        "raw": raw.settings,
+        "encoder": encoder,
+        "latent": {"name": "point", **made.latent},
+        "prompts": made.prompts,
+        "default_prompt": made.default_prompt,
+    }
+    recipe = Recipe.read(tree)
+    recipe = recipe.model_copy(update=reads(recipe))
+    model = build_model(recipe, raw)
+    ours |= {f"latent.project.{name}": value for name, value in made.project.items()}
+    loaded(model, ours, named, folder)
+    report = report_of("text", f"{what}, with its own tokenizer and weights", folder, made.notes)
+    return Model(recipe, raw, model.eval(), nn.ModuleDict(), report=report)
