@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from files_at_most import files_at_most
-from raw2vec.disk import cause, drafts, locked, replace, replacing, room, writing
+from raw2vec.disk import alone, cause, drafts, locked, replace, replacing, room, writing
 from raw2vec.errors import BadInput, Unwritable
 
 FULL, CLOSED = (OSError(number, os.strerror(number), "x") for number in (errno.ENOSPC, errno.EACCES))
@@ -121,3 +121,34 @@ def test_drafts_go_when_a_write_fails(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space"), drafts(tmp_path / "draft", tmp_path / "never made"):
         stopped(tmp_path / "draft")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "far.txt").write_text("old")
+    (tmp_path / "near.txt").symlink_to(tmp_path / "far.txt")
+    with replacing(tmp_path / "near.txt") as partial:
+        partial.write_text("new")
+    assert (tmp_path / "near.txt").is_symlink()
+    assert (tmp_path / "far.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize("place", [".", "..", "within"])
+def test_a_file_does_not_take_the_name_of_a_folder(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here" / "within").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    with (
+        pytest.raises(BadInput, match="is a folder, and a file is written: name one within it"),
+        replacing(Path(place)),
+    ):
+        pass
+
+
+def test_one_run_at_a_time_writes_a_place(tmp_path: Path) -> None:
+    for _ in range(2):
+        with (
+            alone(tmp_path / "m"),
+            pytest.raises(BadInput, match=r"Another run is writing .*m: wait"),
+            alone(tmp_path / "m"),
+        ):
+            pass
+    assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ from raw2vec.errors import BadInput
 from raw2vec.system import Raw2Vec
 from raw2vec.use import translate
 from raw2vec.use.explain import explain
+from raw2vec.use.protect import protected
 from raw2vec.use.write import Manner, beam_for, write
 
 COLOURS = {"red": "rouges", "green": "vertes", "black": "noires", "white": "blanches", "blue": "bleues"}
@@ -60,6 +61,15 @@ def test_as_many_drafts_are_followed_as_are_given_and_one_of_drawn_tokens(lookin
     assert isinstance(looking.translate(SOURCES[0], temperature=0.7, seed=1), str)
     with pytest.raises(BadInput, match="A beam of 1 cannot give 3 drafts: follow 3 or more"):
         looking.translate(SOURCES, beam=1, best=3)
+
+
+def test_drafts_that_read_the_same_are_given_once(looking: Raw2Vec) -> None:
+    for found in translate.translate(looking.parts_, SOURCES[:6], Manner(beam=6, best=4)):
+        assert len(set(found.texts)) == len(found.texts) == len(found.scores) == len(found.ids) == 4
+    one = translate.Translated(["a b", "a  b", "a b", "c"], [-1.0, -2.0, -3.0, -4.0], ids=[[1], [2], [3], [4]])
+    source = protected("cars", looking.parts_.raw, looking.parts_.recipe)
+    assert translate._restored(one, source, 3).texts == ["a b", "a  b", "c"]
+    assert translate._restored(one, source, 3).ids == [[1], [2], [4]]
 
 
 def test_a_vector_is_enough_behind_a_fixed_bridge(through_a_vector: Raw2Vec) -> None:

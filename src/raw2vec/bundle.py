@@ -14,7 +14,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from raw2vec.disk import room, writing
+from raw2vec.disk import room, settled, writing
 from raw2vec.errors import BadFolder, BadInput
 
 
@@ -52,6 +52,7 @@ def replacing(folder: Path) -> Iterator[Path]:
 
     An older model folder is replaced; a folder of anything else is refused.
     """
+    folder = settled(folder)
     partial = folder.with_name(f".{folder.name}.partial-{uuid.uuid4().hex[:8]}")
     with writing(folder), room(folder):
         try:
@@ -78,7 +79,9 @@ def _aside(folder: Path) -> Path:
 
 
 def refuse_foreign(folder: Path) -> None:
-    """BadInput when the folder holds anything but a model of ours."""
+    """BadInput when the folder holds anything but a model of ours, or is the one that this runs in."""
+    if folder.resolve() == Path.cwd():
+        raise BadInput(f"{folder} is the folder that this runs in, and would be replaced: name one within it.")
     parent = next(p for p in [folder.absolute(), *folder.absolute().parents] if os.path.exists(p))
     if not parent.is_dir():
         what = "; give a folder to write the model to" if parent == folder.absolute() else ", and no folder"

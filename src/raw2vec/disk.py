@@ -8,7 +8,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -116,9 +116,20 @@ def replace(path: Path, text: str, draft: Path) -> None:
         os.replace(draft, path)
 
 
+def settled(out: Path) -> Path:
+    """Where what is written to `out` is to lie: of a symbolic link, which stays, what it points to."""
+    return out.resolve() if out.is_symlink() or out.name in ("", "..") else out
+
+
 @contextmanager
 def replacing(out: Path, folder: bool = False) -> Iterator[Path]:
-    """A place to write to, which takes the name `out` in one step when the block ends well, or is removed."""
+    """A place to write to, which takes the name `out` in one step when the block ends well, or is removed.
+
+    BadInput for a file that is to take the name of a folder.
+    """
+    out = settled(out)
+    if out.is_dir() and not folder:
+        raise BadInput(f"{out} is a folder, and a file is written: name one within it.")
     partial = out.with_name(f".{out.name}.partial-{uuid.uuid4().hex[:8]}")
     with writing(out), room(out):
         try:
@@ -133,15 +144,34 @@ def replacing(out: Path, folder: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds the file's lock, waiting for it; the operating system lets go of it whatever way the process ends."""
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
+    """Holds the file's lock, waiting for it; the operating system lets go of it whatever way the process ends.
+
+    Without `wait` BlockingIOError tells that another holds it.
+    """
     while True:
         with path.open("ab") as file:
-            _hold(file)
+            _hold(file, wait)
             # The one who held it before may have removed it: then the file of this name is another, or none.
             if _is_at(file, path):
                 yield
                 return
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """A run that writes `out` for longer than a moment, and no other at once. BadInput where one is at it already."""
+    path = out.with_name(f".{out.name}.lock")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path, wait=False))
+        except BlockingIOError:
+            raise BadInput(f"Another run is writing {out}: wait for its end, or give another --out.") from None
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # while it is held: whoever opens it from now on opens another
+                path.unlink()
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
@@ -151,9 +181,14 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
         return False
 
 
-def _hold(file: BinaryIO) -> None:
+def _hold(file: BinaryIO, wait: bool) -> None:
     if sys.platform == "win32":
         file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            if wait:
+                raise
+            raise BlockingIOError from None
     else:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -27,6 +27,34 @@ def test_a_fit_refused_for_its_data_leaves_nothing(tmp_path: Path, resume: bool)
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
+def test_two_fits_to_one_place_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Trainer.run
+
+    def meanwhile(trainer: Trainer) -> object:
+        with monkeypatch.context() as patched:
+            patched.setattr(Trainer, "run", run)
+            for resume in (False, True):
+                with pytest.raises(BadInput, match=r"Another run is writing .*m: wait for its end"):
+                    fit(GOOD, tmp_path / "m", resume=resume)
+        return run(trainer)
+
+    monkeypatch.setattr(Trainer, "run", meanwhile)
+    fit(GOOD, tmp_path / "m")
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_model_may_lie_behind_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "m").symlink_to(tmp_path / "far")
+    for _ in range(2):
+        fit(GOOD, tmp_path / "m")
+    assert (tmp_path / "m").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["far", "m"]
+    fit(GOOD, tmp_path / "m", resume=True)
+    monkeypatch.chdir(tmp_path / "far")
+    with pytest.raises(BadInput, match="is the folder that this runs in"):
+        fit(GOOD, Path("."))
+
+
 def test_what_was_begun_stays_when_another_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(_: Trainer) -> None:
         raise KeyboardInterrupt

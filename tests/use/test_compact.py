@@ -1,6 +1,7 @@
 """Vectors in fewer bytes: those of sentence-transformers, what they stand for, and searches that start from them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,6 +92,14 @@ def test_bits_that_differ_are_counted_one_by_one(width: int) -> None:
     plainly = np.unpackbits(bits ^ asked, axis=1).sum(axis=1)
     np.testing.assert_array_equal(differing(bits, asked), plainly)
     np.testing.assert_array_equal(differing(bits[::2], asked), plainly[::2])
+
+
+@pytest.mark.parametrize("small", [np.zeros((0, 2), np.uint8), np.zeros((0, 16), np.float32)])
+def test_of_nothing_nothing_is_found(small: NDArray[Any]) -> None:
+    rows, scores = search(np.ones((3, 16)), small, k=4)
+    assert (rows.shape, scores.shape) == ((3, 0), (3, 0))
+    rows, scores = search(np.ones((0, 16)), np.zeros((5, 2), np.uint8), k=4)
+    assert (rows.shape, scores.shape) == ((0, 4), (0, 4))
 
 
 def test_what_does_not_fit_is_said() -> None:

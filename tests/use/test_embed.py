@@ -139,6 +139,28 @@ def test_a_folder_killed_before_its_first_shard_is_a_new_one_whatever_it_was_beg
     assert np.array_equal(read(tmp_path / "v"), vectors_of(TEXTS))
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_two_runs_to_one_place_do_not_mix(tmp_path: Path, form: str) -> None:
+    def again(items: int) -> None:
+        with pytest.raises(BadInput, match=f"Another run is writing .*{form}: wait for its end, or give another --out"):
+            run(tmp_path / form, resume=True)
+
+    run(tmp_path / form, progress=again)
+    np.testing.assert_array_equal(read(tmp_path / form), vectors_of(TEXTS))
+    assert not list(tmp_path.glob(".*")), "the lock is gone"
+
+
+def test_a_folder_may_have_a_dot_and_a_link_stays_one(tmp_path: Path) -> None:
+    assert run(tmp_path / "v1.5").items == len(TEXTS)
+    (tmp_path / "far").mkdir()
+    (tmp_path / "v").symlink_to(tmp_path / "far")
+    (tmp_path / "v.npy").symlink_to(tmp_path / "far.npy")
+    for place in ("v", "v.npy"):
+        run(tmp_path / place)
+        assert (tmp_path / place).is_symlink()
+        np.testing.assert_array_equal(read(tmp_path / place), vectors_of(TEXTS))
+
+
 def test_places_that_will_not_do(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"a folder, a \.npy or a \.parquet file, not to '\.csv'"):
         run(tmp_path / "v.csv")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
-from rich.console import RenderableType
 from rich.text import Text
 
 from raw2vec.braces import spread
@@ -21,7 +21,8 @@ from raw2vec.cli.base import Answer, Counter, Debug, Json, Model, Seed, counted,
 from raw2vec.disk import replacing
 from raw2vec.errors import BadInput
 
-LINES = 512  # translated at a time; what is typed is answered line by line
+LINES = 512  # translated at a time; of what comes through a pipe as many of them as are there
+_PIECE = 1 << 16  # bytes of a pipe that are read at once: what it holds
 ENGINES = ("auto", "torch", "ctranslate2")
 PRECISIONS = ("float32", "int8")
 Source = Annotated[str, typer.Argument(metavar="[FILE]", help="A text a line, or - for standard input.")]
@@ -123,7 +124,11 @@ def _translated(
                 with open(partial, "w", encoding="utf-8") as file:
                     work.run(data, lambda line: file.write(line + "\n"), progress)
     values = {**work.values(), "engine": engine, "out": out, **pace(work.lines, time.perf_counter() - began)}
-    return Answer(values, _told(work, out))
+    if out is None:  # the lines themselves are on standard output
+        for told in _told(work):
+            warnings.warn(told, stacklevel=2)
+        return Answer(values, [])
+    return Answer(values, [Text(told) for told in (f"{out}: {counted(work.lines, 'line')}", *_told(work))])
 
 
 @contextmanager
@@ -155,9 +160,8 @@ class _Work:
         self.made: list[Any] = []
 
     def run(self, data: str, write: Callable[[str], object], progress: Callable[[int], None]) -> None:
-        lines, translate = _lines(data), heavy("use.translate").translate
-        size = 1 if data == "-" and sys.stdin.isatty() else LINES
-        while block := list(islice(lines, size)):
+        translate = heavy("use.translate").translate
+        for block in _blocks(data):
             prefixes = None if self.begin is None else [self.begin] * len(block)
             for found in translate(self.model, block, self.manner, prefixes, beside=self.others, first=self.lines):
                 self._add(found, write)
@@ -182,33 +186,51 @@ class _Work:
         return counts | ({"translations": self.made} if self.kept else {})
 
 
-def _lines(data: str) -> Iterator[str]:
-    """The lines of a file, perhaps gzipped, or of standard input. BadInput, by its number, for one that is no text."""
-    name = "standard input" if data == "-" else data
+def _blocks(data: str) -> Iterator[list[str]]:
+    """The lines of a file, perhaps gzipped, or of standard input, some at a time. BadInput, by its number, for one that
+    is no text."""
+    name, first = "standard input" if data == "-" else data, 1
     with nullcontext(sys.stdin.buffer) if data == "-" else heavy("rows.base").opened(Path(data), name) as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError:
-                raise BadInput(f"{name} line {number} is not UTF-8: convert the file first.") from None
-            if "\0" in text:
-                raise BadInput(f"{name} line {number} holds a NUL, which no text does: mend or leave out the line.")
-            yield text.rstrip("\r\n")
+        for block in _arriving(stream) if data == "-" else iter(lambda: list(islice(stream, LINES)), []):
+            yield [_text(line, name, number) for number, line in enumerate(block, first)]
+            first += len(block)
+
+
+def _arriving(stream: BinaryIO) -> Iterator[list[bytes]]:
+    """The lines of a stream as they come: whoever writes one and waits for its answer gets it."""
+    begun: list[bytes] = []
+    while piece := stream.read1(_PIECE):  # type: ignore[attr-defined]
+        *lines, rest = piece.split(b"\n")
+        if lines:
+            lines[0], begun = b"".join([*begun, lines[0]]), []
+            turns = -(-len(lines) // LINES)
+            yield from (lines[len(lines) * turn // turns : len(lines) * (turn + 1) // turns] for turn in range(turns))
+        begun.append(rest)
+    if last := b"".join(begun):
+        yield [last]
+
+
+def _text(line: bytes, name: str, number: int) -> str:
+    try:
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError:
+        raise BadInput(f"{name} line {number} is not UTF-8: convert the file first.") from None
+    if "\0" in text:
+        raise BadInput(f"{name} line {number} holds a NUL, which no text does: mend or leave out the line.")
+    return text.rstrip("\r\n")
 
 
 def _said(line: str) -> None:
     print(line, flush=True)
 
 
-def _told(work: _Work, out: str | None) -> list[RenderableType]:
-    """What a person is told; nothing where the lines themselves are on standard output."""
-    if out is None:
-        return []
-    told: list[RenderableType] = [Text(f"{out}: {counted(work.lines, 'line')}")]
+def _told(work: _Work) -> list[str]:
+    """What there is to say of how the lines were translated."""
+    told = []
     if work.parts:
-        told.append(Text(f"{counted(work.parts, 'line', 'were')} longer than what was learned from: by sentences"))
+        told.append(f"{counted(work.parts, 'line', 'were')} longer than what was learned from: by sentences")
     if work.truncated:
-        told.append(Text(f"{counted(work.truncated, 'line', 'were')} longer than the model takes, and cut"))
+        told.append(f"{counted(work.truncated, 'line', 'were')} longer than the model takes, and cut")
     if work.lost:
-        told.append(Text(f"in {counted(work.lost, 'line')} the model left out placeholders: they are at the end now"))
+        told.append(f"in {counted(work.lost, 'line')} the model left out placeholders: they are at the end now")
     return told

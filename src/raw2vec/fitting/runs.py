@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from raw2vec.bundle import found, read_json
-from raw2vec.disk import room, writing
+from raw2vec.disk import alone, room, settled, writing
 from raw2vec.errors import BadInput
 from raw2vec.recipe import Recipe
 from raw2vec.resolve import resolve
@@ -33,7 +33,7 @@ def begun(out: Path | None, resume: bool, worth: Sequence[str] = (PREPARED,)) ->
         yield Path(group.path(""))
         return group.wait()
     with ExitStack() as stack:
-        place = Path(stack.enter_context(TemporaryDirectory())) / "model" if out is None else out
+        place = Path(stack.enter_context(TemporaryDirectory())) / "model" if out is None else settled(out)
         work = place.with_name(place.name + ".training")
 
         def started() -> bool:
@@ -48,6 +48,7 @@ def begun(out: Path | None, resume: bool, worth: Sequence[str] = (PREPARED,)) ->
 
         stack.enter_context(writing(place, kept))
         stack.enter_context(room(work))
+        stack.enter_context(alone(place))
         try:
             yield Path(group.path(str(work)))
             group.wait()
@@ -64,6 +65,7 @@ def finished(out: Path, recipe: Recipe, data: str) -> bool:
 
     BadInput where the model is of another recipe or of other data (`data` is their fingerprint).
     """
+    out = settled(out)
     place = found(out)
     if not (place / "recipe.json").exists() or (out.with_name(out.name + ".training") / PREPARED).exists():
         return False

@@ -20,7 +20,7 @@ from raw2vec.errors import BadInput, Numbered, numbered
 from raw2vec.ragged import Ragged
 from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.rows import text_column
-from raw2vec.tokens.sentences import chunks, exceeded, kept, sentence_ends, sentence_spans, word_beginnings
+from raw2vec.tokens.sentences import Cuts, chunks, exceeded, kept, sentence_spans
 from raw2vec.tokens.subwords import (
     SPECIAL,
     check_settings,
@@ -279,7 +279,7 @@ class Text(Raw):
         self._dropped = unknown_of(tokenizer) if self.settings["unknown"] == "drop" else None
         self.unknown = self.unknown if self._dropped is None else self._dropped
         self._tokenizer, self._read = tokenizer, reader(tokenizer)
-        self._ends, self._opens = sentence_ends(tokenizer), word_beginnings(tokenizer)
+        self._cuts = Cuts(tokenizer)
         self.ordinary = ordinary(tokenizer, {known for _, known in self._special.values()})
 
     def _files(self) -> dict[str, str]:
@@ -326,7 +326,7 @@ class Text(Raw):
 
     def _sentences(self, ids: list[int], room: int) -> list[tuple[int, int]]:
         """The sentences of a text, those that are too long for a window in several parts."""
-        return sentence_spans(self._ends[ids] & np.append(self._opens[ids[1:]], True), room)
+        return sentence_spans(self._cuts.sentences(ids), self._cuts.words(ids), room)
 
     def _unusual(self, tokens: int, sentences: int) -> bool:
         """Whether a text has more of either than nearly all learned from; models of old know no number of sentences."""
@@ -339,4 +339,6 @@ class Text(Raw):
                 f"Text {number} has {len(ids)} tokens, and a window holds {room} (max_tokens is {self.max_tokens}, "
                 "boundaries included). Shorten it, raise max_tokens, or choose long='truncate' or long='chunk'"
             )
-        return [(0, room)] if self.long == "truncate" else chunks(self._ends[ids], room)
+        if self.long == "truncate":
+            return [(0, room)]
+        return chunks(self._cuts.sentences(ids), self._cuts.words(ids), room)

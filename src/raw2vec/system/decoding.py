@@ -134,7 +134,9 @@ class Decoding(ABC):
         if y is not None and classify.heads(parts):
             vectors = encode(parts.model, parts.raw, parts.raw.items(X)[0]).vectors
             return classify.score(parts, vectors, list(y))
-        return float(self.score_samples(X).mean())
+        if not (scores := self.score_samples(X)).size:
+            raise BadInput("There are no items to score: hand in at least one.")
+        return float(scores.mean())
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Scores above the threshold, (n,): an item below zero counts as an anomaly."""

@@ -208,6 +208,9 @@ def search(
         raise BadInput(
             f"A search asks for k = 1 hit or more, and rescores once as many or more: not {k} and {rescore}."
         )
+    if not len(asked) or not len(small):
+        nothing = (len(asked), min(k, len(small)))
+        return np.zeros(nothing, np.int64), np.zeros(nothing, np.float32)
     if small.dtype != np.uint8:
         return _best(_through(len(small), lambda rows: asked @ _numbers(small[rows], asked.shape[1], ranges).T), k)
     bits = as_bits(asked)

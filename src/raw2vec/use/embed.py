@@ -14,11 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raw2vec.disk import drafts, replace, room, writing
+from raw2vec.disk import alone, drafts, replace, room, settled, writing
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.rows import Rows
 from raw2vec.use.base import Column, Small, Through, Write, blocks, in_turn, texts
 
+_OTHERS = (  # what is no folder, whoever names it
+    *(".npz", ".csv", ".tsv", ".txt", ".json", ".jsonl", ".gz", ".zip", ".h5", ".hdf5", ".arrow", ".feather", ".ipc"),
+    *(".pt", ".pth", ".bin", ".pkl", ".pickle", ".safetensors", ".mat", ".db", ".sqlite", ".duckdb", ".xlsx", ".lance"),
+)
 _OURS = ("shard-", "_manifest.json.partial", "ranges.npy", ".ranges.npy.")  # how what a run adds to its folder is named
 
 
@@ -70,8 +74,9 @@ def embed(
 
     through: who encodes the blocks of rows instead of `encode`, such as a cluster; it changes nothing that is written.
     """
+    out = settled(out)
     single = out.suffix in (".npy", ".parquet")
-    if out.suffix and not single:
+    if out.suffix.lower() in _OTHERS or (out.is_file() and not single):
         raise BadInput(f"{out}: vectors are written to a folder, a .npy or a .parquet file, not to '{out.suffix}'.")
     if out.suffix != ".npy" and "vector" in rows.columns:
         raise BadInput(f"{rows.name} has a column 'vector', the name of what is added: rename it, or write a .npy.")
@@ -79,7 +84,7 @@ def embed(
     origin = {"model": fingerprint, "data": rows.fingerprint(), "column": column}
     origin |= {} if prompt is None else {"prompt": prompt}
     origin |= ({} if engine == "torch" else {"engine": engine}) | dict(form or {})
-    with writing(out, lambda: _kept(folder)), room(folder / "_manifest.json"):
+    with writing(out, lambda: _kept(folder)), room(folder / "_manifest.json"), alone(out):
         manifest = _Manifest.open(folder, origin, resume)
         done = manifest.rows
         with manifest.begun():

@@ -18,7 +18,7 @@ from raw2vec.layers.packed import packed
 from raw2vec.models import SequenceToSequence
 from raw2vec.ragged import Ragged
 from raw2vec.raw import Text, Windows
-from raw2vec.tokens.placeholders import with_marks
+from raw2vec.tokens.placeholders import Restored, with_marks
 from raw2vec.tokens.subwords import check_text
 from raw2vec.use.base import is_empty
 from raw2vec.use.encode import evaluation
@@ -69,7 +69,8 @@ def translate(
 
     prefixes: what each translation is to begin with. progress hears how many texts were just done. beside: models that
     write together with this one, an ensemble. first: the number of the first text among those of several calls, for
-    no two draw alike. A text of several parts gives their best drafts alone. Where the recipe
+    no two draw alike. Of several drafts, those that read the same are given once. A text of several parts gives their
+    best drafts alone. Where the recipe
     protects placeholders, drafts that have all of them come first; where it copies words that cannot be read, they
     stand about where they stood. BadInput for a model that does not translate or does
     not go with the others, by its number for an item that is no text.
@@ -86,7 +87,8 @@ def translate(
     sources = [protected(text, raw, parts.recipe) for text in texts]
     if prefixes is not None:
         prefixes = [with_marks(prefix, source.marked.pieces) for prefix, source in zip(prefixes, sources, strict=True)]
-    every = replace(manner, best=manner.beam) if parts.recipe.placeholders else manner
+    several = parts.recipe.placeholders or manner.best > 1  # of which some are left out, or read the same
+    every = replace(manner, best=manner.beam) if several else manner
     found = _translated(parts, author, [source.text for source in sources], every, prefixes, progress, first)
     return [_restored(one, source, manner.best) for one, source in zip(found, sources, strict=True)]
 
@@ -100,11 +102,17 @@ def greedily(model: SequenceToSequence, raw: Text, sources: Ragged) -> list[str]
 
 
 def _restored(found: Translated, source: Protected, best: int) -> Translated:
-    """The best drafts with everything in them: first those to which the model gave all of the source's placeholders."""
-    order = sorted(range(len(found.texts)), key=lambda place: source.missing(found.texts[place]))[:best]
-    whole = [source.restored(found.texts[place]) for place in order]
+    """The best drafts with everything in them, those that read the same as one: first those to which the model gave all
+    of the source's placeholders."""
+    different: dict[str, tuple[int, Restored]] = {}
+    for place in sorted(range(len(found.texts)), key=lambda place: source.missing(found.texts[place])):
+        if len(different) < best:
+            whole = source.restored(found.texts[place])
+            different.setdefault(whole.text, (place, whole))
+    order = [place for place, _ in different.values()]
+    lost = next(iter(different.values()))[1].lost
     scores, ids = [found.scores[place] for place in order], [found.ids[place] for place in order if found.ids]
-    return replace(found, texts=[one.text for one in whole], scores=scores, lost=whole[0].lost, ids=ids)
+    return replace(found, texts=list(different), scores=scores, lost=lost, ids=ids)
 
 
 def _author(parts: Model | Exported, beside: Sequence[Model]) -> SequenceToSequence | Ensemble | None:
