@@ -229,6 +229,15 @@ def test_a_report_sets_the_translator_beside_its_baselines() -> None:
     assert found.signature.startswith("BLEU|")
 
 
+def test_columns_that_are_exchanged_are_noted_and_baselines_are_taught(looking: Raw2Vec) -> None:
+    notes = [" ".join(looking.evaluate(PAIRS, input=a, target=b).notes) for a, b in (("en", "fr"), ("fr", "en"))]
+    assert ["exchanged" in note for note in notes] == [False, True]
+    found = looking.evaluate(PAIRS, input="en", target="fr", train=PAIRS, beam=1)
+    assert set(found.baselines) == {"copy", "dictionary", "nearest"}
+    with pytest.raises(BadInput, match="--beam is for --protocol translation"):
+        looking.evaluate(PAIRS, "space", input="en", beam=2)
+
+
 def test_pairs_that_teach_nothing_are_left_out_and_counted() -> None:
     rows = [*PAIRS, *[PAIRS[0]] * 1000, {"en": "", "fr": "rien"}, {"en": "a copy of it all", "fr": "a copy of it all"}]
     made = Raw2Vec("translation", steps=1, size="tiny", settings={"raw.vocabulary": 300})

@@ -36,7 +36,15 @@ def test_fit_hands_on_what_was_said(run, asked):
         }
     ]
     assert asked("fit") == [
-        {"data": "pairs.jsonl", "input": "query", "target": "code", "label": None, "out": "m", "resume": True}
+        {
+            "data": "pairs.jsonl",
+            "input": "query",
+            "target": "code",
+            "label": None,
+            "dev": None,
+            "out": "m",
+            "resume": True,
+        }
     ]
 
 
@@ -213,6 +221,16 @@ def test_what_is_found_cannot_command_the_terminal(run):
 
 def test_a_search_that_finds_nothing_says_so(run):
     assert "nothing was found" in run("search", "tickets.store", "fire", "--where", "nothing").stdout
+
+
+def test_rows_to_judge_by_and_a_beam_are_passed_on(run, asked):
+    run("fit", "notes.txt", "--dev", "news.en", "--out", "m")
+    assert asked("fit")[0]["dev"] == "news.en"
+    assert "nowhere.txt" in run("fit", "notes.txt", "--dev", "nowhere.txt", "--out", "m").stderr
+    run("evaluate", "mt", "test.tsv", "--protocol", "translation", "--beam", "2", "--train", "reviews.tsv")
+    assert (asked("evaluate")[0]["beam"], asked("evaluate")[0]["train"]) == (2, "reviews.tsv")
+    told = run("translate", "mt", "news.en", "--among", "news.en").stderr
+    assert "--among is of --explain TEXT" in told
 
 
 def test_evaluate(run, asked):

@@ -62,6 +62,20 @@ def test_a_growing_vector_is_that_of_the_beginnings() -> None:
     assert found.moved[1:] == pytest.approx([1 - found.cosines[i, i + 1] for i in range(len(starts) - 1)])
 
 
+def test_the_line_nearest_to_each_beginning_is_told() -> None:
+    parts = fitted("recurrent", "fixed").parts_
+    words = TEXT.split()
+    starts = [" ".join(words[: count + 1]) for count in range(len(words))]
+    found = explain(parts, TEXT, among=["", *reversed(starts), *texts(20)])
+    assert isinstance(found, Growth)
+    assert [line for line, _ in found.nearest] == starts
+    np.testing.assert_allclose([cosine for _, cosine in found.nearest], 1, atol=1e-5)
+    assert found.as_dict()["nearest"][0]["text"] == starts[0]
+    assert explain(parts, TEXT).nearest == []
+    with pytest.raises(BadInput, match="no one vector that a line could be near to"):
+        explain(fitted("recurrent", "attention").parts_, TEXT, among=starts)
+
+
 def test_protected_placeholders_are_named_as_they_are() -> None:
     parts = fitted("recurrent", "attention", placeholders="protect").parts_
     found = explain(parts, TEXT)

@@ -45,7 +45,10 @@ def evaluate(
     ] = None,
     train: Annotated[
         str | None,
-        typer.Option("--train", metavar="FILE", help="What knn and linear-probe learn from (a part of DATA)."),
+        typer.Option("--train", metavar="FILE", help="What knn, linear-probe or baselines learn from."),
+    ] = None,
+    beam: Annotated[
+        int | None, typer.Option("--beam", metavar="N", min=1, help="Drafts that a translator follows at a time (5).")
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -62,7 +65,7 @@ def evaluate(
     there(model, data, *([train] if train else []))
     loaded = heavy().load(model)
     asked = {"input": input, "target": target, "label": label, "seed": seed or 0, "samples": samples}
-    asked |= {"train": train} if train else {}
+    asked |= {name: value for name, value in (("train", train), ("beam", beam)) if value is not None}
     with Counter(doing="measuring") as progress:
         found = loaded.evaluate(data, protocol, progress=progress, **asked)
     report = found.as_dict()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import RenderableType
@@ -14,11 +15,14 @@ from raw2vec.use.explain import Growth, Looks, explain
 from raw2vec.use.heat_map import heat_map
 
 
-def explained(model: Raw2Vec, text: str, beam: int, out: str | None) -> Answer:
-    """What the decoder looked at, or how its vector grew; with `out` as a picture, too. BadInput unless a .png."""
+def explained(model: Raw2Vec, text: str, beam: int, out: str | None, among: Sequence[str]) -> Answer:
+    """What the decoder looked at, or how its vector grew; with `out` as a picture, too. BadInput unless a .png.
+
+    among: lines of which the nearest to a vector are told.
+    """
     if out is not None and Path(out).suffix.lower() != ".png":
         raise BadInput(f"{out}: what --explain shows is a picture: give a file that ends in .png.")
-    found = explain(model.parts_, text, beam)
+    found = explain(model.parts_, text, beam, among)
     if out is not None:
         heat_map(out, *found.picture)
     shown: list[RenderableType] = [Text(one_line(found.translation), style="bold"), Text()]
@@ -47,4 +51,10 @@ def _growth(found: Growth) -> list[RenderableType]:
     told += "it was then to that of the whole text (a cosine):"
     moved = ["–" if far is None else f"{far:.3f}" for far in found.moved]
     body = [[word, far, f"{near:.3f}"] for word, far, near in zip(found.words, moved, found.near, strict=True)]
-    return [Text(told), Text(), grid([["word", "moved", "near the whole"], *body], strong=0)]
+    heading = ["word", "moved", "near the whole"]
+    if found.nearest:
+        heading.append("nearest line")
+        body = [
+            [*row, f"{cosine:.3f} {one_line(line)}"] for row, (line, cosine) in zip(body, found.nearest, strict=True)
+        ]
+    return [Text(told), Text(), grid([heading, *body], strong=0)]

@@ -55,6 +55,10 @@ def fit(
     input: Input = None,
     target: Target = None,
     label: Label = None,
+    dev: Annotated[
+        str | None,
+        typer.Option("--dev", metavar="FILE", help="Rows to judge by, instead of some that are held out of DATA."),
+    ] = None,
     kind: Annotated[str | None, _choice("--kind", KINDS, "What the data are")] = None,
     objective: Annotated[str | None, _choice("--objective", OBJECTIVES, "What is learned")] = None,
     encoder: Annotated[str | None, _choice("--encoder", ENCODERS, "What learns it")] = None,
@@ -89,7 +93,7 @@ def fit(
     raw2vec fit notes.txt --minutes 1 --set encoder.layers=2 --out notes
     raw2vec fit pairs.jsonl --from tickets --input query --target code --out finer
     """
-    there(*data, *filter(None, (recipe, checkpoint)))
+    there(*data, *filter(None, (recipe, checkpoint, dev)))
     chosen = {"kind": kind, "objective": objective, "encoder": encoder, "decoder": decoder, "latent": latent}
     options, changes = _asked({**chosen, "size": size}, {"minutes": minutes, "steps": steps, "seed": seed}, recipe)
     options |= {"checkpoint": checkpoint} if checkpoint else {}
@@ -98,7 +102,8 @@ def fit(
     made = heavy().Raw2Vec(**options, settings=changes or None, device=device)
     with Training() as listener:
         rows = data[0] if len(data) == 1 else _together(data, [name for name in (input, target, label) if name])
-        made.fit(rows, input=input, target=target, label=label, out=out, resume=resume, listener=listener)
+        columns = {"input": input, "target": target, "label": label}
+        made.fit(rows, **columns, dev=dev, out=out, resume=resume, listener=listener)
     return _answer(made.report, listener, out, older, _reading(made.report, out, data[0], input, target))
 
 

@@ -47,6 +47,9 @@ Begin = Annotated[str | None, typer.Option("--begin", metavar="TEXT", help="How 
 Explain = Annotated[
     str | None, typer.Option("--explain", metavar="TEXT", help="Show how this text is translated; --out: a .png.")
 ]
+Among = Annotated[
+    str | None, typer.Option("--among", metavar="FILE", help="Lines; --explain shows which are near a fixed vector.")
+]
 Engine = Annotated[
     str, typer.Option("--engine", metavar="NAME", callback=one_of(*ENGINES), help="torch, ctranslate2, or auto.")
 ]
@@ -67,6 +70,7 @@ def translate(
     beside: Beside = [],  # noqa: B006
     begin: Begin = None,
     explain: Explain = None,
+    among: Among = None,
     engine: Engine = "auto",
     precision: Precision = "float32",
     seed: Seed = None,
@@ -89,12 +93,15 @@ def translate(
     """
     if explain is not None and data != "-":
         raise BadInput(f"--explain takes the text itself: give either that or the file {data}.")
-    there(model, data, out=out)
+    if among is not None and explain is None:
+        raise BadInput("--among is of --explain TEXT: the lines of which the nearest to its vector are shown.")
+    there(model, data, *([among] if among else []), out=out)
     if spread(data) or Path(data).is_dir():
         raise BadInput(f"{data} is not one file, and translate reads one, a text a line: name that of the source.")
     write = heavy("use.write")
     if explain is not None:
-        answer: Answer = heavy("cli.explained").explained(heavy().load(model), explain, beam or write.BEAM, out)
+        lines = [line for block in _blocks(among) for line in block] if among else []
+        answer: Answer = heavy("cli.explained").explained(heavy().load(model), explain, beam or write.BEAM, out, lines)
         return answer
     beam = write.beam_for(best, temperature) if beam is None else beam
     manner = write.Manner(beam, length_penalty, best, temperature, seed or 0, coverage_penalty=coverage_penalty)

@@ -18,6 +18,7 @@ from raw2vec.measure.decoding import DECODED, SAMPLES, likelihood
 from raw2vec.measure.labelled import PROBED, classification, probed
 from raw2vec.measure.pairs import zero_shot
 from raw2vec.measure.space import space
+from raw2vec.measure.translation import USUAL as TRANSLATING
 from raw2vec.measure.translation import translation
 from raw2vec.objectives import Masked, MaskedPatches, Supervised
 from raw2vec.presets import roles
@@ -30,6 +31,9 @@ from raw2vec.sides import column_side, told
 from raw2vec.unreadable import as_list, sentence
 from raw2vec.use.fill import fill, fill_patches
 from raw2vec.use.inspect import Inspection, inspect
+from raw2vec.use.write import Manner
+
+_TAUGHT = (*PROBED, "translation")
 
 
 def measure(
@@ -42,25 +46,30 @@ def measure(
     samples: int | None = None,
     progress: Callable[[int], None] = lambda items: None,
     train: tuple[Rows, Mapping[Role, str]] | None = None,
+    beam: int | None = None,
 ) -> Report:
     """The report of the protocol `name`, or of the one that the columns call for.
 
-    train: rows that probes learn from, and their columns, of the protocols knn and linear-probe.
-
-    samples: codes drawn an item, of the protocol that draws any, the likelihood; progress: hears how many items it has
-    just done.
+    train: rows that probes learn from (the protocols knn and linear-probe), or the baselines of translation, and their
+    columns. samples: codes drawn an item, of the protocol that draws any, the likelihood; beam: drafts that a
+    translator follows. progress: hears how many items it has just done.
     """
     chosen = protocol(name or _fitting(parts, columns))
     if samples is not None and chosen.name != "likelihood":
         raise BadInput(f"The protocol '{chosen.name}' draws no codes: samples are for --protocol likelihood.")
-    if train is not None and chosen.name not in PROBED:
-        raise BadInput(f"The protocol '{chosen.name}' learns from no rows: --train is for {' and '.join(PROBED)}.")
+    if train is not None and chosen.name not in _TAUGHT:
+        raise BadInput(f"The protocol '{chosen.name}' learns from no rows: --train is for {' and '.join(_TAUGHT)}.")
+    if beam is not None and chosen.name != "translation":
+        raise BadInput(f"The protocol '{chosen.name}' writes nothing by a beam: --beam is for --protocol translation.")
     side = told(parts) if chosen.name == "zero-shot" else "input"
     held, unreadable, gone = _held(parts.raw, rows, columns, side)
+    learnt = _held(parts.raw, *train)[0] if train else None
     if chosen.name == "zero-shot":
         found = zero_shot(parts, encode, side, held, seed)
+    elif chosen.name == "translation":
+        manner = TRANSLATING if beam is None else Manner(beam=beam)
+        found = translation(parts, held, seed, learnt, manner, progress)
     elif chosen.name in PROBED:
-        learnt = _held(parts.raw, *train)[0] if train else None
         found = probed(chosen.name, parts, encode, held, learnt, seed)
     else:
         found = _by(chosen, parts, encode, held, seed, SAMPLES if samples is None else samples, progress)
@@ -120,8 +129,6 @@ def _by(
 ) -> Report:
     if chosen.name == "likelihood":
         return likelihood(parts, held, seed, samples, progress)
-    if chosen.name == "translation":
-        return translation(parts, held, seed, progress=progress)
     if chosen.name in DECODED:
         return DECODED[chosen.name](parts, held, seed)
     if chosen.name == "masked" and parts.raw.form.channels:

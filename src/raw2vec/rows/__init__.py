@@ -22,6 +22,7 @@ from raw2vec.rows.columnar import Arrow, Parquet
 from raw2vec.rows.columns import Guess, guess_text, guess_text_column, one_value, text_column, text_columns
 from raw2vec.rows.delimited import Delimited
 from raw2vec.rows.files import MEDIA, SERIES, Files, content_kind, media_kind
+from raw2vec.rows.held_out import WithHeldOut
 from raw2vec.rows.items import item_column
 from raw2vec.rows.lines import JsonArray, JsonLines, TextLines
 from raw2vec.rows.located import Located, is_text, located, written
@@ -48,6 +49,7 @@ __all__ = [
     "PythonFunctions",
     "Rows",
     "Typed",
+    "WithHeldOut",
     "column_kind",
     "content_kind",
     "guess_text",

@@ -28,6 +28,7 @@ class Rows(ABC):
     are where their source knows (image, series, audio, table), `alike` that all items are of one size, `written` that
     every value is a string whatever it stands for, as in a csv (see Typed), and `gaps` that a row without a value is no
     mistake, as a function without a docstring. `paths_from` is the folder that paths in cells begin at (see Located).
+    `held_from` is the number of the first row that is held out, where these are the last ones (see WithHeldOut).
     """
 
     name: str
@@ -40,6 +41,7 @@ class Rows(ABC):
     written: bool = False
     gaps: bool = False
     paths_from: Path | None = None
+    held_from: int | None = None
 
     @abstractmethod
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:

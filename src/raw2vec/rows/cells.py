@@ -28,6 +28,7 @@ class Typed(Rows):
         self._rows = rows
         self.name, self.columns, self.names_at = rows.name, rows.columns, rows.names_at
         self.skipped, self.group, self.kind, self.alike = rows.skipped, rows.group, rows.kind, rows.alike
+        self.held_from = rows.held_from
         self._types = {name: kind for name, kind in _types(rows, types).items() if name not in texts}
 
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:

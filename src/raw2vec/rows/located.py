@@ -52,7 +52,7 @@ class Located(Rows):
         self._rows, self._paths, self.folder = rows, tuple(columns), folder
         self.name, self.columns, self.names_at, self.skipped = rows.name, rows.columns, rows.names_at, rows.skipped
         self.group, self.kind, self.alike = rows.group, rows.kind, rows.alike
-        self.written, self.gaps = rows.written, rows.gaps
+        self.written, self.gaps, self.held_from = rows.written, rows.gaps, rows.held_from
         self._real: dict[str, str] = {}
         self._fingerprint = ""
 

@@ -72,6 +72,11 @@ class Filtered(Rows):
                 f"{self.name} has no pair to learn from: of {total:,} pairs, all are left out ({told}). "
                 f"{f'{alike} ' if alike else ''}Name other columns, or allow for more."
             )
+        if rows.held_from is not None:
+            self.held_from = int(np.searchsorted(self._kept, rows.held_from))
+            if self.held_from in (0, len(self._kept)):
+                which = "to learn from" if not self.held_from else "to judge by"
+                raise BadInput(f"Of the pairs of {self.name}, all that were {which} are left out ({told}).")
         few = f"{len(self._kept):,} left to learn from" * (len(self._kept) * _FEW < total)
         self.skipped = list(rows.skipped)
         if told or alike:

@@ -25,7 +25,7 @@ from raw2vec.interchange import add_golden, card_of, dialect_of, model_at, write
 from raw2vec.measure import columns_of, inspected, measure, refuse_unread
 from raw2vec.packaged import packaged
 from raw2vec.recipe import Recipe, Role
-from raw2vec.rows import open_rows
+from raw2vec.rows import WithHeldOut, open_rows
 from raw2vec.sides import likely_side
 from raw2vec.system.decoding import Decoding
 from raw2vec.system.encoding import Encoding
@@ -98,13 +98,15 @@ class Raw2Vec(
         input: str | None = None,
         target: str | None = None,
         label: str | None = None,
+        dev: Any = None,
         out: str | Path | None = None,
         resume: bool = False,
         listener: Listener = lambda event: None,
     ) -> Self:
         """Learns from texts, pairs of texts, a table of either, or a path to them.
 
-        y: labels (n,), for supervised learning. input, target, label: the columns that play these roles.
+        y: labels (n,), for supervised learning. input, target, label: the columns that play these roles. dev: rows of
+        the same columns to judge by, instead of a part of X that is held out.
         out: the folder to save to; a run that is killed leaves `OUT.training` beside it, which `resume` goes on from.
         Raises BadInput for data that cannot be used, with the place and the reason.
         """
@@ -113,6 +115,8 @@ class Raw2Vec(
             bundle.refuse_foreign(Path(out))
         wanted = [name for name in (input, target, label) if name is not None]
         rows = open_rows({"input": list(X), "label": list(y)} if y is not None else X, wanted, kind=self.kind)
+        if dev is not None:
+            rows = WithHeldOut(rows, open_rows(dev, wanted, kind=self.kind))
         asked: dict[Role, str | None] = {"input": input, "target": target, "label": "label" if y is not None else label}
         start = None if self.checkpoint is None else model_at(self.checkpoint)
         recipe = presets.chosen(rows, asked, self.get_params(), start_of(start))
@@ -177,18 +181,20 @@ class Raw2Vec(
         seed: int = 0,
         samples: int | None = None,
         train: Any = None,
+        beam: int | None = None,
         progress: Callable[[int], None] = lambda items: None,
     ) -> Report:
         """The model beside its baselines by a named protocol; none: the one that the columns call for.
 
-        train: labelled data for knn and linear-probe. samples: codes an item for likelihood. progress: hears how many.
+        train: labelled data for knn and linear-probe, or pairs for translation's baselines. samples: codes an item for
+        likelihood. beam: drafts that a translator follows (5). progress: hears how many.
         """
         parts, asked = self._parts(), {"input": input, "target": target, "label": label}
         rows, columns = columns_of(parts, data, **asked)
         refuse_unread(parts, protocol, columns, asked)
         other = columns_of(parts, train, **asked) if train is not None else None
         encode = self._found if protocol in (None, *SEEKING) and "label" not in columns else self._encode
-        return measure(parts, encode, rows, columns, protocol, seed, samples, progress, other)
+        return measure(parts, encode, rows, columns, protocol, seed, samples, progress, other, beam)
 
     def inspect(
         self, data: Any = None, *, input: str | None = None, target: str | None = None, label: str | None = None

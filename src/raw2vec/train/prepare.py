@@ -132,7 +132,7 @@ class _Block(NamedTuple):
 
 
 def _blocks(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[_Block]:
-    """All rows. Whole groups of them are held out together."""
+    """All rows. Whole groups of them are held out together, unless the rows themselves tell which are."""
     columns = columns_of(recipe)
     seed, share = recipe.training.hold_out_seed, recipe.training.hold_out
     seed = recipe.seed if seed is None else seed
@@ -141,6 +141,9 @@ def _blocks(rows: Rows, recipe: Recipe, raw: Raw) -> Iterator[_Block]:
         items = {name: raw.side(recipe.side_of(name)).column(batch, name) for name in columns}
         numbers = range(start, start + len(batch))
         start = numbers.stop
+        if rows.held_from is not None:
+            yield _Block(batch, items, np.arange(numbers.start, numbers.stop) >= rows.held_from, numbers)
+            continue
         groups: list[Any] = [_group(item, number, raw) for number, item in zip(numbers, items[columns[0]], strict=True)]
         if rows.group is not None:
             groups = text_column(batch, rows.group)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from raw2vec.ragged import Ragged
 from raw2vec.raw import Text
 from raw2vec.tokens.placeholders import without_marks
 from raw2vec.use.base import is_empty
-from raw2vec.use.encode import evaluation
+from raw2vec.use.encode import encode, evaluation
 from raw2vec.use.protect import protected
 from raw2vec.use.translate import translate, translator
 from raw2vec.use.write import Manner
@@ -61,12 +62,14 @@ class Growth:
     """How the one vector that a decoder is told of came about: the text's beginnings, each a word longer.
 
     words: the last of each beginning, W of them; cosines (W, W): between the vectors of the beginnings, which are read
-    anew, their tokens being those that they have in the whole. The last one is the whole text.
+    anew, their tokens being those that they have in the whole. The last one is the whole text. nearest: of each
+    beginning the line nearest to it, and its cosine, where there are lines to look among.
     """
 
     translation: str
     words: list[str]
     cosines: NDArray[np.float32]
+    nearest: list[tuple[str, float]] = field(default_factory=list)
 
     @property
     def moved(self) -> list[float | None]:
@@ -80,7 +83,8 @@ class Growth:
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON values."""
-        known = {"translation": self.translation, "words": self.words}
+        known: dict[str, Any] = {"translation": self.translation, "words": self.words}
+        known |= {"nearest": [{"text": text, "cosine": cosine} for text, cosine in self.nearest]}
         return {**known, "moved": self.moved, "near": self.near, "cosines": self.cosines.round(4).tolist()}
 
     @property
@@ -89,11 +93,12 @@ class Growth:
         return self.words, self.words, self.cosines.clip(0, 1)
 
 
-def explain(parts: Model, text: str, beam: int = 5) -> Looks | Growth:
+def explain(parts: Model, text: str, beam: int = 5, among: Sequence[str] = ()) -> Looks | Growth:
     """How one text is translated: Looks where the decoder looks at the encoder's states, Growth where it has a vector.
 
+    among: lines, such as those learned from, of which the nearest to the vector after each word is told.
     BadInput for a model that does not translate, or whose encoder keeps no state for each token; for an empty text, and
-    for one so long that it is translated part by part.
+    for one so long that it is translated part by part; for lines where there is no vector.
     """
     model, raw = translator(parts), parts.raw
     assert isinstance(raw, Text)
@@ -102,6 +107,8 @@ def explain(parts: Model, text: str, beam: int = 5) -> Looks | Growth:
     found = translate(parts, [text], Manner(beam=beam))[0]
     if found.parts > 1 or found.truncated:
         raise BadInput("The text is so long that it is translated part by part: explain one of its sentences.")
+    if among and not model.fixed:
+        raise BadInput("This decoder looks at every word, and has no one vector that a line could be near to.")
     shown = protected(text, raw, parts.recipe)
     if is_empty(shown.text):
         raise BadInput("The model knows no character of this text, so that it is copied as it is: nothing is read.")
@@ -109,7 +116,8 @@ def explain(parts: Model, text: str, beam: int = 5) -> Looks | Growth:
     source = raw.windows([shown.text]).ragged.to(device)
     with evaluation(model):
         if model.fixed:
-            return Growth(found.text, *_growth(model, raw, source, pieces))
+            words, vectors = _growth(model, raw, source, pieces)
+            return Growth(found.text, words, _numbers(vectors @ vectors.T), _nearest(parts, vectors, among))
         written = Ragged.of([torch.tensor([model.beginning, *found.ids[0], model.ending], device=device)])
         shares = _looks(model, source, written)
     return Looks(found.text, _names(raw, source, pieces), _names(raw, written, pieces)[1:], shares)
@@ -127,10 +135,8 @@ def _looks(model: SequenceToSequence, source: Ragged, written: Ragged) -> NDArra
     return _numbers(model.looks(read, written))
 
 
-def _growth(
-    model: SequenceToSequence, raw: Text, source: Ragged, pieces: list[str]
-) -> tuple[list[str], NDArray[np.float32]]:
-    """The last word of each beginning, and the cosines (W, W) of their vectors."""
+def _growth(model: SequenceToSequence, raw: Text, source: Ragged, pieces: list[str]) -> tuple[list[str], Tensor]:
+    """The last word of each beginning, and their vectors (W, L), of length one."""
     begin, ids, end = source.values[:1], source.values[1:-1], source.values[-1:]
     beginnings = raw.restore(Ragged.of([ids[: place + 1] for place in range(len(ids))]))
     counts = [len(text.split()) for text in beginnings]
@@ -138,8 +144,17 @@ def _growth(
     ends = [place for place, count in enumerate(counts) if count and count not in counts[place + 1 : place + 2]]
     words = [without_marks(beginnings[place].split()[-1], pieces) for place in ends]
     vectors = model(Ragged.of([torch.cat((begin, ids[: place + 1], end)) for place in ends]))
-    vectors = normalize(vectors, dim=-1)
-    return words, _numbers(vectors @ vectors.T)
+    return words, normalize(vectors, dim=-1)
+
+
+def _nearest(parts: Model, vectors: Tensor, among: Sequence[str]) -> list[tuple[str, float]]:
+    """The line nearest to each vector, and its cosine."""
+    lines = [line for line in among if not is_empty(line)]
+    if not lines:
+        return []
+    read = torch.from_numpy(encode(parts.model, parts.raw, lines).vectors).to(vectors.device)
+    cosines, places = (vectors @ normalize(read, dim=-1).T).max(dim=1)
+    return [(lines[place], cosine) for place, cosine in zip(places.tolist(), cosines.tolist(), strict=True)]
 
 
 def _names(raw: Text, item: Ragged, pieces: list[str]) -> list[str]:
