@@ -18,6 +18,7 @@ from raw2vec.engines.exports import Opened, export
 from raw2vec.folder import fingerprint
 from raw2vec.system.exported import Exported
 from small import rows, texts
+from tiny_checkpoints import model2vec
 
 pytest.importorskip("openvino", reason="needs the extra 'openvino'")
 pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
@@ -73,6 +74,21 @@ def test_whoever_has_tokenizers_and_the_engine_needs_nothing_else(engine: str, p
     np.testing.assert_allclose(found["vectors"], load(place / "m").encode(LINES[:4]), atol=1e-4)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_card_leaves_out_unknown_words_where_the_model_does(engine: str, tmp_path: Path) -> None:
+    model2vec(tmp_path / "m")
+    model = load(tmp_path / "m")
+    export(model.parts_, tmp_path / "static", engine)
+    card = (tmp_path / "static" / "README.md").read_text()
+    lines = ["the ship 数 near a harbour", "数", "bread"]
+    code = card.split("```python\n")[1].split("```")[0].replace('["a text", "another"]', repr(lines))
+    found: dict = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        exec(code, found)
+    np.testing.assert_allclose(found["vectors"], model.encode(lines), atol=1e-4)
+
+
 def test_what_export_of_an_encoder_answers(place: Path) -> None:
     found = told(place, "export", "m", "--to", "onnx", "--out", "again")
     assert found["metrics"]["worst_cosine"] > 0.99999
@@ -91,6 +107,23 @@ def test_int8_has_its_ranges_from_texts_of_ones_own(place: Path) -> None:
     assert 0.95 < found["metrics"]["worst_cosine"] < 0.99999
     done = told(place, "embed", "q", "lines.txt", "--out", "q.npy")
     assert done["engine"] == "openvino int8"
+
+
+def test_bfloat16_is_half_of_the_size_and_nearly_the_models_vectors(place: Path) -> None:
+    found = told(place, "export", "m", "--to", "openvino", "--out", "half", "--quantization", "bfloat16")
+    assert found["metrics"]["worst_cosine"] > 0.999
+    weights = [(place / name / "openvino_model.bin").stat().st_size for name in ("half", "openvino")]
+    assert weights[0] < 0.6 * weights[1]
+    assert '"INFERENCE_PRECISION_HINT": "bf16"' in (place / "half" / "README.md").read_text()
+    assert told(place, "embed", "half", "lines.txt", "--out", "half.npy")["engine"] == "openvino bfloat16"
+    own = load(place / "m").encode(LINES)
+    both = np.load(place / "half.npy")
+    lengths = np.linalg.norm(own, axis=1) * np.linalg.norm(both, axis=1)
+    assert ((own * both).sum(1) / np.maximum(lengths, 1e-9))[lengths > 0].min() > 0.999
+    assert Exported(place / "half").fingerprint_ != Exported(place / "openvino").fingerprint_
+    refused = call(place, "export", "m", "--to", "onnx", "--out", "no", "--quantization", "bfloat16")
+    assert (refused.exit_code, "bfloat16 is for --to openvino" in refused.stderr) == (2, True)
+    assert not (place / "no").exists()
 
 
 def test_embed_by_every_engine(place: Path) -> None:
@@ -150,7 +183,7 @@ def test_what_an_export_cannot_do(words: list[str], sentence: str, place: Path) 
 
 
 def test_what_is_too_far_off_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exports, "NEAR", 1.1)
+    monkeypatch.setitem(exports.WORST, "float32", 1.1)
     with pytest.raises(Raw2VecError, match="does not give this model's vectors, so nothing was written"):
         export(made("bag"), tmp_path / "o", "onnx")
     with pytest.raises(BadInput, match="its encoder is recurrent"):

@@ -3,6 +3,7 @@
 import contextlib
 from dataclasses import dataclass
 from functools import cache
+from itertools import permutations
 from typing import Any
 
 from real import KINDS, taught
@@ -32,10 +33,12 @@ class Cell:
     bridge: str = ""
     vocabularies: str = ""
     partner: str = ""
+    writer: str = ""
+    look: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         parts = (self.kind, self.encoder, self.objective, self.latent, self.bridge, self.vocabularies, self.partner)
-        return "-".join(filter(None, parts))
+        return "-".join(filter(None, (*parts, self.writer, *self.look)))
 
     @property
     def decodes(self) -> bool:
@@ -90,12 +93,13 @@ class Cell:
             "seed": 7,
         }
         if self.objective == "translation":
-            writes = self.encoder if self.encoder in WRITERS else "recurrent"
+            writes = self.writer or (self.encoder if self.encoder in WRITERS else "recurrent")
             tree["decoder"] = {"name": writes, **SMALL[writes], "dropout": 0.1, "words": "tied"}
             tree |= {"latent": {"name": "point", "width": 6}, "embedding": {"width": 24}}
             # A function is longer than what its docstring says of it, and holds its words.
             tree["filters"] = {"ratio": 1000.0, "copies": 1.0}
-            tree |= {"bridge": {"name": self.bridge}} if self.bridge else {}
+            look = {name: name == "coverage" or value for name, _, value in (each.partition("=") for each in self.look)}
+            tree |= {"bridge": {"name": self.bridge, **look}} if self.bridge else {}
             tree["raw"] |= {"vocabularies": self.vocabularies} if self.vocabularies else {}
         if self.decodes:
             tree["decoder"] = {"name": "recurrent", "width": 24, "cell": "gru"}
@@ -141,10 +145,14 @@ def every_cell() -> list[Cell]:
 
 
 def _translators() -> list[Cell]:
-    """By every writer and every bridge that it knows beside its usual one; and one with two vocabularies."""
+    """By every writer and every bridge that it knows beside its usual one, after every other encoder of sequences; one
+    with two vocabularies; and attention that is scored in the other way, and minds what it has looked at."""
     others = [(name, bridge) for name, made in WRITERS.items() for bridge in made.bridges[1:]]
     bridged = [Cell("text", name, "translation", bridge=bridge) for name, bridge in others]
-    return [*bridged, Cell("text", "recurrent", "translation", vocabularies="separate")]
+    mixed = [Cell("text", reads, "translation", writer=writes) for reads, writes in permutations(WRITERS, 2)]
+    looks = [("score=multiplicative",), ("coverage",)]
+    looking = [Cell("text", "recurrent", "translation", bridge="attention", look=look) for look in looks]
+    return [*bridged, *mixed, *looking, Cell("text", "recurrent", "translation", vocabularies="separate")]
 
 
 def _dual() -> list[Cell]:

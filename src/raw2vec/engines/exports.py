@@ -28,21 +28,23 @@ from raw2vec.models import Embedder
 from raw2vec.raw import Raw, Text
 from raw2vec.recipe import Recipe
 
-QUANTIZATIONS = ("float32", "int8")
-NEAR, ROUNDED = 0.99999, 0.9
-"""Cosines with the model's vectors below which no probe's may fall; the second of weights in int8."""
+QUANTIZATIONS = ("float32", "bfloat16", "int8")
+WORST = {"float32": 0.99999, "bfloat16": 0.999, "int8": 0.9}
+"""Cosines with the model's vectors below which no probe's may fall."""
 _MEAN = 0.97  # and what they are at least on average in int8
 _GRAPHS = (openvino.FILE, "openvino_model.bin", onnx.FILE)
 _FILES = ("recipe.json", "tokenizer.json", "encode.json", calibration.FILE, *_GRAPHS)
 _RUNS = {
     "openvino": """import openvino
-options = {{"INFERENCE_PRECISION_HINT": "f32"}}  # without it CPUs that multiply bfloat16 do, at a cosine of 0.9999
+options = {{"INFERENCE_PRECISION_HINT": "{hint}"}}  # without it CPUs that multiply bfloat16 do, at a cosine of 0.9999
 graph = openvino.Core().compile_model("{name}/openvino_model.xml", "CPU", options)
 vectors = graph([ids, mask])[0]""",
     "onnx": """import onnxruntime
 session = onnxruntime.InferenceSession("{name}/model.onnx")
 vectors = session.run(["vectors"], {{"input_ids": ids, "attention_mask": mask}})[0]""",
 }
+_DROPPED = 'mask = mask * (ids != about["unknown_token"])  # words that are not known count for nothing\n'
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 _CARD = """# An encoder for {engine}
 Exported by raw2vec in {quantization}. `raw2vec embed {name} DATA --out vectors` encodes every row of a file. Without
 raw2vec:
@@ -54,9 +56,9 @@ about = json.load(open("{name}/encode.json"))
 tokenizer = tokenizers.Tokenizer.from_file("{name}/tokenizer.json")
 tokenizer.enable_truncation(about["max_tokens"])
 tokenizer.enable_padding(pad_id=about["pad"])
-found = tokenizer.encode_batch(["a text", "another"])  # after its prompt, where about["prompts"] has one
+found = tokenizer.encode_batch(["a text", "another"]{plain})  # after its prompt, where about["prompts"] has one
 ids, mask = (numpy.array([getattr(each, name) for each in found]) for name in ("ids", "attention_mask"))
-{runs}  # pooled and normalised as the model does
+{dropped}{runs}  # pooled and normalised as the model does
 ```
 """
 
@@ -66,7 +68,8 @@ def export(
 ) -> Parity:
     """Writes a folder with the encoder's graph, whole and in one step, and tells how near it is to the model.
 
-    quantization: "int8" rounds weights, and for OpenVINO what passes between them by the ranges that `texts` show;
+    quantization: "bfloat16" is OpenVINO's alone, half of the size; where a CPU does not multiply it, it runs in
+    float32. "int8" rounds weights, and for OpenVINO what passes between them by the ranges that `texts` show;
     none: texts that are always there. BadInput for a model that no graph can be made of; Raw2VecError, and nothing
     written, where the graph's vectors are not the model's.
     """
@@ -84,7 +87,10 @@ def export(
         (partial / "recipe.json").write_text(parts.recipe.json_text(), encoding="utf-8")
         about = {"engine": engine, "quantization": quantization, **_about(parts, raw)}
         (partial / "encode.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        card = _CARD.format(name=out.name, runs=_RUNS[engine].format(name=out.name), **about)
+        runs = _RUNS[engine].format(name=out.name, hint=_HINTS[quantization])
+        dropped = _DROPPED if about["unknown"] == "drop" else ""
+        plain = ", add_special_tokens=False" if about["boundaries"] == "none" else ""
+        card = _CARD.format(name=out.name, runs=runs, dropped=dropped, plain=plain, **about)
         (partial / "README.md").write_text(card, encoding="utf-8")
         report = {"engine": engine, "quantization": quantization, "parity": asdict(parity)}
         report |= {"model": fingerprint(parts), "space": _space(parts, partial, quantization)}
@@ -139,7 +145,7 @@ def _written(
     graph = openvino.converted(Padded(model))
     if quantization == "int8":
         graph = openvino.quantised(graph, seen(raw, list(texts or [])[:CALIBRATION]))
-    openvino.written(graph, folder)
+    openvino.written(graph, folder, half=quantization == "bfloat16")
     return openvino.OpenVINO(folder / openvino.FILE, quantization)
 
 
@@ -152,6 +158,7 @@ def _about(parts: Model, raw: Text) -> dict[str, Any]:
         "output": OUTPUT,
         "normalized": parts.recipe.latent.settings.get("normalize") == "unit",
         "pad": raw.pad,
+        "unknown_token": raw.unknown,
         **{name: raw.settings[name] for name in ("max_tokens", "long", "boundaries", "unknown", "max_characters")},
         "prompts": parts.recipe.prompts,
         "default_prompt": parts.recipe.default_prompt,
@@ -171,13 +178,15 @@ def _refuse(out: Path, engine: str, quantization: str) -> None:
     if quantization not in QUANTIZATIONS:
         known = " or ".join(QUANTIZATIONS)
         raise BadInput(f"Weights are {known}, not '{quantization}'.{nearest(quantization, QUANTIZATIONS)}")
+    if quantization == "bfloat16" and engine != "openvino":
+        raise BadInput(f"{engine} takes float32 or int8: bfloat16 is for --to openvino.")
     (openvino if engine == "openvino" else onnx).library()
     if (found(out) / "recipe.json").exists() and not (found(out) / "encode.json").exists():
         raise BadInput(f"{out} holds a model, which the export would take the place of: name another folder.")
 
 
 def _refuse_far(parity: Parity, engine: str, quantization: str) -> None:
-    far = parity.worst < NEAR if quantization == "float32" else parity.worst < ROUNDED or parity.mean < _MEAN
+    far = parity.worst < WORST[quantization] or (quantization == "int8" and parity.mean < _MEAN)
     if far or parity.difference != parity.difference:
         raise Raw2VecError(
             f"{engine} does not give this model's vectors, so nothing was written: of {parity.windows} texts the worst "

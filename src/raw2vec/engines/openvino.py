@@ -96,9 +96,9 @@ def quantised(graph: Any, windows: Sequence[Ragged]) -> Any:
         )
 
 
-def written(graph: Any, folder: Path) -> None:
-    """The graph as OpenVINO's two files, its numbers as they are."""
-    library().save_model(graph, folder / FILE, compress_to_fp16=False)
+def written(graph: Any, folder: Path, half: bool = False) -> None:
+    """The graph as OpenVINO's two files, its numbers as they are, or in 16 bits: three more than bfloat16 reads."""
+    library().save_model(graph, folder / FILE, compress_to_fp16=half)
 
 
 def _nncf() -> Any:

@@ -94,7 +94,8 @@ def _refuse(parts: Model, out: Path, quantization: str) -> None:
     if why := refusal(parts.recipe):
         raise BadInput(
             f"CTranslate2 cannot run this model: {why}, and it takes transformers alone that translate by the bridge "
-            "cross-attention, with positions sinusoidal, learned or none, and norm_order pre-each, post or post-only."
+            "cross-attention, with positions sinusoidal, learned or none, and norm_order pre-each, post or post-only. "
+            "translate --precision int8 is quicker for every translator."
         )
     if (found(out) / "recipe.json").exists() and not is_export(out):
         raise BadInput(f"{out} holds a model, which the export would take the place of: name another folder.")
