@@ -116,10 +116,11 @@ def test_of_processes_that_were_started_together_one_says_what_cannot_be_used(ru
 
 
 def test_a_name_in_braces_that_the_shell_took_apart(run):
-    result = run("fit", "train.en", "train.fr", "--out", "m", "--input", "en", "--target", "fr")
-    assert result.exit_code == 2
-    assert said(result).startswith("train.en: a file with the suffix '.en' cannot be read.")
-    assert said(result).endswith("If they go line by line, put their one name in quotes: 'train.{en,fr}'.")
+    for words in ([], ["--input", "en", "--target", "fr"]):
+        result = run("fit", "train.en", "train.fr", "--out", "m", *words)
+        assert result.exit_code == 2
+        assert said(result).startswith("train.en and train.fr would be read one after the other.")
+        assert said(result).endswith("If they go line by line, put their one name in quotes: 'train.{en,fr}'.")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from raw2vec.errors import BadInput
 from raw2vec.rows import Joined, Rows, guess_text, guess_text_column, open_rows, text_column
 
 NAMES = ["id", "body", "label"]
@@ -76,6 +77,18 @@ def test_gzip(tmp_path: Path, form: str) -> None:
     table = [("1", 'a, b\n"c"', "x"), ("2", "é😀", "y")]
     rows = open_rows(write(tmp_path / f"table.{form}.gz", table), ["body"])
     assert read(rows) == read(rows) == table
+
+
+def test_a_language_for_a_suffix_is_a_text_a_line(tmp_path: Path) -> None:
+    (tmp_path / "news.2016.fr").write_text("un\n\ndeux\n")
+    (tmp_path / "news.en.gz").write_bytes(gzip.compress(b"one\n"))
+    assert [len(batch) for batch in open_rows(tmp_path / "news.2016.fr").batches()] == [3]
+    assert next(open_rows(tmp_path / "news.en.gz").batches()).to_pylist() == [{"text": "one"}]
+    (tmp_path / "fr").write_text("un\n")
+    for name in ("fr", "x.xx"):
+        (tmp_path / name).write_text("un\n")
+        with pytest.raises(BadInput, match=r"cannot be read\. These can: .* or a language's \.en, \.fr"):
+            open_rows(tmp_path / name)
 
 
 @pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "txt"])

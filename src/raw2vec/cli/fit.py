@@ -126,11 +126,14 @@ def _asked(chosen: dict[str, Any], budget: dict[str, Any], recipe: str | None) -
 
 def _together(data: list[str], columns: list[str]) -> Any:
     """Several files as one, in the order they were named."""
+    name = gathered(data)
+    if name and name.removesuffix(".gz").endswith("}"):  # a language each, which are hardly meant to be one text
+        raise BadInput(f"{' and '.join(data)} would be read one after the other. {QUOTED.format(name)}")
     rows = heavy("rows")
     try:
         return rows.Joined(f"{data[0]} and {len(data) - 1} more", [rows.open_rows(place, columns) for place in data])
     except BadInput as error:
-        if name := gathered(data):
+        if name:
             raise BadInput(f"{error} {QUOTED.format(name)}") from None
         raise
 

@@ -82,6 +82,13 @@ _FORMATS = {
     ".npy": "numpy",
     ".npz": "numpy",
 }
+# ISO 639-1: news.en holds a text a line, as `translate` and 'train.{en,fr}' have it.
+_LANGUAGES = (
+    "af am an ar as az ba be bg bn bo br bs ca ce co cs cv cy da de dv el en eo es et eu fa fi fo fr fy ga gd gl gu ha "
+    "he hi hr ht hu hy ia id ig is it ja jv ka kk km kn ko ku kw ky la lb lo lt lv mg mi mk ml mn mr ms mt my nb ne nl "
+    "nn no oc or pa pl ps pt qu rm ro ru rw sa sd se si sk sl sn so sq sr st su sv sw ta te tg th tk tl tn tr ts tt ug "
+    "uk ur uz vi vo wa wo xh yi yo zh zu"
+)
 _READERS: dict[str | None, type[JsonLines | JsonArray | Parquet | Arrow | TextLines]] = {
     "jsonl": JsonLines,
     "json array": JsonArray,
@@ -90,18 +97,20 @@ _READERS: dict[str | None, type[JsonLines | JsonArray | Parquet | Arrow | TextLi
     "txt": TextLines,
 }
 
-_SUFFIXES = f"{', '.join(_FORMATS)}, each but the last two with .gz as well, {', '.join(MEDIA)}"
+_SUFFIXES = (
+    f"{', '.join(_FORMATS)} or a language's .en, .fr …, each but the last two with .gz as well, {', '.join(MEDIA)}"
+)
 
 
 def open_rows(data: Any, wanted: Sequence[str] = (), likely: Sequence[str] = (), kind: str | None = None) -> Rows:
     """Rows from a path, '-' for standard input, or Python objects, with the columns `wanted` known to be there.
 
-    A path is a file (csv, tsv, jsonl, json, parquet, arrow, feather, txt, or gettext's po or mo, see Catalogues, each
-    perhaps .gz; npy or npz), a folder of such files of one format, a folder of pictures or sounds (see Files) or one of
-    them, or a source tree of .py files (one row a function; see PythonFunctions). 'train.{en,fr}' is train.en and
-    train.fr side by side, line by line, in the columns en and fr (see Parallel). Python objects: see Memory.of, and
-    with arrays or PIL images among them Objects.of; an array of three axes or more: Arrays.of; an array of objects: as
-    a list of them.
+    A path is a file (csv, tsv, jsonl, json, parquet, arrow, feather, txt or a language's en, fr …, or gettext's po or
+    mo, see Catalogues, each perhaps .gz; npy or npz), a folder of such files of one format, a folder of pictures or
+    sounds (see Files) or one of them, or a source tree of .py files (one row a function; see PythonFunctions).
+    'train.{en,fr}' is train.en and train.fr side by side, line by line, in the columns en and fr (see Parallel). Python
+    objects: see Memory.of, and with arrays or PIL images among them Objects.of; an array of three axes or more:
+    Arrays.of; an array of objects: as a list of them.
     likely: columns that need not be there. Standard input is a table where its first line holds a name of either, or
     where the kind is table or pairs; else, if it is not JSON, Parquet or Arrow, lines of text. kind: what the data are,
     as far as known: where they are series, an array of two axes is (n, time) and not a table, of nested lists each is
@@ -205,6 +214,8 @@ def _file(
     if form == "json":
         # Many a .json holds an object a line.
         form = "jsonl" if _beginning(path, name or str(path)).startswith(b"{") else "json array"
+    if form is None and Path(path.name.removesuffix(".gz")).suffix[1:] in _LANGUAGES.split():
+        form = "txt"
     if form not in _READERS:
         suffix = f"with the suffix '{path.suffix}'" if path.suffix else "without a suffix"
         raise BadInput(f"{path}: a file {suffix} cannot be read. These can: {_SUFFIXES}.")
