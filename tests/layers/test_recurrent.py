@@ -109,10 +109,24 @@ def test_by_rectangles_it_is_the_same_layer(lengths: list[int], cell: str, direc
 
 def test_rectangles_hold_every_item_once_and_little_else() -> None:
     lengths = [200, *[3] * 40, 0, 190, 7]
-    layout = _Rectangles(batch(lengths))
+    x = batch(lengths)
+    layout = _Rectangles(x, both=True, backwards=False)
     assert sorted(torch.cat(layout.items).tolist()) == [place for place, length in enumerate(lengths) if length]
     assert layout.size < 1.2 * sum(lengths)
-    for backwards in (False, True):
-        rows = layout.rows(batch(lengths), backwards)
-        assert len(rows.unique()) == sum(lengths)
-        assert int(rows.max()) < layout.size
+    parts = layout.laid(x.values)
+    assert layout.taken(list(parts)).equal(torch.cat([x.values, x.values], dim=1))
+    for way, turn in enumerate((lambda item: item, lambda item: item.flip(0))):
+        for part, items in zip(parts[way * len(layout.items) :], layout.items, strict=False):
+            for column, place in enumerate(items.tolist()):
+                steps = part.unflatten(0, (-1, len(items)))[: lengths[place], column]
+                assert steps.equal(turn(x.items()[place])), "each from where it is read"
+
+
+def test_numbers_that_are_none_stay_in_their_own_item() -> None:
+    """Other items are filled up with the first row: its NaN must not reach what they tell."""
+    layer, x = Recurrent(3, 8), batch([2, 9, 10])
+    values = x.values.float()
+    exact = layer(x.replace(values)).items()
+    values[0] = torch.nan
+    for mine, other in zip(exact[1:], layer(x.replace(values)).items()[1:], strict=True):
+        assert mine.equal(other)

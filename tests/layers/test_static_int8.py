@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from raw2vec.layers.static_int8 import StaticInt8Linear, in_a_row, known
+from raw2vec.layers.static_int8 import StaticInt8Linear, in_a_row, known, roomy
 
 pytestmark = pytest.mark.skipif(not known(), reason="this CPU does not multiply int8")
 
@@ -65,3 +65,16 @@ def test_relu_between() -> None:
     first, second = in_a_row(enter, leave, range_of(x), range_of(hidden))
     first.after = "relu"
     assert error(second(first(x)), leave(hidden)) < 0.02
+
+
+def test_rows_are_filled_up_to_few_numbers_which_changes_none() -> None:
+    assert [roomy(count) for count in (0, 1, 63, 64, 65, 1000, 2047, 2048)] == [0, 1, 63, 64, 66, 1008, 2048, 2048]
+    assert len({roomy(count) for count in range(1025, 2049)}) == 32
+    torch.manual_seed(0)
+    enter, leave, x = nn.Linear(64, 128), nn.Linear(128, 64), torch.randn(301, 64)
+    first, second = in_a_row(enter, leave, range_of(x), range_of(enter(x).detach()))
+    levels, answers = first(x), second(first(x))
+    assert (len(levels), len(answers)) == (301, 301)
+    for place in (0, 150, 300):
+        assert levels[place].equal(first(x[place : place + 1])[0])
+        assert answers[place].equal(second(first(x[place : place + 1]))[0])

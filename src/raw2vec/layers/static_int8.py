@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 _LEVELS, _ZERO = 127, 128  # to either side of what 0 is among the unsigned numbers that oneDNN multiplies
 _SMOOTHING = 0.75  # measured: docs/log.md
+_SIZES = 6  # of a number of rows the bits that count
 
 
 class StaticInt8Linear(nn.Module):
@@ -14,6 +15,9 @@ class StaticInt8Linear(nn.Module):
 
     scales: what is done to other rows, x · scales + offsets, to have their levels. after, algorithm: an activation that
     oneDNN works out before it writes; `tells` makes of that levels again, for the next map.
+
+    oneDNN writes a kernel for each number of rows that it meets, up to a millisecond each time. So rows are filled up
+    to one of few numbers, and levels go on with what fills them up behind them.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, step: float, zero: int = _ZERO):
@@ -50,16 +54,29 @@ class StaticInt8Linear(nn.Module):
         self.told = (step, zero, torch.uint8)
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = x if x.dtype is torch.uint8 else self._levels(x.float())
+        count, room = len(x), roomy(len(x))
+        rows = x.as_strided((room, x.shape[1]), (x.shape[1], 1)) if x.dtype is torch.uint8 else self._levels(x, room)
         weights = (self.packed, self.own, self.zeros, self.bias)
         after: tuple[str, list[float], str] = (self.after, [], self.algorithm)
         made: Tensor = torch.ops.onednn.qlinear_pointwise(rows, self.step, self.zero, *weights, *self.told, *after)
-        return made
+        return made[:count]
 
-    def _levels(self, x: Tensor) -> Tensor:
-        """Rows of numbers in whole steps, uint8; torch 2.13 rounds to int8 nine times as fast as to uint8."""
-        whole = torch.addcmul(self.offsets, x, self.scales).round_().clamp_(-_LEVELS, _LEVELS)
+    def _levels(self, x: Tensor, room: int) -> Tensor:
+        """Rows of numbers in whole steps, uint8, and others that nobody reads up to `room`.
+
+        torch 2.13 rounds to int8 nine times as fast as to uint8.
+        """
+        whole = self.scales.new_empty(room, x.shape[1])
+        mine = torch.addcmul(self.offsets, x.float(), self.scales, out=whole[: len(x)])
+        mine.round_().clamp_(-_LEVELS, _LEVELS)
+        whole[len(x) :] = 0
         return whole.to(torch.int8).view(torch.uint8).bitwise_xor_(_ZERO)
+
+
+def roomy(count: int) -> int:
+    """A number of rows that this many are filled up to: at most a thirty-second more, and 32 for each doubling."""
+    step = 1 << max(count.bit_length() - _SIZES, 0)
+    return -(-count // step) * step
 
 
 def in_a_row(
