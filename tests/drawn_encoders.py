@@ -29,6 +29,10 @@ BUILDS: dict[str, tuple[str, dict[str, Any]]] = {
     "layers": ("dense", {"encoder__layers": 2, "encoder__normalization": "layer", "encoder__positions": "learned"}),
     "first": ("transformer", {"latent__pooling": "first", "latent__normalize": "unit"}),
     "last": ("transformer", {"latent__pooling": "last", "latent__width": 5, "latent__activation": "tanh"}),
+    "causal": (
+        "transformer",
+        {"encoder__causal": True, "encoder__layers": 3, "encoder__window": 4, "latent__pooling": "last"},
+    ),
     "max": ("transformer", {"latent__pooling": "max"}),
     "attention": ("transformer", {"latent__pooling": "attention"}),
     "gaussian": ("transformer", {"latent": {"name": "gaussian", "width": 6}}),

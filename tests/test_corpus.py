@@ -72,7 +72,8 @@ def test_a_corpus_that_was_not_finished_does_not_open(tmp_path: Path) -> None:
     def write(close: bool) -> None:
         writer = Writer(tmp_path, ["a"], 100)
         writer.add([ragged([[1, 2]])], np.zeros(1, np.bool_))
-        writer.close() if close else writer.file.close()
+        if close:
+            writer.close()
 
     write(close=True)
     write(close=False)

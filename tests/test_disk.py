@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from files_at_most import files_at_most
+from raw2vec import bundle
 from raw2vec.disk import alone, cause, drafts, locked, replace, replacing, room, writing
 from raw2vec.errors import BadInput, Unwritable
 
-FULL, CLOSED = (OSError(number, os.strerror(number), "x") for number in (errno.ENOSPC, errno.EACCES))
+FULL, CLOSED = (OSError(number, os.strerror(number), "o/x") for number in (errno.ENOSPC, errno.EACCES))
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,27 @@ def test_what_stops_a_write_is_one_sentence(error: Exception, kept: str, sentenc
         raise error
     assert str(told.value).startswith(sentence)
     assert ("--resume" in str(told.value)) == bool(kept)
+
+
+def test_a_file_that_cannot_be_read_is_not_called_one_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"rows\.csv cannot be read: No such file or directory"), writing(tmp_path / "o"):
+        (tmp_path / "rows.csv").read_text()
+    with pytest.raises(Unwritable, match=r"o cannot be written"), writing(tmp_path / "o"):
+        (tmp_path / "nowhere" / ".o.partial").write_text("")
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    for name in ("fsync", "replace", "rename"):
+        work = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *given, name=name, work=work: (done.append(name), work(*given)))
+    with replacing(tmp_path / "a") as draft:
+        draft.write_text("whole")
+    with bundle.replacing(tmp_path / "model") as draft:
+        (draft / "inner").mkdir()
+        for file in ("recipe.json", "inner/weights"):
+            (draft / file).write_text("whole")
+    assert done == ["fsync", "replace", "fsync", "fsync", "rename"]
 
 
 def test_a_small_file_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from raw2vec.disk import room, settled, writing
+from raw2vec.disk import room, settled, to_disk, writing
 from raw2vec.errors import BadFolder, BadInput
 
 
@@ -48,9 +48,10 @@ def _digest(path: Path) -> str:
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """A new folder to fill, which takes the place of `folder` in one step when the block ends well, or is removed.
+    """A new folder to fill, which takes the place of `folder` when the block ends well, or is removed.
 
-    An older model folder is replaced; a folder of anything else is refused.
+    An older model folder is replaced, by two renames: between them it waits aside, where `found` looks. A folder of
+    anything else is refused.
     """
     folder = settled(folder)
     partial = folder.with_name(f".{folder.name}.partial-{uuid.uuid4().hex[:8]}")
@@ -61,6 +62,7 @@ def replacing(folder: Path) -> Iterator[Path]:
             refuse_foreign(folder)
             partial.mkdir()
             yield partial
+            to_disk(partial)
             if folder.exists():
                 old = _aside(folder)
                 shutil.rmtree(old, ignore_errors=True)
@@ -102,7 +104,7 @@ def damage(path: Path) -> Iterator[Path]:
     except BadFolder:
         raise
     except (SafetensorError, RuntimeError, ValueError, KeyError, OSError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BadFolder(f"{path} is damaged or does not belong to this folder ({reason}).") from error
 
 

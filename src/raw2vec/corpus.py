@@ -104,18 +104,19 @@ class Writer:
         self.folder, self.columns, self.vocabulary = folder, tuple(columns), vocabulary
         self.dtype = np.dtype(np.uint16 if vocabulary <= 1 << 16 else np.uint32)
         self.each: tuple[int, ...] = ()
-        self.file = open(folder / "values.bin", "wb")  # noqa: SIM115 - open while rows stream by
+        (folder / "values.bin").write_bytes(b"")
         self.shapes: list[NDArray[np.int64]] = []
         self.held: list[NDArray[np.bool_]] = []
         self.labels: list[NDArray[np.generic]] = []
 
     def add(self, sides: Sequence[Ragged], held: NDArray[np.bool_], labels: NDArray[np.generic] | None = None) -> None:
         """A block of rows: one Ragged a column, all of as many items, each a grid of zeros where nothing is."""
-        for side in sides:
-            values = side.values.numpy()
-            if not self.vocabulary and len(values):
-                self.dtype, self.each = values.dtype, values.shape[1:]
-            self.file.write(values.astype(self.dtype, copy=False).tobytes())
+        with open(self.folder / "values.bin", "ab") as file:
+            for side in sides:
+                values = side.values.numpy()
+                if not self.vocabulary and len(values):
+                    self.dtype, self.each = values.dtype, values.shape[1:]
+                file.write(values.astype(self.dtype, copy=False).tobytes())
         self.shapes.append(np.stack([side.shapes.numpy() for side in sides], axis=1))
         self.held.append(held)
         if labels is not None:
@@ -123,7 +124,6 @@ class Writer:
 
     def close(self) -> Corpus:
         """The finished corpus, opened."""
-        self.file.close()
         np.save(self.folder / "shapes.npy", np.concatenate(self.shapes))
         np.save(self.folder / "starts.npy", np.concatenate(list(_starts(self.shapes))))
         np.save(self.folder / "held.npy", np.concatenate(self.held))

@@ -32,7 +32,8 @@ def writing(place: Path, kept: Kept = lambda: "") -> Iterator[None]:
     """What stops a write within the block becomes Unwritable: `place`, the reason and what to do.
 
     `kept` is asked only then, and --resume is spoken of only where it tells of something. Of blocks within each other
-    the outermost has the say: it knows what the user asked for.
+    the outermost has the say: it knows what the user asked for. A file of another name that cannot be opened is one
+    that was to be read: BadInput.
     """
     try:
         yield
@@ -44,7 +45,17 @@ def writing(place: Path, kept: Kept = lambda: "") -> Iterator[None]:
     except Exception as error:
         if cause(error) is None:
             raise
+        if isinstance(error, OSError) and _elsewhere(error, place):
+            raise BadInput(f"{error.filename} cannot be read: {error.strerror}.") from error
         raise unwritable(place, error, kept()) from error
+
+
+def _elsewhere(error: OSError, place: Path) -> bool:
+    """Whether it is about a file that neither lies in `place` nor has a name made of its: drafts and locks have."""
+    if error.filename is None or error.errno not in (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.EISDIR):
+        return False
+    names = [part.removeprefix(".") for part in Path(os.fsdecode(error.filename)).parts]
+    return not any(name == place.name or name.startswith(f"{place.name}.") for name in names)
 
 
 def unwritable(place: Path, error: BaseException, kept: str = "") -> Unwritable:
@@ -116,6 +127,14 @@ def replace(path: Path, text: str, draft: Path) -> None:
         os.replace(draft, path)
 
 
+def to_disk(path: Path) -> None:
+    """Has the disk hold a file, or the files of a folder and of those within it, for good before it takes its name."""
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            with open(file, "rb+") as held:
+                os.fsync(held.fileno())
+
+
 def settled(out: Path) -> Path:
     """Where what is written to `out` is to lie: of a symbolic link, which stays, what it points to."""
     return out.resolve() if out.is_symlink() or out.name in ("", "..") else out
@@ -136,6 +155,8 @@ def replacing(out: Path, folder: bool = False) -> Iterator[Path]:
             if folder:
                 partial.mkdir()
             yield partial
+            if not folder:  # many small ones, which can be made again
+                to_disk(partial)
             os.replace(partial, out)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

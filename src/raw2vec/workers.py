@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -16,11 +16,12 @@ Piece = TypeVar("Piece")
 Made = TypeVar("Made")
 
 
-def side_by_side(work: Callable[[Piece], Made], pieces: Sequence[Piece], workers: int) -> Iterator[Made]:
+def side_by_side(work: Callable[[Piece], Made], pieces: Sequence[Piece], workers: int) -> Generator[Made, None, None]:
     """What the work makes of each piece, in their order. It is done without gradients.
 
     With several workers, as many threads take a piece at a time, and torch keeps to one thread within each, and in the
-    caller until all is made. torch itself lets go of Python while it computes.
+    caller until all is made: whoever may stop before closes what this gives. torch itself lets go of Python while it
+    computes.
     """
 
     def quietly(piece: Piece) -> Made:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from drawn_encoders import BUILDS, made
-from raw2vec import BadInput, MissingExtra, load
+from raw2vec import BadInput, MissingExtra, Raw2VecError, load
 from raw2vec import engines as all_engines
 from raw2vec.engines import EXACT, PackedPyTorch, beside, engine_for, int8
 from raw2vec.engines.base import Engine, quick_bfloat16
@@ -49,6 +49,21 @@ def test_in_float32_every_engine_gives_the_models_vectors(build: str, engine: st
     np.testing.assert_allclose(vectors(model, found), own, atol=1e-4 * np.abs(own).max())
     np.testing.assert_allclose(vectors(model, found, batch_size=3), own, atol=1e-4 * np.abs(own).max())
     assert beside(found, model.model, model.raw, []).worst > 0.99999
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnx"])
+def test_a_graph_that_gives_other_vectors_is_refused(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = made(latent__pooling="probe")
+    monkeypatch.setattr(all_engines, "refusal", lambda *_: None)
+    with pytest.raises(Raw2VecError, match=f"{engine} float32 does not give this model's vectors: of "):
+        made_for(model, engine)
+
+
+@pytest.mark.skipif(not known(), reason="this CPU does not multiply int8")
+def test_int8_draws_nothing() -> None:
+    model, before = made("bert", **WIDE), torch.get_rng_state()
+    made_for(model, "torch", "int8")
+    assert torch.get_rng_state().equal(before)
 
 
 @pytest.mark.parametrize("build", ["gated", "bert"])

@@ -11,9 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from drawn_encoders import made
-from raw2vec import BadFolder, BadInput, Raw2Vec, Raw2VecError, load
+from raw2vec import BadFolder, BadInput, Raw2Vec, Raw2VecError, engines, load
 from raw2vec.cli import app
-from raw2vec.engines import exports
 from raw2vec.engines.exports import Opened, export
 from raw2vec.folder import fingerprint
 from raw2vec.system.exported import Exported
@@ -183,7 +182,7 @@ def test_what_an_export_cannot_do(words: list[str], sentence: str, place: Path) 
 
 
 def test_what_is_too_far_off_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(exports.WORST, "float32", 1.1)
+    monkeypatch.setitem(engines.WORST, "float32", 1.1)
     with pytest.raises(Raw2VecError, match="does not give this model's vectors, so nothing was written"):
         export(made("bag"), tmp_path / "o", "onnx")
     with pytest.raises(BadInput, match="its encoder is recurrent"):

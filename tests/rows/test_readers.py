@@ -264,6 +264,15 @@ def test_where_tells_the_line(tmp_path: Path) -> None:
     assert open_rows(tmp_path / "x.jsonl").where(1).endswith("x.jsonl line 4")
 
 
+def test_files_that_have_a_column_as_other_types_are_read_as_one(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"n": [1, 2], "m": [1, 2], "t": ["a", "b"]}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"n": [0.5], "m": ["x"], "t": pa.array([None], pa.string())}), tmp_path / "b.parquet")
+    rows = open_rows(tmp_path)
+    table = pa.Table.from_batches(list(rows.batches()))
+    assert table.to_pydict() == {"n": [1.0, 2.0, 0.5], "m": ["1", "2", "x"], "t": ["a", "b", None]}
+    assert [batch.schema.names for batch in rows.batches(1, ["m"])] == [["m"]] * 3
+
+
 @pytest.mark.parametrize("size", [100, 1 << 25])
 def test_fingerprint_tells_content_and_nothing_else(tmp_path: Path, size: int) -> None:
     data = bytearray(random.Random(0).randbytes(size).replace(b"\0", b"x").hex().encode()[:size])

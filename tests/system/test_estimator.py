@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +49,12 @@ def test_check_estimator_passes_whole() -> None:
         warnings.simplefilter("ignore")  # it says that it cannot test numbers on texts
         results = estimator_checks.check_estimator(small(), on_fail=None)
     assert {result["status"] for result in results} <= {"passed", "skipped"}
+
+
+def test_a_second_fit_forgets_the_folder_of_the_first(tmp_path: Path) -> None:
+    model = small().fit(TEXTS, out=tmp_path / "m")
+    assert model.source_ == str(tmp_path / "m")
+    assert not hasattr(model.fit(TEXTS[:20]), "source_")
 
 
 def test_fit_gives_itself_and_changes_no_parameter() -> None:

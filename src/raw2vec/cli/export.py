@@ -65,7 +65,7 @@ def export(
         raise BadInput("--calibrate goes with --to openvino --quantization int8: elsewhere no ranges are to be found.")
     if to in LIBRARIES and quantization != "float32":
         raise BadInput(f"{to} takes weights in float32: leave out --quantization.")
-    loaded = heavy().load(model)
+    loaded = heavy().load(model, device="cpu")  # every other engine is held beside it there
     began = time.perf_counter()
     if to == "ctranslate2":
         found = heavy("interchange.ctranslate2").export(loaded.parts_, Path(out), quantization)

@@ -81,7 +81,7 @@ class Transformer(Encoder):
             raise BadInput(f"The class tokens before every item are 0 or more, not {class_tokens}.")
         norm = (normalization, width, norm_order, epsilon, biases)
         self.project = nn.Linear(inputs, width) if inputs != width else nn.Identity()
-        self.class_tokens = class_tokens
+        self.class_tokens, self.causal = class_tokens, causal
         self.first = nn.Parameter(0.02 * torch.randn(class_tokens, width)) if class_tokens else None
         self.positions = added_positions(positions, limit, width)
         self.normalization, self.dropout = entry_norm(*norm), Dropout(dropout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ from raw2vec.engines.int8 import Int8PyTorch, Seen, gains, quantised, watched
 from raw2vec.engines.padded import Padded, refusal
 from raw2vec.engines.passages import passages, probes, taken
 from raw2vec.engines.pytorch import PackedPyTorch, PyTorch
-from raw2vec.errors import BadInput, nearest
+from raw2vec.errors import BadInput, Raw2VecError, nearest
 from raw2vec.folder import embedder
 from raw2vec.layers.packed import packed
 from raw2vec.layers.static_int8 import known
@@ -34,6 +35,9 @@ PRECISIONS = ("float32", "bfloat16", "int8")
 EXACT = 0.9999
 """The cosine with the model's own vector that no probe's may fall below where `auto` chooses."""
 CALIBRATION = 128  # texts whose ranges int8 has
+WORST = {"float32": 0.99999, "bfloat16": 0.999, "int8": 0.9}
+"""Cosines with the model's vectors that no probe's may fall below in a graph."""
+_MEAN = 0.97  # and what they are at least on average in int8
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,13 @@ class Parity:
 def engine_for(
     model: AnyModel, raw: Raw, golden: list[Any], name: str, precision: str | None, levels: Seen | None = None
 ) -> Engine:
-    """The engine of this name for one side's model. "auto": the fastest that is installed and, of the probes, as near
-    to the model in float32 as EXACT, unless a precision says how near is near enough.
+    """The engine of this name for one side's model. "auto": PyTorch in bfloat16 where the hardware is quick at it and
+    the probes' vectors are as near to float32's as EXACT, or near enough for the precision that is asked for; else
+    PyTorch in float32, or what is installed for int8.
 
     precision: none or float32, bfloat16, or int8. levels: what `watched` saw, for PyTorch's int8; none: what the golden
-    inputs and texts that are always there show. BadInput for what does not exist, or cannot run this model.
+    inputs and texts that are always there show. BadInput for what does not exist, or cannot run this model;
+    Raw2VecError for a graph that does not give the model's vectors.
     """
     _refuse(name, ENGINES, "engine")
     _refuse(precision or "float32", PRECISIONS, "precision")
@@ -85,8 +91,18 @@ def beside(engine: Engine, model: AnyModel, raw: Raw, golden: list[Any]) -> Pari
     return Parity(len(cosines), float(cosines.min()), float(cosines.mean()), difference)
 
 
+def refuse_far(parity: Parity, engine: str, precision: str, then: str = "") -> None:
+    """Raw2VecError where a graph's vectors are further from the model's than its precision explains."""
+    far = parity.worst < WORST[precision] or (precision == "int8" and parity.mean < _MEAN)
+    if far or parity.difference != parity.difference:
+        raise Raw2VecError(
+            f"{engine} does not give this model's vectors{then}: of {parity.windows} texts the worst has a cosine of "
+            f"{parity.worst:.6f} with the model's own, and their mean is {parity.mean:.6f}."
+        )
+
+
 def refuse_graph(model: AnyModel, raw: Raw, engine: str) -> Embedder:
-    """The embedder that a graph is made of; BadInput where none can be made."""
+    """The embedder that a graph is made of, on the CPU; BadInput where none can be made."""
     inner = embedder(model)
     if why := refusal(inner, raw):
         raise BadInput(
@@ -94,7 +110,7 @@ def refuse_graph(model: AnyModel, raw: Raw, engine: str) -> Embedder:
             "transformers, with a latent that is a point or Gaussian; torch runs them all."
         )
     assert isinstance(inner, Embedder)
-    return inner
+    return inner if next(inner.parameters()).device.type == "cpu" else deepcopy(inner).cpu()
 
 
 def seen(raw: Raw, texts: Sequence[str] = (), golden: Sequence[Any] = (), items: int = 1) -> list[Ragged]:
@@ -131,11 +147,10 @@ def _made(
     if name == "torch":
         return _torch(model, precision)
     inner = refuse_graph(model, raw, name)
-    if name == "onnx":
-        return _onnx(inner, precision)
-    graph = openvino.converted(Padded(inner))
-    graph = openvino.quantised(graph, seen(raw, golden=golden)) if precision == "int8" else graph
-    return openvino.OpenVINO(graph, precision)
+    made = _onnx(inner, precision) if name == "onnx" else _openvino(inner, raw, golden, precision)
+    if parity := beside(made, model, raw, golden):
+        refuse_far(parity, made.name, precision)
+    return made
 
 
 def _torch(model: AnyModel, precision: str) -> Engine:
@@ -143,6 +158,12 @@ def _torch(model: AnyModel, precision: str) -> Engine:
         return PyTorch(model)
     inner = packed(model, torch.bfloat16)
     return PyTorch(model, torch.bfloat16) if inner is model else PackedPyTorch(inner)
+
+
+def _openvino(model: Embedder, raw: Raw, golden: list[Any], precision: str) -> GraphEngine:
+    graph = openvino.converted(Padded(model))
+    graph = openvino.quantised(graph, seen(raw, golden=golden)) if precision == "int8" else graph
+    return openvino.OpenVINO(graph, precision)
 
 
 def _onnx(model: Embedder, precision: str) -> GraphEngine:

@@ -19,19 +19,16 @@ from torch import nn
 from raw2vec import calibration
 from raw2vec.build import build_model
 from raw2vec.bundle import bind, bound_by, found, read_json, replacing
-from raw2vec.engines import CALIBRATION, Parity, beside, onnx, openvino, refuse_graph, seen
+from raw2vec.engines import CALIBRATION, Parity, beside, onnx, openvino, refuse_far, refuse_graph, seen
 from raw2vec.engines.base import INPUTS, OUTPUT, GraphEngine
 from raw2vec.engines.padded import Padded
-from raw2vec.errors import BadFolder, BadInput, Raw2VecError, nearest
+from raw2vec.errors import BadFolder, BadInput, nearest
 from raw2vec.folder import GRAPHS, Model, fingerprint, ranges_in
 from raw2vec.models import Embedder
 from raw2vec.raw import Raw, Text
 from raw2vec.recipe import Recipe
 
 QUANTIZATIONS = ("float32", "bfloat16", "int8")
-WORST = {"float32": 0.99999, "bfloat16": 0.999, "int8": 0.9}
-"""Cosines with the model's vectors below which no probe's may fall."""
-_MEAN = 0.97  # and what they are at least on average in int8
 _GRAPHS = (openvino.FILE, "openvino_model.bin", onnx.FILE)
 _FILES = ("recipe.json", "tokenizer.json", "encode.json", calibration.FILE, *_GRAPHS)
 _RUNS = {
@@ -81,7 +78,7 @@ def export(
         made = _written(inner, raw, partial, engine, quantization, texts)
         parity = beside(made, parts.model, raw, golden)
         assert parity is not None, "texts have probes"
-        _refuse_far(parity, engine, quantization)
+        refuse_far(parity, engine, quantization, ", so nothing was written")
         raw.save(partial)
         calibration.write(partial, parts.ranges)
         (partial / "recipe.json").write_text(parts.recipe.json_text(), encoding="utf-8")
@@ -183,12 +180,3 @@ def _refuse(out: Path, engine: str, quantization: str) -> None:
     (openvino if engine == "openvino" else onnx).library()
     if (found(out) / "recipe.json").exists() and not (found(out) / "encode.json").exists():
         raise BadInput(f"{out} holds a model, which the export would take the place of: name another folder.")
-
-
-def _refuse_far(parity: Parity, engine: str, quantization: str) -> None:
-    far = parity.worst < WORST[quantization] or (quantization == "int8" and parity.mean < _MEAN)
-    if far or parity.difference != parity.difference:
-        raise Raw2VecError(
-            f"{engine} does not give this model's vectors, so nothing was written: of {parity.windows} texts the worst "
-            f"has a cosine of {parity.worst:.6f} with the model's own, and their mean is {parity.mean:.6f}."
-        )

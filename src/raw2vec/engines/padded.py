@@ -1,7 +1,7 @@
 """An encoder of texts as a graph that other engines run: rectangles of ids and a mask in, vectors out.
 
 Our own layers run over Ragged rows, which no exchange format knows. Here the same layers, with the very same weights,
-see items side by side; padding is masked wherever items meet.
+see items side by side; padding is masked wherever items meet. What it does not know, `refusal` has to name.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from raw2vec.layers.pooling import Pooling
 from raw2vec.models import DualEncoder, Embedder
 from raw2vec.raw import Raw, Text
 
+_POOLED = ("mean", "first", "last", "max", "attention")
 _NEVER = -30_000.0  # added to a score that is not to count: far enough, and a number in every precision
 
 
@@ -66,9 +67,14 @@ def refusal(model: Embedder | DualEncoder, raw: Raw) -> str | None:
         return "its two languages have a vocabulary each"
     if not isinstance(model.encoder, Transformer | Dense):
         return f"its encoder is {type(model.encoder).__name__.lower()}"
+    if model.embedding.filled:
+        return "its texts are filled up to one length (embedding.filled)"
+    if model.encoder.class_tokens:
+        return "class tokens stand before its texts (encoder.class_tokens)"
     if not isinstance(model.latent, Point | Gaussian):
         return f"its latent is {type(model.latent).__name__.lower()}"
-    return "its latent.pooling is all" if model.latent.pool.pooling == "all" else None
+    pooling = model.latent.pool.pooling
+    return None if pooling in _POOLED else f"its latent.pooling is {pooling}"
 
 
 def _states(encoder: Transformer, rows: Tensor, present: Tensor) -> Tensor:
@@ -78,9 +84,11 @@ def _states(encoder: Transformer, rows: Tensor, present: Tensor) -> Tensor:
     blocked = ((1 - present) * _NEVER)[:, None, None, :]
     if encoder.distances is not None:
         blocked = blocked + encoder.distances(rows.shape[1])
+    if encoder.causal:
+        blocked = blocked + (places > places[:, None]).float() * _NEVER
     rotations = {near: None if r is None else _rotation(r, places) for near, r in _rotary(encoder).items()}
     for layer, window in zip(encoder.layers, encoder.windows, strict=True):
-        seen = blocked + _band(places, window) if window else blocked
+        seen = blocked + _band(places, window) if window and not encoder.causal else blocked
         x = _block(layer, x, seen, rotations[window > 0])  # type: ignore[arg-type]
     last: Tensor = encoder.final(x)
     return last
@@ -107,7 +115,8 @@ def _attended(attention: SelfAttention, x: Tensor, blocked: Tensor, rotation: tu
 
 def _placed(positions: nn.Module, rows: Tensor, places: Tensor) -> Tensor:
     if isinstance(positions, Learned):
-        return rows + positions.table.weight[: rows.shape[1]]
+        # A length that was rounded may go beyond the last place: what stands there is padding.
+        return rows + embedding(places.clamp(max=positions.limit - 1), positions.table.weight)
     if isinstance(positions, Sinusoidal):
         angles = _angles(places, positions.width // 2, 10_000.0)
         return rows + positions.scale * torch.cat((angles.sin(), angles.cos()), dim=1)

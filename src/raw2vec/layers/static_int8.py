@@ -94,9 +94,9 @@ def in_a_row(
     again = (most / ceiling).ceil().long() - 1
     more = torch.repeat_interleave(torch.arange(len(most)), again)
     nth = torch.cat([torch.arange(1, count + 1) for count in again.tolist()]) if len(more) else more
-    wider = nn.Linear(enter.in_features, len(most) + len(more))
-    wider.weight.data = torch.cat((weight, weight[more]))
-    wider.bias.data = torch.cat((bias, bias[more] - nth * ceiling))
+    wider = nn.Linear(enter.in_features, len(most) + len(more), device="meta")  # elsewhere it would draw weights
+    wider.weight = nn.Parameter(torch.cat((weight, weight[more])))
+    wider.bias = nn.Parameter(torch.cat((bias, bias[more] - nth * ceiling)))
     step = (ceiling - least) / 255
     zero = round(-least / step)
     first = StaticInt8Linear.ranged(wider, *seen)

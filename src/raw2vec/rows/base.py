@@ -7,6 +7,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, cast
@@ -19,6 +20,9 @@ AS_WRITTEN = "as written"
 """The field of a structure that holds what stands in a cell, beside the file that it leads to: see Located."""
 
 
+_FIRST = 256  # rows of a source whose types stand for all of it
+
+
 class Rows(ABC):
     """Rows of named columns. Reading again starts anew; memory holds one batch at a time, unless the rows live there.
 
@@ -28,6 +32,7 @@ class Rows(ABC):
     are where their source knows (image, series, audio, table), `alike` that all items are of one size, `written` that
     every value is a string whatever it stands for, as in a csv (see Typed), and `gaps` that a row without a value is no
     mistake, as a function without a docstring. `paths_from` is the folder that paths in cells begin at (see Located).
+    `types` are its columns' types where they are known without reading rows.
     `held_from` is the number of the first row that is held out, where these are the last ones (see WithHeldOut).
     """
 
@@ -42,6 +47,7 @@ class Rows(ABC):
     gaps: bool = False
     paths_from: Path | None = None
     held_from: int | None = None
+    types: pa.Schema | None = None
 
     @abstractmethod
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -68,7 +74,11 @@ class Rows(ABC):
 
 
 class Joined(Rows):
-    """Several sources of the same columns, one after the other: the files of a folder, or of a command line."""
+    """Several sources of the same columns, one after the other: the files of a folder, or of a command line.
+
+    What one has as whole numbers and another with fractions is numbers with fractions in all of them; as numbers and as
+    words, words.
+    """
 
     def __init__(self, name: str, parts: Sequence[Rows]):
         self.name, self.parts, self.columns = name, parts, parts[0].columns
@@ -83,8 +93,19 @@ class Joined(Rows):
                 )
 
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        common = self._common
         for part in self.parts:
-            yield from part.batches(rows, columns)
+            for batch in part.batches(rows, columns):
+                yield _as(batch, common, part.name) if common else batch
+
+    @cached_property
+    def _common(self) -> dict[str, pa.DataType]:
+        """The type that holds all of a column, of those whose parts differ."""
+        if self.written or len(self.parts) < 2:
+            return {}
+        types = [part.types if part.types is not None else _first_types(part) for part in self.parts]
+        each = {name: [own.field(name).type for own in types if own is not None] for name in self.columns}
+        return {name: _holding(kinds) for name, kinds in each.items() if len(set(kinds)) > 1}
 
     def where(self, row: int) -> str:
         for part in self.parts:
@@ -96,6 +117,35 @@ class Joined(Rows):
 
     def fingerprint(self) -> str:
         return blake2b("".join(part.fingerprint() for part in self.parts).encode(), digest_size=16).hexdigest()
+
+
+def _first_types(part: Rows) -> pa.Schema | None:
+    """The types that a part's first rows have; None of a part without rows."""
+    for batch in part.batches(_FIRST):
+        types: pa.Schema = batch.schema
+        return types
+    return None
+
+
+def _holding(kinds: Sequence[pa.DataType]) -> pa.DataType:
+    """A type for what is of any of these types: a text where they have nothing in common."""
+    try:
+        fields = [pa.schema([pa.field("column", kind)]) for kind in kinds]
+        return pa.unify_schemas(fields, promote_options="permissive").field("column").type
+    except pa.ArrowException:
+        return pa.large_string()
+
+
+def _as(batch: pa.RecordBatch, types: Mapping[str, pa.DataType], name: str) -> pa.RecordBatch:
+    """The batch with columns in these types. BadInput where there is no way to them."""
+    try:
+        own = [pa.field(field.name, types.get(field.name, field.type)) for field in batch.schema]
+        return batch.cast(pa.schema(own))
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(
+            f"{name} holds other types than the files read with it ({reason}): give them the same."
+        ) from None
 
 
 @contextmanager

@@ -58,7 +58,8 @@ class Parquet(_Columnar):
     def __init__(self, path: str | Path, name: str | None = None):
         super().__init__(path, name)
         with self._said(), pq.ParquetFile(self.path) as file:
-            self.columns = file.schema_arrow.names
+            self.types = file.schema_arrow
+        self.columns = self.types.names
 
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         names = None if columns is None else list(columns)
@@ -78,7 +79,8 @@ class Arrow(_Columnar):
         with self._said(), pa.memory_map(str(self.path)) as source:
             self._stream = source.read(6) != b"ARROW1"
             source.seek(0)
-            self.columns = (ipc.open_stream(source) if self._stream else ipc.open_file(source)).schema.names
+            self.types = (ipc.open_stream(source) if self._stream else ipc.open_file(source)).schema
+        self.columns = self.types.names
 
     def batches(self, rows: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         names = list(self.columns if columns is None else columns)

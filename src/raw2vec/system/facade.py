@@ -129,6 +129,7 @@ class Raw2Vec(
         with begun(None if out is None else Path(out), resume) as work:
             options: dict[str, Any] = {"resume": resume, "listener": listener, "device": self._device()}
             fitted = fit_model(rows, recipe, work, start=start, **options)
+            self.__dict__.pop("source_", None)  # an older model's folder is no longer this one's
             self._adopt(fitted.model)
             self._card = judged(fitted, self._encode, rows.fingerprint())
             if out is not None and fitted.leads:

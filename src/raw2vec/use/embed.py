@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raw2vec.disk import alone, drafts, replace, room, settled, writing
+from raw2vec.disk import alone, drafts, replace, room, settled, to_disk, writing
 from raw2vec.errors import BadFolder, BadInput
 from raw2vec.rows import Rows
 from raw2vec.use.base import Column, Small, Through, Write, blocks, in_turn, texts
@@ -224,6 +224,7 @@ class _Manifest:
                 with pq.ParquetWriter(partial, pq.read_schema(paths[0])) as writer:
                     for path in paths:
                         writer.write_table(pq.read_table(path))
+            to_disk(partial)
             os.replace(partial, out)
 
     def _join_arrays(self, paths: list[Path], out: Path) -> None:
@@ -234,8 +235,6 @@ class _Manifest:
             np.lib.format.write_array_header_1_0(file, {**header, "shape": (self.rows, first.shape[1])})
             for path in paths:
                 file.write(np.load(path).data)
-            file.flush()
-            os.fsync(file.fileno())
 
     def _write(self, shards: list[dict[str, Any]]) -> None:
         rows = sum(shard["rows"] for shard in shards)

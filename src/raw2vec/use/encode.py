@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,9 +69,9 @@ def encode(
     vectors = torch.zeros(len(items), model.latent.width)
     weights = torch.zeros(len(items))
     rows = model.embedding.grids(windows.ragged.shapes).prod(dim=1)
-    with evaluation(model):
-        places = list(engine.batches(rows, batch_tokens, batch_size))
-        made = side_by_side(lambda part: engine.run(windows.ragged.take(part)), places, engine.workers)
+    places = list(engine.batches(rows, batch_tokens, batch_size))
+    work = side_by_side(lambda part: engine.run(windows.ragged.take(part)), places, engine.workers)
+    with evaluation(model), closing(work) as made:
         for part, found in zip(places, made, strict=True):
             owners, lengths = windows.owners[part], windows.ragged.lengths[part].float()
             if not bool(found.isfinite().all()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -184,7 +184,8 @@ def _drafts(
             begun = None if starts is None else [starts[place] for place in part.tolist()]
             return write(writer, source, limits[part], manner, begun, numbers[part])
 
-        for part, made in zip(places, side_by_side(written, places, workers), strict=True):
+        work = stack.enter_context(closing(side_by_side(written, places, workers)))
+        for part, made in zip(places, work, strict=True):
             for place, found in zip(part.tolist(), made, strict=True):
                 drafts[place] = found
             progress(len(part))
