@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 
@@ -138,3 +139,16 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """' Did you mean 'body'?' for the known name nearest to `word`, or '' when none is near."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def meant(path: Path, others: Iterable[Path] = (), known: Iterable[str] = ()) -> str:
+    """What was meant by a path that is not there, as ' Did you mean 'data/body.csv'?', or how to name what a pattern
+    stands for; '' where nothing is near. `others` beside it are not what was meant; `known` are names of no folder."""
+    if set(str(path)) & set("*?"):
+        folder = next(folder for folder in path.parents if not set(str(folder)) & set("*?"))
+        files = folder / f"{{a,b}}{path.suffix}"
+        return f" A pattern is not read: name the folder {folder}, which is read whole, or files of it as '{files}'."
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    names = {found.name: str(found) for found in beside if found not in others} | {name: name for name in known}
+    close = get_close_matches(path.name, list(names), n=1, cutoff=0.6)
+    return f" Did you mean '{names[close[0]]}'?" if close else ""

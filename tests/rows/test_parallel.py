@@ -94,11 +94,11 @@ def test_trouble_is_told_with_the_file(tmp_path: Path, sides: dict[str, bytes], 
 
 
 NAMES = [
-    ("train.{en,fra}", "There is no file or folder {folder}/train.fra. Did you mean 'train.fr'?"),
-    ("train.{en,xy}", "There is no file or folder {folder}/train.xy. Did you mean 'train.fr'?"),
+    ("train.{en,fra}", "There is no file or folder {folder}/train.fra. Did you mean '{folder}/train.fr'?"),
+    ("train.{en,xy}", "There is no file or folder {folder}/train.xy. Did you mean '{folder}/train.fr'?"),
     ("train.{en,en}", "train.{{en,en}}: in braces every column is named, and named once, as in train.{{en,fr}}."),
     ("train.{en,}", "train.{{en,}}: in braces every column is named, and named once"),
-    ("{a,b}.csv", "{{a,b}}.csv: files side by side are lines of text, not csv: name them one after the other."),
+    ("p.{en,fr}.csv", "p.{{en,fr}}.csv: languages go side by side as lines of text, not csv: give one file of all."),
     ("train.{en}", "There is no file or folder {folder}/train.{{en}}."),
 ]
 
@@ -106,10 +106,21 @@ NAMES = [
 @pytest.mark.parametrize(("name", "sentence"), NAMES, ids=[name for name, _ in NAMES])
 def test_names_that_cannot_be_read(tmp_path: Path, name: str, sentence: str) -> None:
     write(tmp_path, en=b"a\n", fr=b"a\n")
-    for other in ("a.csv", "b.csv"):
+    for other in ("p.en.csv", "p.fr.csv"):
         (tmp_path / other).write_text("a\n")
     with pytest.raises(BadInput, match=re.escape(sentence.format(folder=tmp_path))):
         open_rows(tmp_path / name)
+
+
+def test_tables_in_braces_are_read_one_after_the_other(tmp_path: Path) -> None:
+    for number in ("00", "01", "02"):
+        (tmp_path / f"p{number}.jsonl").write_text(f'{{"body": "{number}", "year": 1}}\n')
+    rows = open_rows(tmp_path / "p{00,02}.jsonl", ["body"])
+    assert read(rows) == [("00", 1), ("02", 1)]
+    assert rows.where(1) == f"{tmp_path / 'p02.jsonl'} line 1"
+    (tmp_path / "p01.jsonl").write_text('{"other": "01"}\n')
+    with pytest.raises(BadInput, match="files read together need the same columns"):
+        open_rows(tmp_path / "p{00,01}.jsonl")
 
 
 def test_a_column_that_is_not_in_the_braces(tmp_path: Path) -> None:

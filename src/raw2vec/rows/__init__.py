@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from raw2vec.braces import spread
-from raw2vec.errors import BadInput, nearest
+from raw2vec.errors import BadInput, meant
 from raw2vec.rows.arrays import Arrays
 from raw2vec.rows.base import Joined, Rows, opened
 from raw2vec.rows.catalogues import Catalogues
@@ -97,9 +97,9 @@ _READERS: dict[str | None, type[JsonLines | JsonArray | Parquet | Arrow | TextLi
     "txt": TextLines,
 }
 
-_SUFFIXES = (
-    f"{', '.join(_FORMATS)} or a language's .en, .fr …, each but the last two with .gz as well, {', '.join(MEDIA)}"
-)
+_ZIPPED = ", ".join(suffix for suffix, form in _FORMATS.items() if form != "numpy")
+_SUFFIXES = f"{_ZIPPED} or a language's .en, .fr …, each with .gz as well, .npy, .npz, {', '.join(MEDIA)}"
+_UNZIPPED_BY = {".zst": "zstd -d", ".bz2": "bunzip2", ".xz": "unxz", ".zip": "unzip"}  # what is not read as it is
 
 
 def open_rows(data: Any, wanted: Sequence[str] = (), likely: Sequence[str] = (), kind: str | None = None) -> Rows:
@@ -108,9 +108,9 @@ def open_rows(data: Any, wanted: Sequence[str] = (), likely: Sequence[str] = (),
     A path is a file (csv, tsv, jsonl, json, parquet, arrow, feather, txt or a language's en, fr …, or gettext's po or
     mo, see Catalogues, each perhaps .gz; npy or npz), a folder of such files of one format, a folder of pictures or
     sounds (see Files) or one of them, or a source tree of .py files (one row a function; see PythonFunctions).
-    'train.{en,fr}' is train.en and train.fr side by side, line by line, in the columns en and fr (see Parallel). Python
-    objects: see Memory.of, and with arrays or PIL images among them Objects.of; an array of three axes or more:
-    Arrays.of; an array of objects: as a list of them.
+    'train.{en,fr}' is train.en and train.fr side by side, line by line, in the columns en and fr (see Parallel); of
+    tables of the same columns, 'p{00,01}.csv' is one after the other. Python objects: see Memory.of, and with arrays or
+    PIL images among them Objects.of; an array of three axes or more: Arrays.of; an array of objects: as a list of them.
     likely: columns that need not be there. Standard input is a table where its first line holds a name of either, or
     where the kind is table or pairs; else, if it is not JSON, Parquet or Arrow, lines of text. kind: what the data are,
     as far as known: where they are series, an array of two axes is (n, time) and not a table, of nested lists each is
@@ -173,15 +173,15 @@ def _objects(data: Any, kind: str | None) -> Rows:
 
 def _path(path: Path, wanted: Sequence[str], kind: str | None) -> Rows:
     if sides := spread(path):
-        return _parallel(path, sides)
+        return _several(path, sides, wanted, kind)
     if path.is_dir():
         return _folder(path, wanted, kind)
     _refuse_missing(path)
     return Files(path.parent, [path]) if media_kind(path) else _file(path, _format(path), wanted, kind=kind)
 
 
-def _parallel(path: Path, sides: Sequence[tuple[str, str]]) -> Rows:
-    """Text files side by side, each a column that is called as it is in the braces."""
+def _several(path: Path, sides: Sequence[tuple[str, str]], wanted: Sequence[str], kind: str | None) -> Rows:
+    """Text files side by side, each a column that is called as it is in the braces; tables one after the other."""
     words, files = [word for word, _ in sides], [Path(file) for _, file in sides]
     if "" in words or len(set(words)) < len(words):
         raise BadInput(f"{path}: in braces every column is named, and named once, as in train.{{en,fr}}.")
@@ -189,17 +189,17 @@ def _parallel(path: Path, sides: Sequence[tuple[str, str]]) -> Rows:
         _refuse_missing(file, files)
     forms = {_format(file) for file in files}
     if not forms & {None, "txt"}:
-        told = " or ".join(sorted(map(str, forms)))
-        raise BadInput(f"{path}: files side by side are lines of text, not {told}: name them one after the other.")
+        if set(words) <= set(_LANGUAGES.split()):
+            told = " or ".join(sorted(map(str, forms)))
+            raise BadInput(f"{path}: languages go side by side as lines of text, not {told}: give one file of all.")
+        return Joined(str(path), [_file(file, _format(file), wanted, kind=kind) for file in files])
     return Parallel(str(path), {word: TextLines(file) for word, file in zip(words, files, strict=True)})
 
 
 def _refuse_missing(path: Path, others: Sequence[Path] = ()) -> None:
-    """BadInput with the nearest name beside it, which is none of the `others`."""
+    """BadInput with the nearest path beside it, which is none of the `others`."""
     if not path.exists():
-        beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        near = nearest(path.name, (found.name for found in beside if found not in others))
-        raise BadInput(f"There is no file or folder {path}.{near}")
+        raise BadInput(f"There is no file or folder {path}.{meant(path, others)}")
 
 
 def _file(
@@ -210,6 +210,8 @@ def _file(
     if form == "catalogue":
         return Catalogues(path)
     if form == "numpy":
+        if path.suffix.lower() == ".gz":
+            raise BadInput(f"{path}: arrays are not read from a .gz: gunzip it first.")
         return Arrays.open(path, wanted, name, kind)
     if form == "json":
         # Many a .json holds an object a line.
@@ -217,6 +219,8 @@ def _file(
     if form is None and Path(path.name.removesuffix(".gz")).suffix[1:] in _LANGUAGES.split():
         form = "txt"
     if form not in _READERS:
+        if by := _UNZIPPED_BY.get(path.suffix.lower()):
+            raise BadInput(f"{path}: a '{path.suffix}' is not read as it is: unpack it first ({by}).")
         suffix = f"with the suffix '{path.suffix}'" if path.suffix else "without a suffix"
         raise BadInput(f"{path}: a file {suffix} cannot be read. These can: {_SUFFIXES}.")
     return _READERS[form](path, name)
