@@ -38,6 +38,13 @@ def told(parts: Model) -> Role:
     return sought(parts) if parts.recipe.target is not None else "input"
 
 
+def asked_with(parts: Model) -> str:
+    """The kind of what a search asks with: words where a side reads words, else the input's kind."""
+    recipe = parts.recipe
+    kinds = {recipe.kind, recipe.target.kind if recipe.target else recipe.kind}
+    return "text" if kinds & set(TEXTS) else recipe.kind
+
+
 def _of_kind(parts: Model, kind: str) -> Side:
     """Words, where one side reads words, are that side's, and nothing else is."""
     recipe = parts.recipe

@@ -55,6 +55,26 @@ def test_of_pairs_the_targets_are_indexed_unless_another_column_is_named(tmp_pat
         assert (hit.row, hit.score) == (7, pytest.approx(1, abs=1e-5))
 
 
+def test_columns_that_do_not_fit_are_told_with_the_file_and_a_way_out(tmp_path):
+    rows = "".join(f"thing {row},{row}\n" for row in range(20))
+    for name, head in (("a.csv", "body,year"), ("b.csv", "body,yeer"), ("c.csv", "body,year,more")):
+        (tmp_path / name).write_text(head + "\n" + (rows if name != "c.csv" else rows.replace("\n", ",1\n")))
+    (tmp_path / "d.csv").write_text("body,year\nthing,soon\n")
+    model = Raw2Vec(**SMALL).fit(tmp_path / "a.csv", input="body")
+    done = model.index(tmp_path / "a.csv", tmp_path / "store")
+    assert (done.input, done.question) == ("body", "text")
+    for name, told in (
+        ("b.csv", "The column 'year', which this store's rows have, is missing. Did you mean 'yeer'? Rename one to it"),
+        ("c.csv", "This store's rows have no column 'more'. Rename or leave it out, or name another --store."),
+        ("d.csv", "The column 'year' holds string, which does not fit the store's int64 ("),
+    ):
+        with pytest.raises(BadInput) as raised:
+            model.index(tmp_path / name, tmp_path / "store", input="body", resume=True)
+        assert str(raised.value).startswith(f"{tmp_path / name} does not go with the rows of the store. {told}")
+        assert str(raised.value).endswith("another --store.")
+    assert model.embed(tmp_path / "a.csv", tmp_path / "v.npy").input == "body"
+
+
 def test_empty_rows_are_counted_and_found_by_nothing(tmp_path):
     texts = [f"a printer and number {row}" for row in range(40)]
     texts[7], texts[21] = "", " \t"

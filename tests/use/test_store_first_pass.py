@@ -105,6 +105,10 @@ def test_what_a_store_does_not_hold_is_said(tmp_path: Path) -> None:
     assert not [*(tmp_path / "s").glob("small.*")]
     with pytest.raises(BadInput, match="holds no small vectors to search first"):
         store.search(drawn(1, 8), mode="rescored")
+    with pytest.raises(BadInput, match="holds no small vectors to search first"):
+        store.search(drawn(1, 8), rescore=8)
+    with pytest.raises(BadInput, match="in the mode exact scores no rows again: leave out --rescore"):
+        store.search(drawn(1, 8), mode="exact", rescore=8)
     with pytest.raises(BadInput, match="vectors of float32, int8, binary, not 'int4'"):
         Store.create(tmp_path / "other", 8, "space", vectors="int4")
     assert not (tmp_path / "other").exists()

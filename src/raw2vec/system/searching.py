@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,14 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from raw2vec.addresses import shown
 from raw2vec.calibration import first_numbers
 from raw2vec.disk import refuse_source
 from raw2vec.engines import Engine, engine_for
 from raw2vec.errors import BadInput
 from raw2vec.measure import columns_of
-from raw2vec.raw import Text
+from raw2vec.raw import Raw, Series, Text
 from raw2vec.rows import Rows
-from raw2vec.sides import Side, column_side, likely_side, sought
+from raw2vec.sides import Side, asked_with, column_side, likely_side, sought
 from raw2vec.system.calibrating import Calibrating
 from raw2vec.use.base import Encode, Small, Write, first, many
 from raw2vec.use.cluster import on_ray
@@ -124,7 +126,7 @@ class Searching(Calibrating):
         options |= {"form": form.told() | ({"levels": levels.digest} if levels else {}), "progress": progress}
         options |= {} if ranges is None else {"beside": partial(write_ranges, ranges=ranges)}
         done = embed(rows, column, _formed(counted, form), to, read=read, fingerprint=mark, **options)
-        return replace(done, ranges=found_in)
+        return replace(done, ranges=found_in, input=column)
 
     def index(
         self,
@@ -161,7 +163,7 @@ class Searching(Calibrating):
         words = column if isinstance(parts.raw.side(role), Text) else None
         with store_for(store, space, words, resume, vectors) as made:
             done = index(rows, column, self._cut(counted, made.width), made, read=read, side=role, progress=progress)
-            done = replace(done, engine=by.name if by else "torch")
+            done = replace(done, engine=by.name if by else "torch", input=column, question=asked_with(parts))
             return approximated(done, made, self.seed) if approximate else done
 
     def _cut(self, encode: Encode, width: int) -> Encode:
@@ -188,16 +190,18 @@ class Searching(Calibrating):
         where: str | None = None,
         mode: Mode | None = None,
         side: Side | None = None,
-        rescore: int = 4,
+        rescore: int | None = None,
     ) -> list[list[Hit]]:
         """The k rows of a store nearest to each query; `where` is a filter in SQL over its columns.
 
         side: whose encoder reads the queries, of pairs whose sides have one each; none: by what the queries are.
         mode: exact, approximate, hybrid or rescored; none: exact, or rescored where the store holds small vectors: the
-        best `rescore` times k by these are scored by whole ones.
+        best `rescore` times k by these, 4 unless said, are scored by whole ones.
         """
         role = side or likely_side(self._parts(), queries)
-        items = self._parts().raw.side(role).items(queries)[0]
+        raw = self._parts().raw.side(role)
+        items = raw.items(queries)[0]
+        _refuse_words(items, raw, store)
         there = open_store(store, self.fingerprint_)
         vectors = self._cut(partial(self._counted, role=role, purpose="query"), there.width)(items)[0]
         return there.search(vectors, k, where, items, mode, rescore)
@@ -206,6 +210,15 @@ class Searching(Calibrating):
 def _usual(rows: Rows, column: str) -> str | None:
     """The engine of data that is not a few rows: looking for the quickest takes half a second."""
     return "auto" if many(rows, column, _MANY) else None
+
+
+def _refuse_words(items: Sequence[Any], raw: Raw, store: str | Path) -> None:
+    """BadInput for a question in words to a model that reads none: there a string is the path of an item."""
+    what = raw.files or "series"
+    for item in items if raw.files or isinstance(raw, Series) else ():
+        if isinstance(item, str) and not os.path.exists(item):
+            place = shown(store)
+            raise BadInput(f"There is no {what} {item!r}: {place} is searched by the path of a {what}, not by words.")
 
 
 def _formed(encode: Encode, form: Form) -> Write:

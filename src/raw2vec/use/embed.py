@@ -31,7 +31,7 @@ class Embedded:
     """What an embedding run did: rows in all, rows of this run, how many texts were cut, how many were empty, and the
     first of those rows, counted from 0. unreadable: the pictures or sounds that could not be read, each with its `row`,
     its path (`item`) and the `reason`, those of earlier runs too. engine: what ran the model. ranges: of int8, what
-    they were found in."""
+    they were found in. input: the column."""
 
     items: int
     new: int
@@ -41,6 +41,7 @@ class Embedded:
     unreadable: Sequence[dict[str, Any]] = ()
     engine: str = "torch"
     ranges: str | None = None
+    input: str | None = None
 
 
 def embed(

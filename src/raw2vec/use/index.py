@@ -13,7 +13,7 @@ from raw2vec.interchange.checkpoints import checkpoint_at
 from raw2vec.rows import NUMBERS, Rows, Typed
 from raw2vec.unreadable import as_list, sentence
 from raw2vec.use.base import Column, Encode, blocks, empty, texts
-from raw2vec.use.stores import LEAST_ROWS, VectorStore, create_store, is_store, open_store
+from raw2vec.use.stores import LEAST_ROWS, Misfit, VectorStore, create_store, is_store, open_store
 
 
 class Space(NamedTuple):
@@ -92,7 +92,8 @@ class Indexed:
     """What an indexing run did: rows of this source so far, those of this run, texts cut, texts empty and the
     first of those rows, counted from 0; and the recall@10 of the approximate index where one was built, or why not.
     unreadable: the pictures or sounds of this run that could not be read and are not in the store, each with its `row`,
-    its path (`item`) and the `reason`. engine: what ran the model."""
+    its path (`item`) and the `reason`. engine: what ran the model. input: the column. question: the kind of
+    item that a search asks with."""
 
     items: int
     new: int
@@ -103,6 +104,8 @@ class Indexed:
     note: str | None = None
     unreadable: Sequence[dict[str, Any]] = ()
     engine: str = "torch"
+    input: str | None = None
+    question: str = "text"
 
 
 def index(
@@ -134,7 +137,11 @@ def index(
         kept = [place for place in range(len(items)) if place not in gone]
         if kept:
             there = block.take(kept) if gone else block
-            new += store.add(vectors[kept], there, source=source, positions=[start + place for place in kept])
+            places = [start + place for place in kept]
+            try:
+                new += store.add(vectors[kept], there, source=source, positions=places)
+            except Misfit as error:
+                raise BadInput(f"{rows.name} does not go with the rows of the store. {error}") from error
         unreadable += as_list(items.unreadable or {})
         truncated += int((cut > 0).sum())
         blank += [start + place for place in empty(items)]

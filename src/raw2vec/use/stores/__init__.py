@@ -29,7 +29,7 @@ from raw2vec.use.stores.base import (
     refuse_texts,
     writing,
 )
-from raw2vec.use.stores.columns import fitted, joined, rising, words
+from raw2vec.use.stores.columns import Misfit, fitted, joined, rising, words
 from raw2vec.use.stores.first_pass import FirstPass, refuse_vectors
 from raw2vec.use.stores.folder import Folder
 from raw2vec.use.stores.homes import home, on_server
@@ -41,6 +41,7 @@ __all__ = [
     "LEAST_ROWS",
     "Approximate",
     "Hit",
+    "Misfit",
     "Mode",
     "PostgresStore",
     "Store",
@@ -233,7 +234,7 @@ class Store(VectorStore):
         where: str | None = None,
         texts: Sequence[str] | None = None,
         mode: Mode | None = None,
-        rescore: int = 4,
+        rescore: int | None = None,
     ) -> list[list[Hit]]:
         """The k rows nearest to each of the queries (q, width) by cosine, among those that the SQL `where` keeps.
 
@@ -243,14 +244,15 @@ class Store(VectorStore):
         them exactly.
         Best first; equal scores in the order of their rows. BadInput for a filter that cannot be used.
         """
-        array, mode = checked(queries, self.width, "queries"), mode or self.usual_mode
+        array = checked(queries, self.width, "queries")
+        mode = mode or (self.usual_mode if rescore is None else "rescored")
         ways: dict[str, Callable[[], list[exact.Found]]] = {
             "exact": lambda: exact.nearest(self._values(), array, k, self._kept(where)),
             "approximate": lambda: self._approximate(array, k, where),
             "hybrid": lambda: self._hybrid(array, k, where, texts),
-            "rescored": lambda: self._rescored(array, k, where, rescore),
+            "rescored": lambda: self._rescored(array, k, where, 4 if rescore is None else rescore),
         }
-        refuse_search(k, mode)
+        refuse_search(k, mode, rescore)
         if not self._rows or not len(array):
             return [[] for _ in array]
         return self._whole(lambda: self._hits(ways[mode]()))

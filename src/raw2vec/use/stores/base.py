@@ -119,11 +119,12 @@ class VectorStore(ABC):
         where: str | None = None,
         texts: Sequence[str] | None = None,
         mode: Mode | None = None,
-        rescore: int = 4,
+        rescore: int | None = None,
     ) -> list[list[Hit]]:
         """The k rows nearest to each query by cosine, best first, equal scores in the order of their rows.
 
-        rescore: how many times k the small vectors put first, where there are such, to be scored by their own numbers.
+        rescore: how many times k the small vectors put first, to be scored by their own numbers; 4 unless said.
+        BadInput where nothing is scored again.
         """
 
     @abstractmethod
@@ -195,11 +196,13 @@ def connected(place: Any, **options: Any) -> Any:
     return lancedb.connect(place, **options)
 
 
-def refuse_search(k: int, mode: str) -> None:
-    """BadInput for fewer hits than one, or a mode that there is not."""
+def refuse_search(k: int, mode: str, rescore: int | None = None) -> None:
+    """BadInput for fewer hits than one, a mode that there is not, or a `rescore` where it scores nothing again."""
     modes = get_args(Mode)
     if mode not in modes:
         raise BadInput(f"There is no search mode '{mode}', only {', '.join(modes)}.{nearest(mode, modes)}")
+    if rescore is not None and mode != "rescored":
+        raise BadInput(f"A search in the mode {mode} scores no rows again: leave out --rescore, or that mode.")
     if k < 1:
         raise BadInput(f"A search asks for k = 1 hit or more, not {k}.")
 

@@ -13,6 +13,10 @@ from raw2vec.errors import BadInput, nearest
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_")
 
 
+class Misfit(BadInput):
+    """Columns that are not as the store's rows have them."""
+
+
 def fitted(
     columns: pa.Table | pa.RecordBatch | None, count: int, schema: pa.Schema | None, text: str | None
 ) -> pa.Table:
@@ -54,18 +58,25 @@ def _alike(table: pa.Table, schema: pa.Schema) -> pa.Table:
     names: list[str] = table.schema.names
     for name in schema.names:
         if names.count(name) != 1:
-            raise BadInput(f"The column '{name}', which this store's rows have, is missing.{nearest(name, names)}")
+            raise Misfit(
+                f"The column '{name}', which this store's rows have, is missing.{nearest(name, names)} Rename one to "
+                "it, or name another --store."
+            )
     for name in names:
         if name not in schema.names:
-            raise BadInput(f"This store's rows have no column '{name}'.{nearest(name, schema.names)}")
+            raise Misfit(
+                f"This store's rows have no column '{name}'.{nearest(name, schema.names)} Rename or leave it out, or "
+                "name another --store."
+            )
     arrays = []
     for field in schema:
         try:
             arrays.append(table[field.name].cast(field.type))
         except pa.ArrowException as error:
             kind = table.schema.field(field.name).type
-            raise BadInput(
-                f"The column '{field.name}' holds {kind}, which does not fit the store's {field.type}: {error}."
+            raise Misfit(
+                f"The column '{field.name}' holds {kind}, which does not fit the store's {field.type} "
+                f"({str(error).splitlines()[0].rstrip('.')}): give it such values, or name another --store."
             ) from error
     return pa.Table.from_arrays(arrays, schema=schema)
 

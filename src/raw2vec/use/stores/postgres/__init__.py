@@ -178,7 +178,7 @@ class PostgresStore(VectorStore):
         where: str | None = None,
         texts: Sequence[str] | None = None,
         mode: Mode | None = None,
-        rescore: int = 4,
+        rescore: int | None = None,
     ) -> list[list[Hit]]:
         """The k rows nearest to each of the queries (q, width) by cosine, among those that the SQL `where` keeps.
 
@@ -186,10 +186,11 @@ class PostgresStore(VectorStore):
         that of the `texts`' words (one text a query). Scores are cosines, of candidates scored in float64.
         Best first; equal scores in the order of their rows. BadInput for a filter that cannot be used.
         """
-        array, mode = checked(queries, self.width, "queries"), mode or self.usual_mode
+        array = checked(queries, self.width, "queries")
+        mode = mode or (self.usual_mode if rescore is None else "rescored")
         if mode == "rescored":
             raise BadInput(f"The store {self._link} holds no small vectors to search first: search it exactly.")
-        refuse_search(k, mode)
+        refuse_search(k, mode, rescore)
         if not self._rows or not len(array):
             return [[] for _ in array]
         probes = self._probes() if mode == "approximate" else 0
