@@ -50,8 +50,8 @@ def _digest(path: Path) -> str:
 def replacing(folder: Path) -> Iterator[Path]:
     """A new folder to fill, which takes the place of `folder` when the block ends well, or is removed.
 
-    An older model folder is replaced, by two renames: between them it waits aside, where `found` looks. A folder of
-    anything else is refused.
+    An older model folder, or one that was exported, is replaced, by two renames: between them it waits aside, where
+    `found` looks. A folder of anything else is refused.
     """
     folder = settled(folder)
     partial = folder.with_name(f".{folder.name}.partial-{uuid.uuid4().hex[:8]}")
@@ -81,7 +81,7 @@ def _aside(folder: Path) -> Path:
 
 
 def refuse_foreign(folder: Path) -> None:
-    """BadInput when the folder holds anything but a model of ours, or is the one that this runs in."""
+    """BadInput when the folder holds anything but a model of ours, exported or not, or is the one that this runs in."""
     if folder.resolve() == Path.cwd():
         raise BadInput(f"{folder} is the folder that this runs in, and would be replaced: name one within it.")
     parent = next(p for p in [folder.absolute(), *folder.absolute().parents] if os.path.exists(p))
@@ -90,8 +90,15 @@ def refuse_foreign(folder: Path) -> None:
         raise BadInput(f"{folder} cannot be written: {parent} is a file{what}.")
     if not os.access(parent, os.W_OK):
         raise BadInput(f"{folder} cannot be written: {parent} is read-only.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "recipe.json").exists():
+    if folder.is_dir() and any(folder.iterdir()) and not ((folder / "recipe.json").exists() or _exported(folder)):
         raise BadInput(f"{folder} holds other files and no model; give a new or empty folder.")
+
+
+def _exported(folder: Path) -> bool:
+    """Whether its card says that we wrote it for another library: such a folder has no recipe."""
+    card = folder / "README.md"
+    lines = card.read_text(encoding="utf-8", errors="replace").splitlines()[:2] if card.is_file() else []
+    return any(line.startswith("Exported by raw2vec") for line in lines)
 
 
 @contextmanager

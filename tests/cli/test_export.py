@@ -97,6 +97,10 @@ def test_every_engine_gives_a_line_for_a_line_and_the_same_ones(place: Path, exp
             "--calibrate goes with --to openvino",
         ),
         (["export", "mt", "--to", "ctranslate2", "--out", "o", "--quantization", "int4"], "Did you mean 'int8'?"),
+        (
+            ["export", "mt", "--to", "ctranslate2", "--out", "o", "--quantization", "bfloat16"],
+            "ctranslate2 takes float32 or int8: bfloat16 is for --to openvino.",
+        ),
         (["export", "mt", "--to", "ctranslate2", "--out", "mt"], "mt holds a model"),
         (
             ["export", "mt", "--to", "transformers", "--out", "o"],

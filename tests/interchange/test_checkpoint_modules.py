@@ -77,7 +77,10 @@ def test_files_are_embedded_after_a_prompt(tmp_path: Path) -> None:
         ours.embed(TEXTS[:9], out, prompt=prompt)
         np.testing.assert_array_equal(np.load(out), ours.encode(TEXTS[:9], prompt=words))
         out.unlink()
-    with pytest.raises(BadInput, match=r"no prompt named 'querry', it has .*Did you mean 'query'"):
+    with pytest.raises(
+        BadInput,
+        match=r"no prompt named 'querry', it has .*; give the words themselves in its place\. Did you mean 'query'",
+    ):
         ours.embed(TEXTS[:9], out, prompt="querry")
     ours.embed(TEXTS[:9], tmp_path / "shards", prompt="query")
     with pytest.raises(BadInput, match="was begun with another prompt"):

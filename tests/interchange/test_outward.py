@@ -195,6 +195,18 @@ def test_without_the_library_one_is_told_how_to_get_it(tmp_path: Path, monkeypat
         export(fitted(MODERNBERT).parts_, tmp_path / "out", "transformers")
 
 
+def test_an_earlier_export_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    model = fitted(BERT)
+    export(model.parts_, tmp_path / "out", "transformers")
+    (tmp_path / "out/old").write_text("")
+    export(model.parts_, tmp_path / "out", "sentence-transformers")
+    assert (tmp_path / "out/modules.json").exists()
+    assert not (tmp_path / "out/old").exists()
+    (tmp_path / "out/README.md").write_text("# Mine\n\nExported by raw2vec, then changed.\n")
+    with pytest.raises(BadInput, match="holds other files and no model"):
+        export(model.parts_, tmp_path / "out", "transformers")
+
+
 def test_a_small_encoder_by_its_defaults(tmp_path: Path) -> None:
     """`fit --objective masked` makes a ModernBERT: no setting is needed for it to go out, head and all."""
     settings = {"raw.vocabulary": 300, "encoder.layers": 2, "training.hold_out": 0.0}

@@ -88,6 +88,8 @@ class Exported:
 
 
 def _refuse(parts: Model, out: Path, quantization: str) -> None:
+    if quantization == "bfloat16":
+        raise BadInput("ctranslate2 takes float32 or int8: bfloat16 is for --to openvino.")
     if quantization not in QUANTIZATIONS:
         known = " or ".join(QUANTIZATIONS)
         raise BadInput(f"Weights are {known}, not '{quantization}'.{nearest(quantization, QUANTIZATIONS)}")
