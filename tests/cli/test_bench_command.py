@@ -7,6 +7,8 @@ from types import ModuleType
 import facade_double
 import pytest
 
+from raw2vec.benching import ROUNDS
+
 
 @pytest.fixture(autouse=True)
 def benching(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,6 +27,11 @@ def test_what_is_asked_and_said(run, asked):
     assert (found["items"], found["items_per_s"], found["engine"]) == (617, 1234.0, "torch")
     assert found["metrics"]["share_of_gemm"] == 0.51
     assert found["speeds"][0]["tokens_per_s"] == 9876.0
+
+
+def test_the_least_is_what_the_measuring_takes(run):
+    assert "x>=5" in run("bench", "--help").stdout
+    assert ROUNDS == 5
 
 
 def test_a_model_that_is_not_there(run):

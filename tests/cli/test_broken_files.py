@@ -117,6 +117,23 @@ def test_an_index_is_without_them(place: Path, tmp_path: Path) -> None:
     assert again["new"] == 0
 
 
+def test_one_of_them_is_told_as_one(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        Pillow.new("L", (8, 8), number).save(tmp_path / "photos" / f"{number}.png")
+    (tmp_path / "photos" / "1.png").write_bytes(b"")
+    words = [str(place / "m"), str(tmp_path / "photos")]
+    told = CliRunner().invoke(app, ["index", *words, "--store", str(tmp_path / "store")]).stdout
+    assert "1 file that cannot be read, and was left out: " in told
+    assert "of the column 'path'" in told
+    assert f"next: raw2vec search {tmp_path / 'store'} PICTURE" in told
+    told = CliRunner().invoke(app, ["embed", *words, *out(tmp_path, "v.npy")]).stdout
+    assert "1 file that cannot be read, and got a vector of zeros: " in told
+    assert call("embed", *words, "--input", "path", *out(tmp_path, "w.npy"))["input"] == "path"
+    told = refused("search", str(tmp_path / "store"), "a few words")
+    assert f"There is no picture 'a few words': {tmp_path / 'store'} is searched by the path of a picture, not" in told
+
+
 def test_measured_and_predicted_without_them(place: Path, tmp_path: Path) -> None:
     found = call("evaluate", str(place / "m"), str(place / "list.csv"), "--label", "kind")
     assert any(note.startswith("left out: 3 pictures that cannot be read") for note in found["notes"])

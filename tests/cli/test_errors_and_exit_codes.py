@@ -5,6 +5,7 @@ import json
 import facade_double
 import pytest
 
+from raw2vec.cli.base import begun
 from raw2vec.errors import BadFolder, BadInput, MissingExtra, NonFinite, WrongSpace
 
 FULL = "There is no space left on the disk. Make room and try again, with --resume where there is one."
@@ -46,6 +47,7 @@ def said(result) -> str:
         ([*FIT, "--minutes", "abc"], "--minutes should be a number. See: raw2vec fit --help"),
         ([*FIT, "--steps", "1.5"], "--steps should be a whole number. See: raw2vec fit --help"),
         (["search", "tickets.store", "x", "-k", "0"], "-k should be at least 1. See: raw2vec search --help"),
+        (["bench", "tickets", "--rounds", "1"], "--rounds should be at least 5. See: raw2vec bench --help"),
         ([*FIT, "--minutes", "1", "--steps", "2"], "A budget is --minutes or --steps, not both."),
         ([*FIT, "--set", "layers"], "--set takes KEY=VALUE, such as encoder.layers=2, not 'layers'."),
         (
@@ -170,6 +172,50 @@ def test_a_traceback_only_when_asked_for(run, monkeypatch):
     assert result.stderr.splitlines()[-1].startswith("raw2vec: Something went wrong inside")
 
 
+@pytest.mark.parametrize("place", ["-", "/dev/stdout", "/dev/null"])
+def test_nothing_is_written_to_a_stream(run, asked, tmp_path, place):
+    before = sorted(tmp_path.iterdir())
+    for words in (
+        ["fit", "notes.txt", "--out"],
+        ["embed", "tickets", "notes.txt", "--out"],
+        ["index", "tickets", "notes.txt", "--store"],
+        ["distill", "tickets", "--out"],
+        ["export", "tickets", "--to", "onnx", "--out"],
+        ["calibrate", "tickets", "notes.txt", "--out"],
+    ):
+        result = run(*words, place)
+        assert result.exit_code == 2
+        assert said(result).startswith(f"'{place}' is no place to write to: name a file or a folder")
+        assert not asked(words[0])
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("many/note.txt", "Did you mean 'many/notes.txt'?"),
+        (
+            "many/*.csv",
+            "A pattern is not read: name the folder many, which is read whole, or files of it as 'many/{a,b}.csv'.",
+        ),
+        ("man?/a/*", "A pattern is not read: name the folder ., which is read whole, or files of it as '{a,b}'."),
+    ],
+)
+def test_a_file_of_a_folder_that_is_not_there(run, tmp_path, name, hint):
+    (tmp_path / "many").mkdir()
+    (tmp_path / "many" / "notes.txt").write_text("x\n")
+    assert said(run("embed", "tickets", name, "--out", "v")) == f"There is no file or folder '{name}'. {hint}"
+
+
+def begin(place, words):
+    """What a run leaves that has something to go on with."""
+    if words[0] == "embed":
+        (place / "v").mkdir()
+        (place / "v" / "_manifest.json").write_text("{}")
+    else:
+        (place / f"{words[words.index('--out') + 1]}.training").mkdir()
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -191,14 +237,41 @@ def test_a_traceback_only_when_asked_for(run, monkeypatch):
         ),
     ],
 )
-def test_ctrl_c_says_how_to_go_on(run, words, sentence):
+def test_ctrl_c_says_how_to_go_on(run, tmp_path, words, sentence):
+    begin(tmp_path, words)
     facade_double.trouble.append(KeyboardInterrupt())
     result = run(*words)
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == f"raw2vec: {sentence}"
 
 
-def test_ctrl_c_in_json(run):
+@pytest.mark.parametrize("words", [FIT, ("embed", "tickets", "notes.txt", "--out=v.npy")])
+def test_ctrl_c_before_there_is_anything_to_go_on_with(run, words):
+    facade_double.trouble.append(KeyboardInterrupt())
+    result = run(*words)
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == "raw2vec: stopped; nothing was written."
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (("embed", "m", "d", "--out=v.npy"), "v.npy.partial/_manifest.json"),
+        (("index", "m", "d", "--store", "s"), "s/store.json"),
+        (("distill", "m", "--out", "s"), "s.training/x"),
+    ],
+)
+def test_what_is_there_to_go_on_with(tmp_path, monkeypatch, words, left):
+    monkeypatch.chdir(tmp_path)
+    assert not begun(words)
+    (tmp_path / left).parent.mkdir()
+    (tmp_path / left).write_text("{}")
+    assert begun(words)
+    assert begun(("index", "m", "d", "--store", "s3://bucket/s"))
+
+
+def test_ctrl_c_in_json(run, tmp_path):
+    begin(tmp_path, FIT)
     facade_double.trouble.append(KeyboardInterrupt())
     result = run(*FIT, "--json")
     assert result.exit_code == 130

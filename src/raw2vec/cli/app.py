@@ -18,7 +18,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from raw2vec.braces import gathered
-from raw2vec.cli.base import QUOTED, Answer, console, one_line, speaks
+from raw2vec.cli.base import QUOTED, Answer, begun, console, one_line, speaks
 from raw2vec.errors import BadInput, MissingExtra, Raw2VecError, nearest, plainly
 
 DONE, FAILED, UNUSABLE, STOPPED = 0, 1, 2, 130  # the exit codes; 130 is what a shell gives Ctrl-C
@@ -137,6 +137,8 @@ def _typed(told: str) -> str:
 def _stopped(words: list[str]) -> str:
     if not words or words[0] not in RESUMABLE:
         return "stopped."
+    if not begun(words):
+        return "stopped; nothing was written."
     if "--resume" not in words:
         end = words.index("--") if "--" in words else len(words)
         words = [*words[:end], "--resume", *words[end:]]

@@ -19,7 +19,9 @@ def bench(
     ] = None,
     input: Input = None,
     side: Side = None,
-    rounds: Annotated[int | None, typer.Option("--rounds", metavar="N", help="Medians of N rounds (5).")] = None,
+    rounds: Annotated[
+        int | None, typer.Option("--rounds", metavar="N", min=5, help="Medians of N rounds, 5 unless said.")
+    ] = None,
     device: Device = None,
     as_json: Json = False,
     debug: Debug = False,

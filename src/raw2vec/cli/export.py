@@ -60,7 +60,7 @@ def export(
     raw2vec export tickets --to sentence-transformers --out tickets.st
     raw2vec export mt --to ctranslate2 --out mt.int8 --quantization int8
     """
-    there(model, *([calibrate] if calibrate else []))
+    there(model, *([calibrate] if calibrate else []), out=out)
     if calibrate and (to, quantization) != ("openvino", "int8"):
         raise BadInput("--calibrate goes with --to openvino --quantization int8: elsewhere no ranges are to be found.")
     if to in LIBRARIES and quantization != "float32":

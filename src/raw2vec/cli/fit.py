@@ -93,7 +93,7 @@ def fit(
     raw2vec fit notes.txt --minutes 1 --set encoder.layers=2 --out notes
     raw2vec fit pairs.jsonl --from tickets --input query --target code --out finer
     """
-    there(*data, *filter(None, (recipe, checkpoint, dev)))
+    there(*data, *filter(None, (recipe, checkpoint, dev)), out=out)
     chosen = {"kind": kind, "objective": objective, "encoder": encoder, "decoder": decoder, "latent": latent}
     options, changes = _asked({**chosen, "size": size}, {"minutes": minutes, "steps": steps, "seed": seed}, recipe)
     options |= {"checkpoint": checkpoint} if checkpoint else {}

@@ -35,6 +35,11 @@ from raw2vec.unreadable import sentence
 ENGINES = ("auto", "torch", "openvino", "onnx")
 PRECISIONS = ("float32", "bfloat16", "int8")
 KINDS = ("float32", "float16", "int8", "binary")
+# What became of a file that cannot be read, and of several.
+ZEROS = ", and got a vector of zeros", ", and got vectors of zeros"
+LEFT_OUT = ", and was left out", ", and were left out"
+# What a search asks with, by its kind; none: a table's rows have no place on a command line.
+QUESTIONS = {"text": "a few words", "image": "PICTURE", "audio": "SOUND", "series": "SERIES.npy"}
 Truncate = Annotated[
     int | None,
     typer.Option("--truncate", metavar="N", min=1, help="Keep the first N numbers of each vector (Matryoshka)."),
@@ -111,7 +116,7 @@ def embed(
     options |= chosen(vectors=vectors, calibrate=calibrate)
     with Counter() as progress:
         done = loaded.embed(data, out, input=input, resume=resume, progress=progress, **options)
-    answer = _answer(done, out, time.perf_counter() - began, (), ", and got vectors of zeros")
+    answer = _answer(done, out, time.perf_counter() - began, [], ZEROS, input)
     return replace(answer, values={**answer.values, "vectors": vectors or "float32"})
 
 
@@ -146,19 +151,21 @@ def index(
     raw2vec index tickets tickets.csv --input body --store tickets.store
     raw2vec index tickets tickets.csv --store s3://bucket/tickets
     """
-    there(model, data)
+    there(model, data, out=store)
     loaded = opened(model)
     began = time.perf_counter()
     options = chosen(side=side, approximate=approximate or None, engine=engine, truncate_dim=truncate)
     options |= chosen(vectors=vectors)
     with Counter() as progress:
         done = loaded.index(data, store, input=input, resume=resume, progress=progress, **options)
-    place = shown(store)
-    return _answer(done, place, time.perf_counter() - began, ["search", place, "a few words"], ", and were left out")
+    place, question = shown(store), QUESTIONS.get(getattr(done, "question", "text"))
+    then = ["search", place, question] if question else []
+    return _answer(done, place, time.perf_counter() - began, then, LEFT_OUT, input)
 
 
-def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()], fate: str) -> Answer:
-    """What an embedding or indexing run did, and how fast the rows of this very run were. `fate` of unreadable ones."""
+def _answer(done: Any, out: str, seconds: float, then: list[str], fates: tuple[str, str], asked: str | None) -> Answer:
+    """What an embedding or indexing run did, and how fast its own rows were. `fates` of unreadable ones. asked: the
+    column that was named; one that was chosen is told."""
     more = {
         name: value for name in ("empty", "first_empty", "recall") if (value := getattr(done, name, None)) is not None
     }
@@ -169,12 +176,14 @@ def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()], fa
     unreadable = list(getattr(done, "unreadable", ()))
     more |= {"unreadable": unreadable} if unreadable else {}
     engine = getattr(done, "engine", "torch")
-    more |= {"engine": engine}
+    column = getattr(done, "input", asked)
+    more |= {"engine": engine, "input": column}
     values = {"items": done.items, "new": done.new, "truncated": done.truncated, "out": out, **more}
     before = done.items - done.new
     told = [
         f"{out}: {counted(done.items, 'row')} in {duration(seconds)}" + (f", {before:,} from before" if before else "")
     ]
+    told += [f"of the column '{column}'"] if column not in (asked, "*") else []
     told += [f"by {engine}"]
     told += [f"within {ranges}"] if ranges else []
     if done.truncated:
@@ -182,7 +191,7 @@ def _answer(done: Any, out: str, seconds: float, then: list[str] | tuple[()], fa
     if more.get("empty"):
         told.append(f"{counted(done.empty, 'row', 'are')} empty, the first is row {done.first_empty}, counted from 0")
     if unreadable:
-        told.append(f"{sentence(unreadable, 'file', fate)}; --json lists all")
+        told.append(f"{sentence(unreadable, 'file', fates[len(unreadable) > 1])}; --json lists all")
     if more.get("recall") is not None:
         told.append(f"the approximate index finds {more['recall']:.1%} of what an exact search finds")
     shown = [*(Text(line) for line in told), *notes([said] if said else [])]

@@ -19,7 +19,7 @@ def prompt_called(recipe: Recipe, name: str) -> str:
     if name not in recipe.prompts:
         known = f"it has {', '.join(recipe.prompts)}" if recipe.prompts else "it has none"
         raise BadInput(
-            f"This model has no prompt named '{name}', {known}; give the words themselves as prompt=…."
+            f"This model has no prompt named '{name}', {known}; give the words themselves in its place."
             f"{nearest(name, recipe.prompts)}"
         )
     return recipe.prompts[name]

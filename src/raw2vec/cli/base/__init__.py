@@ -27,6 +27,7 @@ from raw2vec.cli.base.options import (
     there,
 )
 from raw2vec.cli.base.progress import Counter, Training, console, speaks
+from raw2vec.cli.base.stopped import begun
 
 __all__ = [
     "QUOTED",
@@ -50,6 +51,7 @@ __all__ = [
     "Target",
     "Training",
     "above_zero",
+    "begun",
     "chosen",
     "console",
     "counted",

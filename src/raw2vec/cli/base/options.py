@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ import typer
 from raw2vec.braces import files
 from raw2vec.cli.base.base import heavy
 from raw2vec.disk import refuse_source
-from raw2vec.errors import BadInput, nearest
+from raw2vec.errors import BadInput, meant, nearest
 from raw2vec.packaged import HUB, PACKAGED, packaged
 
 QUOTED = "If they go line by line, put their one name in quotes: '{}'."  # or the shell takes it apart
@@ -84,13 +85,21 @@ def chosen(**options: Any) -> dict[str, Any]:
 def there(*places: str, out: str | None = None) -> None:
     """BadInput for a file or folder that is not there, before anything slow begins. '-' and addresses pass.
 
-    out: where the command will write, which must not be what it reads.
+    out: where the command will write, which must be a place for it, and not what it reads.
     """
     if out is not None:
+        _refuse_stream(out)
         refuse_source(out, *places)
     for place in places:
         for file in (named := files(place)):
             _there(file, named)
+
+
+def _refuse_stream(out: str) -> None:
+    """BadInput for standard output, a pipe or a device, which what takes its name in one step would replace."""
+    place = os.path.isfile(out) or os.path.isdir(out) or not os.path.exists(out)
+    if out == "-" or out.startswith(("/dev/std", "/dev/fd/")) or not place:
+        raise BadInput(f"'{out}' is no place to write to: name a file or a folder, as the command's --help has it.")
 
 
 def _there(place: str, others: Sequence[str]) -> None:
@@ -100,9 +109,7 @@ def _there(place: str, others: Sequence[str]) -> None:
     if (place in PACKAGED or place.startswith(HUB)) and packaged(place):
         return
     if place != "-" and "://" not in place and not path.exists() and not aside.is_dir():
-        beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        near = nearest(path.name, [*(found.name for found in beside if found not in map(Path, others)), *PACKAGED])
-        raise BadInput(f"There is no file or folder '{place}'.{near}")
+        raise BadInput(f"There is no file or folder '{place}'.{meant(path, [*map(Path, others)], PACKAGED)}")
 
 
 def opened(model: str) -> Any:
