@@ -5,6 +5,7 @@ import json
 import facade_double
 import pytest
 
+from raw2vec import __main__
 from raw2vec.errors import BadFolder, BadInput, MissingExtra, NonFinite, WrongSpace
 
 FULL = "There is no space left on the disk. Make room and try again, with --resume where there is one."
@@ -189,6 +190,11 @@ def test_a_traceback_only_when_asked_for(run, monkeypatch):
             ["embed", "tickets", "notes.txt", "--out", "v"],
             "stopped; what was done is kept. Go on with: raw2vec embed tickets notes.txt --out v --resume",
         ),
+        (
+            ["index", "tickets", "notes.txt", "--store", "postgresql://me:secret@host/base"],
+            "stopped; what was done is kept. Go on with: raw2vec index tickets notes.txt --store "
+            "'postgresql://me:***@host/base' --resume",
+        ),
     ],
 )
 def test_ctrl_c_says_how_to_go_on(run, words, sentence):
@@ -196,6 +202,16 @@ def test_ctrl_c_says_how_to_go_on(run, words, sentence):
     result = run(*words)
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == f"raw2vec: {sentence}"
+
+
+def test_ctrl_c_while_the_command_line_is_read_in(monkeypatch, capsys):
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("raw2vec.cli.main", stopped)
+    with pytest.raises(SystemExit) as left:
+        __main__.main()
+    assert (left.value.code, capsys.readouterr().err) == (130, "raw2vec: stopped.\n")
 
 
 def test_ctrl_c_in_json(run):

@@ -45,6 +45,7 @@ from raw2vec.train.start import begin, begin_lifts
 from raw2vec.unreadable import sentence
 
 SEEN_NUMBERS = 1 << 26  # and at most so many numbers of them, half a gigabyte as baselines take them
+_FEW_STEPS = 20  # fewer in a budget of minutes are told of
 JUDGED = 512  # held-out items that a check's loss is of
 
 
@@ -163,6 +164,8 @@ def _fitted(
     recipe = parts.recipe
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
     notes = notes + [f"left out: {sentence}" for sentence in (*rows.skipped, *_halves(recipe, data.corpus))]
+    if state.step < _FEW_STEPS and recipe.training.minutes is not None:
+        notes.append(f"{state.step} steps are next to nothing to learn in: give more --minutes, or smaller items")
     if data.unreadable:
         notes.append(f"left out: {sentence(data.unreadable, data.raw.reads_files)}; report.json lists all")
     seen, learnt = _seen(data, recipe.returns, recipe.seed)
