@@ -82,7 +82,7 @@ def main(
     minutes: Annotated[float, typer.Option(help="Of each of CIFAR-10's two fits.")] = 1.5,
     seed: int = 0,
 ) -> None:
-    """Everything, in under eight minutes of a large card; what does not fit in its memory is told of and passed over."""
+    """Everything, in under eight minutes of a large card; what does not fit in its memory is told of."""
     began, place, asked = time.perf_counter(), torch.device(device), SIZES[size]
     if place.type == "cuda" and not torch.cuda.is_available():
         raise typer.BadParameter("there is no card here; --device cpu --size tiny tries the benchmark itself.")
