@@ -97,6 +97,12 @@ class Stage(_Strict):
     adapters: Adapters | None = Field(None, description="beside the encoder's maps, left alone; none: the maps learn")
 
     @model_validator(mode="after")
+    def _adapters_change_what_learns(self) -> Self:
+        if self.adapters is not None and "encoder" in self.frozen:
+            raise ValueError("its adapters change the encoder, which is among its frozen parts: leave out one of them")
+        return self
+
+    @model_validator(mode="after")
     def _each_objective_once(self) -> Self:
         names = [part.name for part in self.objectives]
         if twice := next((name for name in names if names.count(name) > 1), None):

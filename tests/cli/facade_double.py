@@ -11,7 +11,7 @@ calls: list[tuple[str, Any]] = []
 """What was asked of the facade, in order."""
 
 trouble: list[BaseException] = []
-"""The first of these is raised by the next fit or embed."""
+"""The first of these is raised by the next fit, embed or index."""
 
 REPORT: dict[str, Any] = {
     "metrics": {"mrr@10": 0.61, "recall@10": 0.8},
@@ -112,6 +112,7 @@ class Raw2Vec:
 
     def index(self, data: Any, store: str, *, progress: Any, **options: Any) -> Done:
         calls.append(("index", {"data": data, "store": store, **options}))
+        _act()
         return Done(20, 20, 0, recall=0.987 if options.get("approximate") else None)
 
     def search(self, store: str, queries: list[str], **options: Any) -> list[list[Hit]]:

@@ -49,4 +49,6 @@ def test_a_checkpoint_gets_no_files_of_ours(tmp_path: Path) -> None:
     refused = call("calibrate", "minilm", "{}/a.txt")
     assert (refused.exit_code, "give --out DIR" in refused.stderr) == (2, True)
     assert call("calibrate", "minilm", "{}/a.txt", "--out", "{}/m").exit_code == 0
+    again = call("calibrate", "minilm", "{}/a.txt", "--out", "{}/m")
+    assert (again.exit_code, "m holds a model already: give another --out" in again.stderr) == (2, True)
     assert raw2vec.load(tmp_path / "m").encode("a door", output_dtype="uint8").dtype == np.uint8

@@ -5,6 +5,7 @@ import json
 import facade_double
 import pytest
 
+from raw2vec import __main__
 from raw2vec.cli.base import begun
 from raw2vec.errors import BadFolder, BadInput, MissingExtra, NonFinite, WrongSpace
 
@@ -212,7 +213,7 @@ def begin(place, words):
     if words[0] == "embed":
         (place / "v").mkdir()
         (place / "v" / "_manifest.json").write_text("{}")
-    else:
+    elif words[0] == "fit":
         (place / f"{words[words.index('--out') + 1]}.training").mkdir()
 
 
@@ -234,6 +235,11 @@ def begin(place, words):
         (
             ["embed", "tickets", "notes.txt", "--out", "v"],
             "stopped; what was done is kept. Go on with: raw2vec embed tickets notes.txt --out v --resume",
+        ),
+        (
+            ["index", "tickets", "notes.txt", "--store", "postgresql://me:secret@host/base"],
+            "stopped; what was done is kept. Go on with: raw2vec index tickets notes.txt --store "
+            "'postgresql://me:***@host/base' --resume",
         ),
     ],
 )
@@ -268,6 +274,16 @@ def test_what_is_there_to_go_on_with(tmp_path, monkeypatch, words, left):
     (tmp_path / left).write_text("{}")
     assert begun(words)
     assert begun(("index", "m", "d", "--store", "s3://bucket/s"))
+
+
+def test_ctrl_c_while_the_command_line_is_read_in(monkeypatch, capsys):
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("raw2vec.cli.main", stopped)
+    with pytest.raises(SystemExit) as left:
+        __main__.main()
+    assert (left.value.code, capsys.readouterr().err) == (130, "raw2vec: stopped.\n")
 
 
 def test_ctrl_c_in_json(run, tmp_path):

@@ -137,6 +137,7 @@ def test_auto_takes_nothing_that_is_too_far_off(monkeypatch: pytest.MonkeyPatch)
     assert made_for(model, "auto").name == "torch"
     monkeypatch.setattr(all_engines, "EXACT", 0.5)
     assert made_for(model, "auto").name == ("torch bfloat16" if quick_bfloat16(CPU) else "torch")
+    assert made_for(model, "auto", "float32").name == "torch", "what is asked for"
     assert made_for(made("bag"), "auto").name == "torch", "PyTorch is the quickest with bags of words"
     monkeypatch.setattr(all_engines, "quick_bfloat16", lambda device: False)
     assert made_for(model, "auto").name == "torch"

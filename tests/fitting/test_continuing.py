@@ -167,8 +167,13 @@ def test_what_cannot_begin_from_it_is_refused(start: Path, tmp_path: Path) -> No
         fitted(start, rows(), "reconstruction", input="text")
     with pytest.raises(BadInput, match="An encoder has no say beside the checkpoint"):
         fitted(start, rows(), "masked", input="text", encoder="recurrent")
-    with pytest.raises(BadInput, match=r"no weight 'encoder\..*those of the checkpoint"):
-        fitted(start, rows(), "masked", input="text", settings={"encoder.layers": 4})
+    for name, value in {"encoder.layers": 2, "encoder.heads": 1, "encoder.activation": "relu"}.items():
+        with pytest.raises(BadInput, match=rf"{name} is {value}, and the weights .* were learned with"):
+            fitted(start, rows(), "masked", input="text", settings={name: value})
+    adapted = {"stages.0.adapters.rank": 2, "stages.0.frozen": ["encoder"]}
+    with pytest.raises(BadInput, match="adapters change the encoder, which is among its frozen parts"):
+        fitted(start, rows(), "masked", input="text", settings=adapted)
+    fitted(start, rows(), "masked", input="text", settings={"encoder.dropout": 0.1})
 
 
 def test_on_the_command_line(start: Path, tmp_path: Path) -> None:

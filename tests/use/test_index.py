@@ -141,6 +141,15 @@ def test_of_another_column_nothing_is_gone_on_with(tickets, tmp_path):
     assert (done.items, done.new) == (29, 0)
 
 
+def test_a_file_that_has_grown_is_not_indexed_a_second_time(tickets, tmp_path):
+    model = Raw2Vec(**SMALL).fit(tickets, input="body")
+    model.index(tickets, tmp_path / "store", input="body")
+    with open(tickets, "a") as file:
+        file.write(tickets.read_text().splitlines()[-1] + "\n")
+    with pytest.raises(BadInput, match="has changed since"):
+        model.index(tickets, tmp_path / "store", input="body", resume=True)
+
+
 def test_pictures_that_cannot_be_read_are_counted_once(tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -125,6 +126,18 @@ def test_bad_rows_are_told_as_without_ray(tmp_path: Path) -> None:
             said.append((str(raised.value), held(out)))
         assert said[0] == said[1]
         assert len(said[0][1][1]) >= 1000, "the blocks before are kept"
+
+
+def test_a_cluster_that_does_not_answer_is_told_of() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound, and never listened at
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        with pytest.raises(BadInput, match=f"No Ray answers at {address}, which RAY_ADDRESS names"):
+            cluster._refuse_silent(address)
+        nobody.listen()
+        cluster._refuse_silent(f"ray://{address}")
+    for found in ("", "auto", "local"):
+        cluster._refuse_silent(found)
 
 
 def test_without_the_package_one_is_told_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

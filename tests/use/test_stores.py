@@ -159,6 +159,17 @@ def test_rows_already_committed_are_left_out(store: VectorStore, place: str) -> 
     assert sorted(hit.row for hit in store.search(VECTORS[:1], k=100)[0]) == list(range(78))
 
 
+def test_a_file_that_has_changed_is_not_gone_on_with(store: VectorStore, place: str) -> None:
+    store.settle("its first content", "the column 'title'", "/rows.csv")
+    store.settle("its second content", "the column 'title'", "/rows.csv")  # no rows of the first are there
+    store.add(VECTORS[:5], COLUMNS.slice(0, 5), source="its second content")
+    again = open_store(place)
+    again.settle("its second content", "the column 'title'", "/rows.csv")
+    again.settle("other rows", "the column 'title'", "/others.csv")
+    with pytest.raises(BadInput, match=r"/rows\.csv has changed since 5 of its rows went into the store"):
+        again.settle("its third content", "the column 'title'", "/rows.csv")
+
+
 def test_a_source_is_read_as_it_was_before(store: VectorStore, place: str) -> None:
     store.settle("it's a file", "the column 'title'")
     store.settle("it's a file", "the column 'body'")  # no rows of it are there

@@ -17,6 +17,7 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
+from raw2vec.addresses import shown
 from raw2vec.braces import gathered
 from raw2vec.cli.base import QUOTED, Answer, begun, console, one_line, speaks
 from raw2vec.errors import BadInput, MissingExtra, Raw2VecError, nearest, plainly
@@ -142,7 +143,7 @@ def _stopped(words: list[str]) -> str:
     if "--resume" not in words:
         end = words.index("--") if "--" in words else len(words)
         words = [*words[:end], "--resume", *words[end:]]
-    return f"stopped; what was done is kept. Go on with: {shlex.join(['raw2vec', *words])}"
+    return f"stopped; what was done is kept. Go on with: {shlex.join(['raw2vec', *map(shown, words)])}"
 
 
 def _fail(told: str, code: int, out: TextIO | None) -> int:

@@ -70,7 +70,7 @@ def engine_for(
     model.eval()  # what is made of it stays so
     try:
         if name == "auto":
-            return _quickest(model, raw, golden, precision or "float32", levels)
+            return _quickest(model, raw, golden, precision, levels)
         return _made(model, raw, golden, name, precision or "float32", levels)
     finally:
         model.train(training)
@@ -97,7 +97,8 @@ def refuse_far(parity: Parity, engine: str, precision: str, then: str = "") -> N
     if far or parity.difference != parity.difference:
         raise Raw2VecError(
             f"{engine} does not give this model's vectors{then}: of {parity.windows} texts the worst has a cosine of "
-            f"{parity.worst:.6f} with the model's own, and their mean is {parity.mean:.6f}."
+            f"{parity.worst:.6f} with the model's own, and their mean is {parity.mean:.6f}. Take "
+            f"{'float32, or another engine' if precision == 'int8' else 'another engine'}."
         )
 
 
@@ -124,13 +125,14 @@ def seen(raw: Raw, texts: Sequence[str] = (), golden: Sequence[Any] = (), items:
     return raw.windows(texts or [*golden[:32], *taken(raw, list(passages(CALIBRATION)))]).ragged.split(items)
 
 
-def _quickest(model: AnyModel, raw: Raw, golden: list[Any], precision: str, levels: Seen | None) -> Engine:
+def _quickest(model: AnyModel, raw: Raw, golden: list[Any], precision: str | None, levels: Seen | None) -> Engine:
     if precision == "int8":
         # What has no linear maps to round, a bag of words, is OpenVINO's where it is installed.
         left = not gains(model) and refusal(embedder(model), raw) is None and find_spec("nncf") is not None
         return _made(model, raw, golden, "openvino" if left or not known() else "torch", "int8", levels)
     # A bag's rows are added up in no time. OpenVINO in bfloat16 gains or loses a tenth (docs/engines.md).
-    if isinstance(model.encoder, Dense) or not quick_bfloat16(next(model.parameters()).device):
+    slow = isinstance(model.encoder, Dense) or not quick_bfloat16(next(model.parameters()).device)
+    if slow or precision == "float32":
         return PyTorch(model)
     engine = _torch(model, "bfloat16")
     parity = beside(engine, model, raw, golden)

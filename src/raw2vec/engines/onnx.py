@@ -5,6 +5,7 @@ Here alone the two are imported.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -73,4 +74,9 @@ def rounded_weights(folder: Path) -> None:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    quantize_dynamic(onnx.load(folder / FILE), folder / FILE, weight_type=QuantType.QInt8, per_channel=True)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # it advises, each time, what changes nothing of these graphs
+    try:
+        quantize_dynamic(onnx.load(folder / FILE), folder / FILE, weight_type=QuantType.QInt8, per_channel=True)
+    finally:
+        logging.disable(before)

@@ -16,7 +16,9 @@ from raw2vec.models import AnyModel
 from raw2vec.presets import Start
 from raw2vec.raw import Raw, Text
 from raw2vec.recipe import Recipe, Side
+from raw2vec.resolve import reads
 
+_FREE = {"dropout", "limit"}  # settings of an encoder that change nothing of what its weights mean
 _LOOKED_AT = 2000  # rows whose unknown tokens are counted
 # Shares from which they are told of, and above which they are refused: a word of another script is often two tokens, a
 # space that is known and all the rest, which is not.
@@ -30,7 +32,8 @@ def start_of(model: Model | None) -> Start | None:
 
 def raw_of(start: Model, recipe: Recipe, role: str, theirs: str) -> Raw:
     """What reads the items of a side: that of the start's side `theirs`, with what it learned, and with what the recipe
-    sets otherwise."""
+    sets otherwise. BadInput where its encoder would read the start's weights otherwise than they were learned."""
+    _refuse_other(start, recipe, role, theirs)
     settings, before, held = _side(recipe, role).raw, _side(start.recipe, theirs).raw, start.raw.side(theirs)
     changed = {name: value for name, value in settings.items() if value != before.get(name)}
     with TemporaryDirectory() as place:
@@ -40,6 +43,17 @@ def raw_of(start: Model, recipe: Recipe, role: str, theirs: str) -> Raw:
     if masked and isinstance(raw, Text) and not raw.masks:
         raise BadInput("This checkpoint's tokenizer has no token for what is masked: learn contrastive or supervised.")
     return raw
+
+
+def _refuse_other(start: Model, recipe: Recipe, role: str, theirs: str) -> None:
+    own, before = (reads(side)["encoder"] for side in (_side(recipe, role), _side(start.recipe, theirs)))
+    for name in sorted({*own.settings, *before.settings} - _FREE):
+        asked, learned = own.settings.get(name), before.settings.get(name)
+        if asked != learned:
+            raise BadInput(
+                f"encoder.{name} is {asked}, and the weights that the fit begins from were learned with {learned}: "
+                "leave it as it is, or learn from nothing, without a checkpoint."
+            )
 
 
 def unread(start: Model | None, recipe: Recipe, corpus: Corpus, raw: Raw) -> list[str]:

@@ -45,6 +45,7 @@ from raw2vec.train.start import begin, begin_lifts
 from raw2vec.unreadable import sentence
 
 SEEN_NUMBERS = 1 << 26  # and at most so many numbers of them, half a gigabyte as baselines take them
+_FEW_STEPS = 20  # fewer in a budget of minutes are told of
 JUDGED = 512  # held-out items that a check's loss is of
 
 
@@ -163,11 +164,21 @@ def _fitted(
     recipe = parts.recipe
     counts = {"rows": len(data.corpus), "held_out": int(data.corpus.held.sum()), "truncated": data.truncated}
     notes = notes + [f"left out: {sentence}" for sentence in (*rows.skipped, *_halves(recipe, data.corpus))]
+    if state.step < _FEW_STEPS and recipe.training.minutes is not None:
+        notes.append(_hasty(recipe, state.step))
     if data.unreadable:
         notes.append(f"left out: {sentence(data.unreadable, data.raw.reads_files)}; report.json lists all")
     seen, learnt = _seen(data, recipe.returns, recipe.seed)
     told = (counts, notes, learnt, data.unreadable, start, leads)
     return Fitted(parts, data.held, seen, state.history, state.step, seconds, *told)
+
+
+def _hasty(recipe: Recipe, steps: int) -> str:
+    """A sentence for a budget in which hardly anything could be learned."""
+    stage = recipe.stages[-1]
+    name = "batch_tokens" if stage.batch_items is None else "batch_items"
+    smaller = f"--set stages.{len(recipe.stages) - 1}.{name}={max((getattr(stage, name) or 32) // 8, 1)}"
+    return f"steps in all: {steps}, in which next to nothing is learned: give more --minutes, or {smaller}"
 
 
 def _prepared(

@@ -13,9 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raw2vec.errors import BadInput
-from raw2vec.rows.base import Rows
+from raw2vec.rows.base import WHOLE, Rows
 
-_SAMPLED_BYTES = 1 << 24  # what a fingerprint looks at, and at least 64 rows
+_SAMPLED = 1024  # rows that a fingerprint looks at, at a time or, of very many, in all
 _NUMBERS = "buif"  # NumPy's letters for types that are plain numbers
 _OF_OBJECTS = ("Python objects in dtype", "Object arrays cannot")  # what NumPy says of them, in an .npy and an .npz
 
@@ -99,14 +99,15 @@ class Arrays(Rows):
         return f"{self.name}, {self._row_name} {row}"
 
     def fingerprint(self) -> str:
-        """Of names, types, shapes and content: all of it up to 16 MB, above that rows evenly spaced."""
+        """Of names, types, shapes and content: all of it up to 16 GB, above that rows evenly spaced."""
         about = [(key, array.dtype.str, array.shape) for key, array in self._arrays.items()]
         digest = blake2b(repr(about).encode(), digest_size=16)
-        each = sum(array.nbytes for array in self._arrays.values()) // max(self._count, 1)
-        count = min(self._count, max(64, _SAMPLED_BYTES // max(each, 1)))
-        places = np.unique(np.linspace(0, max(self._count - 1, 0), count).astype(np.int64))
+        size = sum(array.nbytes for array in self._arrays.values())
+        places = np.unique(np.linspace(0, max(self._count - 1, 0), min(self._count, _SAMPLED)).astype(np.int64))
+        parts = [places] if size > WHOLE else [slice(at, at + _SAMPLED) for at in range(0, self._count, _SAMPLED)]
         for array in self._arrays.values():
-            digest.update(np.ascontiguousarray(array[places]).tobytes())
+            for part in parts:
+                digest.update(np.ascontiguousarray(array[part]).tobytes())
         return digest.hexdigest()
 
 

@@ -16,6 +16,8 @@ import pyarrow as pa
 
 from raw2vec.errors import BadInput, nearest
 
+WHOLE = 1 << 34
+"""Bytes up to which a fingerprint is of all that there is."""
 AS_WRITTEN = "as written"
 """The field of a structure that holds what stands in a cell, beside the file that it leads to: see Located."""
 
@@ -218,14 +220,16 @@ class FileRows(Rows):
         return BadInput(f"{self.name} is not UTF-8 text.")
 
     def fingerprint(self) -> str:
-        """Of the size and the content: all of it up to 16 MB, above that 64 blocks of 64 kB evenly spaced."""
-        block, blocks = 1 << 16, 64
+        """Of the size and the content: all of it up to 16 GB, a second a gigabyte; above that 64 blocks of a megabyte,
+        evenly spaced."""
+        block, blocks = 1 << 20, 64
         try:
             size = self.path.stat().st_size
             digest = blake2b(str(size).encode(), digest_size=16)
             with open(self.path, "rb") as file:
-                if size <= 1 << 24:
-                    digest.update(file.read())
+                if size <= WHOLE:
+                    while part := file.read(block):
+                        digest.update(part)
                 else:
                     for number in range(blocks):
                         file.seek((size - block) * number // (blocks - 1))

@@ -85,6 +85,8 @@ class Calibrating(ABC):
         ours = home is not None and (home / "raw.json").is_file()
         if home is not None and out is not None and not ours and Path(out) == home:
             raise BadInput("The folder of a checkpoint stays as it is: give --out DIR for the model with its ranges.")
+        if out is not None and Path(out) != home and bundle.found(Path(out)).exists() and any(Path(out).iterdir()):
+            raise BadInput(f"{out} holds a model already: give another --out, or remove it.")
         refuse_looking(parts)
         words = None if prompt is None else prompt_meant(parts.recipe, prompt)
         rows, columns = columns_of(parts, data, input=input)

@@ -50,7 +50,7 @@ class Encoding(ABC):
         batch_size: int | None = None,
         show_progress_bar: bool | None = None,
         output_value: str = "sentence_embedding",
-        precision: str = "float32",
+        precision: str | None = None,
         convert_to_numpy: bool = True,
         convert_to_tensor: bool = False,
         device: str | None = None,
@@ -63,13 +63,14 @@ class Encoding(ABC):
     ) -> Small | Tensor | list[Tensor]:
         """Vectors (n, L) float32 of n items, or (L,) of a single one. The arguments are sentence-transformers'.
 
-        precision: float32, or of the arithmetic inside bfloat16 or int8. engine: torch, openvino or onnx; auto: the
+        precision: of the arithmetic inside: float32, bfloat16 or int8 (sentence-transformers calls what output_dtype is
+        here so); none: float32, or what `auto` finds as near. engine: torch, openvino or onnx; auto: the
         fastest that is here and near float32 (cosine 0.9999 where it is tried); none: torch. batch_size: at most so
         many items at a time; none: as many as the token budget allows. truncate_dim: only the first numbers of each
         vector (Matryoshka). side: input or target, whose encoder reads them where each has its own; none: by what they
         are. prompt: words before every item; prompt_name: those that the model knows so; purpose: a query's or
-        document's. output_dtype: what the numbers are given as, which sentence-transformers calls their precision:
-        float16; int8 or uint8, within the ranges that `calibrate` has found; binary or ubinary, a bit each.
+        document's. output_dtype: what the numbers are given as: float16; int8 or uint8,
+        within the ranges that `calibrate` has found; binary or ubinary, a bit each.
         """
         if output_value != "sentence_embedding":
             raise BadInput(f"encode gives output_value='sentence_embedding', not '{output_value}'; see features().")
@@ -102,7 +103,7 @@ class Encoding(ABC):
         items: Sequence[Any],
         *,
         batch_size: int | None = None,
-        precision: str = "float32",
+        precision: str | None = None,
         device: str | None = None,
         show_progress_bar: bool | None = None,
         side: Side | None = None,
@@ -112,8 +113,8 @@ class Encoding(ABC):
         parts, role = self._parts(), side or likely_side(self._parts(), items)
         place = self._device(device)
         model, raw = parts.model.to(place).side(role), parts.raw.side(role)
-        known = engine is None and precision in ("float32", "bfloat16", "auto")
-        plain = known and PyTorch(model, working_precision(precision, place))
+        known = engine is None and precision in (None, "float32", "bfloat16", "auto")
+        plain = known and PyTorch(model, working_precision(precision or "float32", place))
         by = plain or self._engine(role, engine, precision, place)
         with bar(bool(show_progress_bar)) as progress:
             found = encode(model, raw, items, batch_size=batch_size, engine=by, progress=progress)

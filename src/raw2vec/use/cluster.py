@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
@@ -21,6 +22,7 @@ from raw2vec.errors import BadInput, MissingExtra, NonFinite, NumberedList, Raw2
 from raw2vec.use.base import Block, Done, Made, Through, Write, made
 
 _AHEAD = 2  # blocks that wait at each worker, itself busy with one
+_ANSWERS = 10.0  # seconds in which a cluster takes a connection
 _LIVES = 3  # times that a worker is begun anew, and a block given out again
 
 
@@ -125,11 +127,26 @@ def _got(ray: Any, waited: _Waiting) -> Done:
     return waited.start, waited.block, found
 
 
+def _refuse_silent(address: str) -> None:
+    """BadInput where nobody answers at the address of a cluster, which Ray itself would go on asking for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return  # none, or one that Ray finds by itself
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWERS).close()
+    except OSError as error:
+        raise BadInput(
+            f"No Ray answers at {address}, which RAY_ADDRESS names ({error.strerror or error}): start it, or unset "
+            "RAY_ADDRESS for workers on this machine."
+        ) from None
+
+
 @contextmanager
 def _workers(ray: Any, make: Callable[[], Write]) -> Iterator[list[Any]]:
     """Workers for as long as the block lasts, and a local cluster with them where there is none."""
     began = not ray.is_initialized()
     if began:
+        _refuse_silent(os.environ.get("RAY_ADDRESS", ""))
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # which Ray would send to its makers
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what else there is to say is said in a sentence
         os.environ.setdefault("RAY_worker_niceness", "0")  # else 15: beside other programs they would hardly run at all

@@ -88,8 +88,10 @@ def refuse_looking(parts: Model) -> None:
 def ranges_for(parts: Model, side: str, dtype: str, numbers: int | None) -> Ranges | None:
     """The ranges that a side's vectors of so many first numbers, none: all, stretch over; None where none are needed.
 
-    BadInput for 8 bits of a model that keeps no ranges.
+    BadInput for 8 bits of a model that keeps no ranges, and for a type that vectors are not given as.
     """
+    if dtype not in DTYPES:
+        raise BadInput(f"Vectors are given as {', '.join(DTYPES)}, not '{dtype}'.{nearest(str(dtype), DTYPES)}")
     if dtype != "float32":
         refuse_looking(parts)
     if dtype not in ("int8", "uint8"):
@@ -148,10 +150,8 @@ def as_int8(vectors: NDArray[np.float32], ranges: Ranges) -> NDArray[np.int8]:
 def as_dtype(vectors: NDArray[np.float32], dtype: Dtype, ranges: Ranges | None) -> Small:
     """Vectors (n, L) in the bytes that sentence-transformers gives for a `precision` of this name.
 
-    int8 and uint8 stretch over `ranges`; `binary` is `ubinary` less 128. BadInput for another name.
+    int8 and uint8 stretch over `ranges`; `binary` is `ubinary` less 128.
     """
-    if dtype not in DTYPES:
-        raise BadInput(f"Vectors are given as {', '.join(DTYPES)}, not '{dtype}'.{nearest(dtype, DTYPES)}")
     if dtype in ("float32", "float16"):
         return vectors.astype(dtype, copy=False)
     if dtype in ("binary", "ubinary"):

@@ -1,5 +1,6 @@
 """Files into a store: every row's vector with its columns beside it, each once, however often it is cut short."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -119,14 +120,15 @@ def index(
     progress: Callable[[int], None] = lambda items: None,
 ) -> Indexed:
     """Adds the rows' vectors to the store, block by block; rows of this source that it holds are passed over, and
-    BadInput says so where they were made of another column, or by another side of a model of pairs.
+    BadInput says so where they were made of another column, by another side of a model of pairs, or of the same file
+    when it held something else.
 
     A csv's columns of numbers, those that are so to the last row, are stored as numbers for filters to compare. Dates
     stay texts: Lance takes no '2024-01-27' for a date, and written like that they are in order as they are.
     """
-    source = rows.fingerprint()
+    source, name = rows.fingerprint(), str(Path(rows.name).resolve()) if os.path.exists(rows.name) else ""
     rows = Typed(rows, [column], NUMBERS) if rows.written else rows
-    store.settle(source, f"the column '{column}'" + (f" as {side}" if side else ""))
+    store.settle(source, f"the column '{column}'" + (f" as {side}" if side else ""), name)
     done = at = store.resume_point(source)
     truncated = new = 0
     blank: list[int] = []

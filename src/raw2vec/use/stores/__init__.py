@@ -177,11 +177,12 @@ class Store(VectorStore):
     def count(self, source: str) -> int:
         return self._whole(lambda: self._table.count(source))
 
-    def settle(self, source: str, reading: str) -> None:
+    def settle(self, source: str, reading: str, name: str = "") -> None:
+        def count(source: str) -> int:
+            return self.resume_point(source) and self.count(source)
+
         with self._home.writer():
-            rows = self.resume_point(source) and self.count(source)
-            noted = about.settled(about.read(self._home), source, reading, rows, self._home)
-            if not rows:
+            if noted := about.settled(about.read(self._home), source, reading, name, count, self._home):
                 about.write(self._home, noted)
 
     def add(

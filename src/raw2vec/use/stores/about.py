@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from raw2vec.errors import BadFolder, BadInput, WrongSpace
@@ -19,7 +20,7 @@ _TYPES = {
     "text": str | None,
     "approximate": dict | None,
 }
-_LATER = {"vectors": "float32", "sources": {}}  # entries that stores of before lack, and what those are
+_LATER = {"vectors": "float32", "sources": {}, "names": {}}  # entries that stores of before lack, and what those are
 
 
 def new(width: int, fingerprint: str, model: str, text: str | None, vectors: str = "float32") -> dict[str, Any]:
@@ -36,6 +37,7 @@ def new(width: int, fingerprint: str, model: str, text: str | None, vectors: str
         "approximate": None,
         "vectors": vectors,
         "sources": {},
+        "names": {},
     }
 
 
@@ -74,15 +76,29 @@ def parsed(told: str, store: object) -> dict[str, Any]:
     return _LATER | known
 
 
-def settled(known: dict[str, Any], source: str, reading: str, rows: int, store: object) -> dict[str, Any]:
-    """The same with a note of how a source is read; BadInput where `rows` of it are there that were read otherwise."""
-    noted = known["sources"].get(source)
-    if rows and noted not in (None, reading):
+def settled(
+    known: dict[str, Any], source: str, reading: str, name: str, count: Callable[[str], int], store: object
+) -> dict[str, Any] | None:
+    """The same with a note of how a source is read, and under which `name` if any; None where rows of it are there.
+
+    count: how many rows of a source there are. BadInput where those of this one were read otherwise, or where others
+    came under its name before: it has changed since, and what has stayed as it was would be there twice.
+    """
+    noted, before = known["sources"].get(source), known["names"].get(name)
+    if rows := count(source):
+        if noted not in (None, reading):
+            raise BadInput(
+                f"The store {store} has {rows:,} rows of this data by {noted}, and these are by {reading}: "
+                "name another --store for them."
+            )
+        return None
+    if before not in (None, source) and (rows := count(before)):
         raise BadInput(
-            f"The store {store} has {rows:,} rows of this data by {noted}, and these are by {reading}: "
-            "name another --store for them."
+            f"{name} has changed since {rows:,} of its rows went into the store {store}: those that are in it still "
+            "would be there twice. Name another --store, or give rows that are new a file of their own."
         )
-    return known if rows else known | {"sources": known["sources"] | {source: reading}}
+    names = {name: source} if name else {}
+    return known | {"sources": known["sources"] | {source: reading}, "names": known["names"] | names}
 
 
 def refuse_other(known: dict[str, Any], fingerprint: str | None, store: object) -> None:

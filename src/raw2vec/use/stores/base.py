@@ -84,9 +84,10 @@ class VectorStore(ABC):
         """How many rows of a source are there."""
 
     @abstractmethod
-    def settle(self, source: str, reading: str) -> None:
-        """Notes how a source's rows become vectors (of which column, by which side); BadInput where rows of it are
-        there that became so otherwise. Stores of before such notes take their sources as they come."""
+    def settle(self, source: str, reading: str, name: str = "") -> None:
+        """Notes how a source's rows become vectors (of which column, by which side), and the file that they come from;
+        BadInput where rows of it are there that became so otherwise, or that came from that file when it was another.
+        Stores of before such notes take their sources as they come."""
 
     @abstractmethod
     def add(

@@ -121,13 +121,11 @@ class PostgresStore(VectorStore):
         with self._link.reading() as cursor:
             return Table(self._link, cursor).count_of(source)
 
-    def settle(self, source: str, reading: str) -> None:
+    def settle(self, source: str, reading: str, name: str = "") -> None:
         with self._link.writing() as cursor:
             table = Table(self._link, cursor)
             table.lock()
-            known, rows = _known(table), table.count_of(source)
-            noted = about.settled(known, source, reading, rows, self._link)
-            if not rows:
+            if noted := about.settled(_known(table), source, reading, name, table.count_of, self._link):
                 table.tell(about.worded(noted))
 
     def add(
