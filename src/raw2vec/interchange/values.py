@@ -58,13 +58,14 @@ _KINDS: dict[str, _Kind] = {
     **dict.fromkeys(("layer_norm_eps", "layer_norm_epsilon", "norm_eps", "rescale_factor"), _NUMBER),
     **dict.fromkeys(("hidden_dropout_prob", "dropout", "resid_pdrop", "mlp_dropout", "rotary_emb_base"), _NUMBER),
     **dict.fromkeys(("global_rope_theta", "local_rope_theta", "rope_theta"), _NUMBER),
-    **dict.fromkeys(("max_seq_length", "max_length", "n_inner"), _LIMIT),
+    **dict.fromkeys(("in_features", "out_features", "embedding_dimension", "word_embedding_dimension"), _COUNT),
+    **dict.fromkeys(("max_seq_length", "max_length", "n_inner", "truncate_dim"), _LIMIT),
     **dict.fromkeys(("pad_token_id", "cls_token_id", "sep_token_id", "mask_token_id", "unk_token_id"), _ID),
     **dict.fromkeys(("image_size", "patch_size"), _LENGTHS),
     **dict.fromkeys(("text_config", "vision_config", "rope_parameters", "id2label", "modality_config"), _OBJECT),
     **dict.fromkeys(("weight_map", "prompts"), _NAMES),
     **dict.fromkeys(("layer_types", "image_mean", "image_std"), _LIST),
-    **dict.fromkeys(("do_lower_case", "normalize", "scale_embedding", "tie_word_embeddings"), _FLAG),
+    **dict.fromkeys(("do_lower_case", "normalize", "scale_embedding", "tie_word_embeddings", "bias"), _FLAG),
 }
 """By name, in whichever file it stands: the same name means the same in all of them."""
 

@@ -10,10 +10,11 @@ from tokenizers import Tokenizer
 
 from raw2vec.errors import BadFolder
 from raw2vec.interchange.checkpoints.base import CONFIG, read
+from raw2vec.interchange.checkpoints.modules import READERS
 from raw2vec.tokens.subwords import specials
 
-_TOKENIZER, _MODULE, _TOKENS = "tokenizer_config.json", "sentence_bert_config.json", "special_tokens_map.json"
-_CODED = (CONFIG, _TOKENIZER, "preprocessor_config.json", "processor_config.json", _MODULE)
+_TOKENIZER, _TOKENS = "tokenizer_config.json", "special_tokens_map.json"
+_CODED = (CONFIG, _TOKENIZER, "preprocessor_config.json", "processor_config.json", *READERS)
 _KNOWN_CODE = ("nomic_bert",)  # what asks for its authors' code, and is here without it
 
 _FAIRSEQ = ("roberta", "xlm-roberta", "camembert", "mpnet")  # whose positions are counted from the padding's number on
@@ -29,7 +30,7 @@ def refuse_code(folder: Path) -> None:
     """BadFolder where a file asks for code that came with the checkpoint, which transformers would run."""
     known = read(folder / CONFIG).get("model_type") in _KNOWN_CODE
     for name in _CODED:
-        if known and name in (CONFIG, _MODULE):
+        if known and name in (CONFIG, *READERS):
             continue
         if (code := next(_code(read(folder / name)), None)) is not None:
             raise BadFolder(

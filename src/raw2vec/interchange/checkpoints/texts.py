@@ -30,6 +30,7 @@ def model_of(
     what: str,
 ) -> Model:
     """The model of weights under our names. named: what they are called there. what: it was, for the report."""
+    made.fit(int(encoder["width"]))
     tree = {
         "raw": raw.settings,
         "encoder": encoder,
@@ -40,7 +41,8 @@ def model_of(
     recipe = Recipe.read(tree)
     recipe = recipe.model_copy(update=reads(recipe))
     model = build_model(recipe, raw)
-    ours |= {f"latent.project.{name}": value for name, value in made.project.items()}
+    if made.project is not None:
+        ours |= {"latent.project.weight": made.project.weight, "latent.project.bias": made.project.bias}
     loaded(model, ours, named, folder)
     report = report_of("text", f"{what}, with its own tokenizer and weights", folder, made.notes)
     return Model(recipe, raw, model.eval(), nn.ModuleDict(), report=report)
