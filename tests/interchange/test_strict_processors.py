@@ -43,9 +43,9 @@ def test_a_familys_processor_has_several_names(name: str, tmp_path: Path) -> Non
     [
         (
             {"image_processor_type": "EfficientNetImageProcessor"},
-            "read by EfficientNetImageProcessor, and here .* as ViT",
+            "read by EfficientNetImageProcessor, and those .* ViTImage",
         ),
-        ({"image_processor_type": None, "feature_extractor_type": "CLIPFeatureExtractor"}, "read by CLIPFeatureExtr"),
+        ({"image_processor_type": None, "feature_extractor_type": "DeiTFeatureExtractor"}, "read by DeiTFeatureExtr"),
         ({"rescale_offset": True}, "has rescale_offset True, which is not known here"),
         ({"crop_pct": 0.9}, r"has crop_pct 0\.9, which is not known here"),
     ],

@@ -26,18 +26,18 @@ from raw2vec.resolve import reads
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 _NAMES = {"vit": "ViT", "clip_vision_model": "CLIP", "siglip_vision_model": "Siglip"}
 _SUFFIXES = ("ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor")
-# What each family's processor does where its file does not say.
+# What each processor does where its file does not say.
 _HALVES: dict[str, Any] = {"resample": 3, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
 _USUAL: dict[str, dict[str, Any]] = {
-    "vit": {**_HALVES, "resample": 2},
-    "clip_vision_model": {
+    "ViT": {**_HALVES, "resample": 2},
+    "CLIP": {
         "resample": 3,
         "image_mean": [0.48145466, 0.4578275, 0.40821073],
         "image_std": [0.26862954, 0.26130258, 0.27577711],
         "do_center_crop": True,
         "crop_size": 224,
     },
-    "siglip_vision_model": _HALVES,
+    "Siglip": _HALVES,
 }
 _OBEYED = (
     *("do_resize", "size", "resample", "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_pad"),
@@ -200,9 +200,8 @@ def _pictures(folder: Path, config: Mapping[str, Any]) -> tuple[Image, dict[str,
     BadFolder for what is not done here to the letter.
     """
     name, said = _processor(folder)
-    where, kind = f"{folder / name}", str(config.get("model_type"))
-    _refuse_other(said, kind, where)
-    held = {**_USUAL[kind], **said}
+    where = f"{folder / name}"
+    held = {**_USUAL[_processor_of(said, str(config.get("model_type")), where)], **said}
     for key in ("do_resize", "do_rescale"):
         if not held.get(key, True):
             raise BadFolder(
@@ -228,14 +227,19 @@ def _pictures(folder: Path, config: Mapping[str, Any]) -> tuple[Image, dict[str,
     return raw, embedding
 
 
-def _refuse_other(said: Mapping[str, Any], kind: str, where: str) -> None:
-    """BadFolder for the processor of another family, and for what is not known of this one's."""
-    named = said.get("image_processor_type") or said.get("feature_extractor_type")
-    own = [_NAMES[kind] + suffix for suffix in _SUFFIXES]
-    if named is not None and named not in own:
-        raise BadFolder(f"{where} has pictures read by {named}, and here they are read as {own[0]} does.")
+def _processor_of(said: Mapping[str, Any], kind: str, where: str) -> str:
+    """Which of the processors that are known here a file is of: what it names, else the family's own.
+
+    BadFolder for another, and for what is not known of it.
+    """
+    named = said.get("image_processor_type") or said.get("feature_extractor_type") or f"{_NAMES[kind]}ImageProcessor"
+    found = next((own for own in _USUAL if named in [own + suffix for suffix in _SUFFIXES]), None)
+    if found is None:
+        known = ", ".join(f"{own}ImageProcessor" for own in _USUAL)
+        raise BadFolder(f"{where} has pictures read by {named}, and those that are known here are {known}.")
     if odd := next((name for name, value in said.items() if value and name not in (*_OBEYED, *_SILENT)), None):
         raise BadFolder(f"{where} has {odd} {said[odd]!r}, which is not known here.")
+    return found
 
 
 def _processor(folder: Path) -> tuple[str, dict[str, Any]]:
