@@ -1,7 +1,6 @@
 """What is wrong with a checkpoint is told in one sentence, and nothing that it brings is ever run."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +12,10 @@ from typer.testing import CliRunner
 import raw2vec
 from raw2vec.cli import app
 from raw2vec.errors import BadFolder, MissingExtra
+from spoiling import Spoil, config, weights, written_in
 from tiny_checkpoints import BERT, tokenizer, written
 
 QUERY = "encoder.layer.1.attention.self.query.weight"
-Spoil = Callable[[Path], None]
-
-
-def config(**changes: Any) -> Spoil:
-    """Changes of config.json; None takes a key away."""
-
-    def spoil(folder: Path) -> None:
-        held = json.loads((folder / "config.json").read_text()) | changes
-        (folder / "config.json").write_text(json.dumps({name: v for name, v in held.items() if v is not None}))
-
-    return spoil
-
-
-def weights(change: Callable[[dict[str, torch.Tensor]], Any]) -> Spoil:
-    """A change of the tensors."""
-
-    def spoil(folder: Path) -> None:
-        held = load_file(folder / "model.safetensors")
-        change(held)
-        save_file(held, folder / "model.safetensors")
-
-    return spoil
 
 
 def cut(folder: Path) -> None:
@@ -49,22 +27,15 @@ def pickled(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
 
-def written_in(name: str, **values: Any) -> Spoil:
-    """What another JSON file says as well."""
-
-    def spoil(folder: Path) -> None:
-        path = folder / name
-        held = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps(held | values))
-
-    return spoil
-
-
 def quantised(held: dict[str, torch.Tensor]) -> None:
     """Every matrix in int8, as a library that quantises leaves it."""
     for name, value in held.items():
         if value.dim() == 2:
             held[name] = (value / value.abs().max() * 127).round().to(torch.int8)
+
+
+def one_number(held: dict[str, torch.Tensor]) -> None:
+    held["embeddings.word_embeddings.weight"] = torch.tensor(1.0)
 
 
 def indexed(weight_map: Any) -> Spoil:
@@ -177,7 +148,7 @@ BAD: dict[str, tuple[Spoil, str]] = {
     ),
     "a list of files": (indexed(["model-1.safetensors"]), r"index\.json is malformed: its weight_map is"),
     "numbers of files": (indexed({QUERY: 1}), r"index\.json is malformed: its weight_map is"),
-    "what nobody foresaw": (config(hidden_act=["gelu"]), r"is not as its model type has it \(TypeError: "),
+    "what nobody foresaw": (weights(one_number), r"is not as its model type has it \(TypeError: "),
     "modules around a vit": (around("vit"), "makes vectors of a 'vit', which is taken over alone here"),
     "modules around a marian": (around("marian"), "makes vectors of a 'marian', which is taken over alone here"),
     "unknown": (config(model_type="robertta"), "'robertta' cannot be taken over; .*Did you mean 'roberta'"),
@@ -185,7 +156,7 @@ BAD: dict[str, tuple[Spoil, str]] = {
     "of kin, misspelt": (config(model_type="deberta-v2"), "The nearest of these is bert, which is not the same"),
     "a translator": (config(model_type="mbart"), "The nearest of these is marian, which is not the same"),
     "of no kin": (config(model_type="qwen3"), "None of these is built as it is"),
-    "no type": (config(model_type=None), "model type 'None' cannot be taken over"),
+    "no type": (config(model_type=None), "Its config.json has no model_type, which says what its weights are"),
     "a decoder": (config(is_decoder=True), "has is_decoder True, and our transformer only False"),
     "cross attention": (config(add_cross_attention=True), "has add_cross_attention True, and our transformer only"),
     "other positions": (config(position_embedding_type="relative_key"), "position_embedding_type 'relative_key'"),
@@ -213,7 +184,7 @@ def test_one_sentence_says_what_is_wrong(case: str, tmp_path: Path) -> None:
 
 def test_what_nobody_foresaw_keeps_its_trace(tmp_path: Path) -> None:
     written("bert", tmp_path)
-    config(hidden_act=["gelu"])(tmp_path)
+    weights(one_number)(tmp_path)
     with pytest.raises(BadFolder) as found:
         raw2vec.load(tmp_path)
     assert isinstance(found.value.__cause__, TypeError)

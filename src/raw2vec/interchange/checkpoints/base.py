@@ -70,9 +70,16 @@ def weights(folder: Path, whole: Collection[str] = ()) -> dict[str, Tensor]:
 
 
 def loaded(module: nn.Module, found: dict[str, Tensor], named: Mapping[str, str], folder: Path) -> None:
-    """Puts the weights found into the module. named: ours ↔ theirs.
+    """Puts the weights found into the module; what does not fit is refused as by `compared`."""
+    compared(module, found, named, folder)
+    module.load_state_dict(found)
 
-    BadFolder, in the checkpoint's own names, for a weight that is not there or of another shape.
+
+def compared(module: nn.Module, found: dict[str, Tensor], named: Mapping[str, str], folder: Path) -> None:
+    """BadFolder, in the checkpoint's own names, for a weight that is not there, too many or of another shape.
+
+    module: also one without memory of its own (of the device "meta"), before what no machine holds is built. named:
+    ours ↔ theirs.
     """
     wanted = module.state_dict()
     for name, value in wanted.items():
@@ -84,7 +91,6 @@ def loaded(module: nn.Module, found: dict[str, Tensor], named: Mapping[str, str]
             raise BadFolder(f"The weight '{theirs}' of {folder} is {has}, and its {CONFIG} calls for {needs}.")
     if extra := next((name for name in found if name not in wanted), None):
         raise BadFolder(f"{folder} holds the weight '{named.get(extra, extra)}', which its {CONFIG} does not call for.")
-    module.load_state_dict(found)
 
 
 def report_of(kind: str, what: str, folder: Path, notes: list[str]) -> dict[str, Any]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from raw2vec.errors import BadFolder
-from raw2vec.interchange.checkpoints.base import CONFIG, MODULES, read, weights
-from raw2vec.layers import ACTIVATIONS
+from raw2vec.errors import BadFolder, nearest
+from raw2vec.interchange.checkpoints.base import CONFIG, MODULES, read
+from raw2vec.interchange.checkpoints.dense import Map, dense_in, unchanged
 
 _FIRST = ("Transformer", "StaticEmbedding", "CLIPModel")
 _ALONE = ("vit", "marian")  # what sentence-transformers makes vectors of in ways that are not known here
@@ -27,30 +24,57 @@ _SWITCHES = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-_DENSE = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding", "use_residual": False}
 # What a module of pictures and words may say of itself, beside options that are empty.
 _PAIRS = ("clip", "siglip")
 _FEATURES = {"text": "get_text_features", "image": "get_image_features"}
 _PAIR = {"transformer_task": "feature-extraction", "module_output_name": "sentence_embedding"}
 _READING = ("max_seq_length", "do_lower_case", "modality_config")
+# What is said of the module that reads, in the order in which sentence-transformers looks for it.
+READERS = tuple(
+    f"sentence_{kind}_config.json"
+    for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+_WHOLE = "config_sentence_transformers.json"
+_PURPOSES = ("query", "document")  # whose prompts are empty there where none are told
 
 
 @dataclass
 class Pipeline:
     """What a folder does with a text: `first` reads it, in the folder `home`, and the rest makes its states a vector.
 
-    latent: settings of a Point. project: its map's weights. max_tokens: the longest text; None: not said here.
+    latent: settings of a Point. project: its map. takes: how many numbers modules say that states have, by the
+    beginning of a sentence that tells so. cut: how many of a vector's numbers are kept; None: all. max_tokens: the
+    longest text; None: not said here.
     """
 
     home: Path
     first: str = "Transformer"
     latent: dict[str, Any] = field(default_factory=lambda: {"pooling": "mean"})
-    project: dict[str, Tensor] = field(default_factory=dict)
+    project: Map | None = None
+    takes: dict[str, int] = field(default_factory=dict)
+    cut: int | None = None
     max_tokens: int | None = None
     lower: bool = False
     prompts: dict[str, str] = field(default_factory=dict)
     default_prompt: str | None = None
     notes: list[str] = field(default_factory=list)
+
+    def fit(self, width: int) -> None:
+        """Sets the vector's map, for states of this width. BadFolder where the modules are made for other states."""
+        for told, numbers in self.takes.items():
+            if numbers != width:
+                raise BadFolder(f"{told} {numbers} numbers, and the states that come before it have {width}.")
+        whole = width if self.project is None else len(self.project.weight)
+        if self.cut is not None and self.cut < whole:
+            if self.latent.get("normalize") == "unit":
+                raise BadFolder(
+                    f"{_WHOLE} of {self.home} cuts vectors to {self.cut} numbers (truncate_dim) after Normalize, which "
+                    "cannot be done here: take truncate_dim away, and encode or embed with one (--truncate "
+                    f"{self.cut})."
+                )
+            self.project = (self.project or unchanged(width)).first(self.cut)
+        if self.project is not None:
+            self.latent |= {"width": len(self.project.weight), "activation": self.project.activation}
 
 
 def pipeline(folder: Path) -> Pipeline:
@@ -70,14 +94,20 @@ def pipeline(folder: Path) -> Pipeline:
         )
     made = Pipeline(home, first)
     _refuse_order(folder, [first, *(name for name, _ in kinds[1:])])
-    _prompts(made, read(folder / "config_sentence_transformers.json"))
+    _whole(made, folder / _WHOLE)
     if first == "CLIPModel":
         _pair(made, kind)
     for name, place in kinds[1:]:
         _OBEY[name](made, place)
-    bert = read(home / "sentence_bert_config.json")
-    made.max_tokens, made.lower = bert.get("max_seq_length"), bool(bert.get("do_lower_case"))
+    _, said = reader(home)
+    made.max_tokens, made.lower = said.get("max_seq_length"), bool(said.get("do_lower_case"))
     return made
+
+
+def reader(home: Path) -> tuple[Path, dict[str, Any]]:
+    """What is said of the module that reads, and where: in the first of the files that says something."""
+    found = ((home / name, read(home / name)) for name in READERS)
+    return next(((path, held) for path, held in found if held), (home / READERS[0], {}))
 
 
 def _refuse_order(folder: Path, names: list[str]) -> None:
@@ -95,7 +125,7 @@ def _refuse_order(folder: Path, names: list[str]) -> None:
 def _pair(made: Pipeline, kind: str) -> None:
     """What SentenceTransformer makes of a model of pictures and words: the features of either, as long as they come."""
     made.latent = {"normalize": "none"}
-    path = made.home / "sentence_bert_config.json"
+    path, said = reader(made.home)
     if kind != "clip":
         why = " fills a text up to the longest of its batch, where SigLIP's own are all of one length"
         raise BadFolder(
@@ -104,10 +134,14 @@ def _pair(made: Pipeline, kind: str) -> None:
         )
     if made.prompts:
         raise BadFolder(f"{made.home.name} has prompts, which a model of pictures and words has not here.")
-    held = {name: value for name, value in read(path).items() if value and name not in _READING}
+    if made.cut is not None:
+        raise BadFolder(
+            f"{made.home.name} cuts vectors short (truncate_dim), which is not done here of pictures and words."
+        )
+    held = {name: value for name, value in said.items() if value and name not in _READING}
     if odd := next((name for name, value in held.items() if _PAIR.get(name) != value), None):
         raise BadFolder(f"{path} has {odd} {held[odd]!r}, which is not known here of pictures and words.")
-    for side, asked in (read(path).get("modality_config") or {}).items():
+    for side, asked in (said.get("modality_config") or {}).items():
         if asked != {"method": _FEATURES.get(side), "method_output_name": "pooler_output"}:
             raise BadFolder(f"{path} has the {side} read by {asked!r}, and here it is {_FEATURES}.")
 
@@ -130,46 +164,27 @@ def _kinds(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _pooling(made: Pipeline, place: Path) -> None:
-    held = read(place / "config.json")
+    held = read(place / CONFIG)
     found = held.get("pooling_mode") or [name for switch, name in _SWITCHES.items() if held.get(switch)]
     names = [found] if isinstance(found, str) else list(found)
     if len(names) != 1 or names[0] not in _POOLING:
         raise BadFolder(
-            f"{place / 'config.json'} asks for pooling {' and '.join(map(str, names)) or 'of no kind'}: here there is "
+            f"{place / CONFIG} asks for pooling {' and '.join(map(str, names)) or 'of no kind'}: here there is "
             f"{', '.join(_POOLING)}, one of them."
         )
     if made.prompts and not held.get("include_prompt", True):
-        raise BadFolder(f"{place / 'config.json'} leaves prompts out of the pooling, which cannot be done here yet.")
+        raise BadFolder(f"{place / CONFIG} leaves prompts out of the pooling, which cannot be done here yet.")
     made.latent["pooling"] = _POOLING[names[0]]
+    for name in ("embedding_dimension", "word_embedding_dimension"):
+        if name in held:
+            made.takes[f"{place / CONFIG} has, as its {name},"] = held[name]
 
 
 def _dense(made: Pipeline, place: Path) -> None:
-    held = read(place / "config.json")
-    if other := next((name for name, usual in _DENSE.items() if (held.get(name) or usual) != usual), None):
-        raise BadFolder(f"{place / 'config.json'} has {other} {held[other]!r}, which a Dense cannot have here.")
-    activation = str(held.get("activation_function", "torch.nn.modules.activation.Tanh")).rsplit(".", 1)[-1]
-    names = {"Identity": "identity", "NoneType": "identity", "LeakyReLU": "leaky_relu"}
-    name = names.get(activation, activation.lower())
-    if name not in ACTIVATIONS:
-        raise BadFolder(f"{place / 'config.json'} has the activation '{activation}', which is not known here.")
-    tensors = weights(place)
-    if "linear.weight" not in tensors:
-        raise BadFolder(f"{place} lacks the weight 'linear.weight'.")
-    matrix = tensors["linear.weight"]
-    bias = tensors.get("linear.bias", matrix.new_zeros(len(matrix)))
-    if made.project:  # two maps in a row are one, if nothing stands between them
-        if made.latent["activation"] != "identity":
-            raise BadFolder(
-                f"{place} follows a Dense with the activation '{made.latent['activation']}': of several, only the last "
-                "has one here."
-            )
-        if matrix.shape[1] != len(made.project["weight"]):
-            raise BadFolder(f"{place} takes {matrix.shape[1]} numbers, and is given {len(made.project['weight'])}.")
-        before = {name: value.double() for name, value in made.project.items()}
-        bias = (matrix.double() @ before["bias"] + bias).float()
-        matrix = (matrix.double() @ before["weight"]).float()
-    made.project = {"weight": matrix, "bias": bias}
-    made.latent |= {"width": len(matrix), "activation": name}
+    found = dense_in(place, made.project)
+    if made.project is None:
+        made.takes[f"The weight 'linear.weight' of {place} takes"] = found.weight.shape[1]
+    made.project = found
 
 
 def _normalize(made: Pipeline, place: Path) -> None:
@@ -179,10 +194,20 @@ def _normalize(made: Pipeline, place: Path) -> None:
 _OBEY = {"Pooling": _pooling, "Dense": _dense, "Normalize": _normalize}
 
 
-def _prompts(made: Pipeline, held: Mapping[str, Any]) -> None:
-    made.prompts = {str(name): str(text) for name, text in (held.get("prompts") or {}).items() if text}
+def _whole(made: Pipeline, path: Path) -> None:
+    """What is said of the whole: its prompts, the numbers of a vector that are kept, how vectors are compared."""
+    held = read(path)
+    prompts = {**dict.fromkeys(_PURPOSES), **(held.get("prompts") or {})}
     default = held.get("default_prompt_name")
-    made.default_prompt = default if default in made.prompts else None
+    if default is not None and default not in prompts:
+        raise BadFolder(
+            f"{path} has the default_prompt_name '{default}', and its prompts are {', '.join(prompts)}."
+            f"{nearest(str(default), prompts)}"
+        )
+    if any(prompts.values()):
+        made.prompts = {name: text or "" for name, text in prompts.items()}
+        made.default_prompt = default
+    made.cut = held.get("truncate_dim")
     if held.get("similarity_fn_name") not in (None, "cosine"):
         told = (
             f"its authors compare vectors by {held['similarity_fn_name']}; search and evaluate compare by cosine here"

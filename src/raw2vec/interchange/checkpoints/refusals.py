@@ -10,10 +10,11 @@ from tokenizers import Tokenizer
 
 from raw2vec.errors import BadFolder
 from raw2vec.interchange.checkpoints.base import CONFIG, read
+from raw2vec.interchange.checkpoints.modules import READERS
 from raw2vec.tokens.subwords import specials
 
-_TOKENIZER, _MODULE, _TOKENS = "tokenizer_config.json", "sentence_bert_config.json", "special_tokens_map.json"
-_CODED = (CONFIG, _TOKENIZER, "preprocessor_config.json", "processor_config.json", _MODULE)
+_TOKENIZER, _TOKENS = "tokenizer_config.json", "special_tokens_map.json"
+_CODED = (CONFIG, _TOKENIZER, "preprocessor_config.json", "processor_config.json", *READERS)
 _KNOWN_CODE = ("nomic_bert",)  # what asks for its authors' code, and is here without it
 
 _FAIRSEQ = ("roberta", "xlm-roberta", "camembert", "mpnet")  # whose positions are counted from the padding's number on
@@ -21,6 +22,16 @@ _PADDING = ("<pad>", "[PAD]")
 _ROLES = {"pad": "padding", "cls": "class token", "sep": "separator", "mask": "mask", "unk": "unknown token"}
 # The padding that transformers writes where nobody sets one, which tells nothing: 0, but of these.
 _USUAL = {**dict.fromkeys((*_FAIRSEQ, "marian"), None), "siglip": 1}
+# The tokens that each family's texts are made of; what is named, and is not in the tokenizer, transformers would add.
+_ENDS = ("cls", "sep", "pad", "unk")
+_NEEDED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("bert", "distilbert", "nomic_bert"), _ENDS),
+    **dict.fromkeys(_FAIRSEQ, (*_ENDS, "bos", "eos")),
+    "modernbert": ("cls", "sep", "pad"),
+    "clip": ("bos", "eos", "pad"),
+    "siglip": ("eos", "pad"),
+    "marian": ("eos",),
+}
 _SILENT = ("modernbert", "clip")  # whose numbers are often another model's, and none of which moves a vector
 _LEGACY_END = 2  # CLIP's first config.json said so, and then the largest number in a text is its end
 
@@ -29,7 +40,7 @@ def refuse_code(folder: Path) -> None:
     """BadFolder where a file asks for code that came with the checkpoint, which transformers would run."""
     known = read(folder / CONFIG).get("model_type") in _KNOWN_CODE
     for name in _CODED:
-        if known and name in (CONFIG, _MODULE):
+        if known and name in (CONFIG, *READERS):
             continue
         if (code := next(_code(read(folder / name)), None)) is not None:
             raise BadFolder(
@@ -70,10 +81,11 @@ def refuse_strange(found: Tokenizer, folder: Path, about: Mapping[str, Any], row
     where, kind = folder / CONFIG, str(about.get("model_type"))
     if (said := about.get("vocab_size")) is not None and said != rows:
         raise BadFolder(f"{where} has a vocab_size of {said:,}, and the table of embeddings has {rows:,} rows.")
+    _refuse_lacking(found, folder, kind)
     tokens = _tokens(found, folder)
     for role, name in () if kind in _SILENT else _ROLES.items():
         said, own = about.get(f"{role}_token_id"), tokens.get(role)
-        if said is None or own is None or own[1] == said:
+        if said is None or said < 0 or own is None or own[1] == said:  # below 0 there is none, as some write it
             continue
         if role == "pad" and (said == _USUAL.get(kind, 0) or found.id_to_token(said) in _PADDING):
             continue  # nobody set it; or one was added for batches, and the old one is there
@@ -82,6 +94,18 @@ def refuse_strange(found: Tokenizer, folder: Path, about: Mapping[str, Any], row
             f"'{own[0]}' at {own[1]}: they do not belong together."
         )
     _refuse_end(found, folder, about, tokens.get("eos", tokens.get("sep")))
+
+
+def _refuse_lacking(found: Tokenizer, folder: Path, kind: str) -> None:
+    """BadFolder for a tokenizer without a special token that the file beside it names and the model needs."""
+    held = read(folder / _TOKENIZER)
+    for role in _NEEDED.get(kind, ()):
+        name = _named(held, role)
+        if name is not None and found.token_to_id(name) is None:
+            raise BadFolder(
+                f"{folder / _TOKENIZER} names the {role}_token '{name}', and the tokenizer of {folder} has no such "
+                "token: they do not belong together."
+            )
 
 
 def _refuse_end(found: Tokenizer, folder: Path, about: Mapping[str, Any], own: tuple[str, int] | None) -> None:
@@ -109,8 +133,14 @@ def _tokens(found: Tokenizer, folder: Path) -> dict[str, tuple[str, int]]:
     for file in (_TOKENS, _TOKENIZER):
         held = read(folder / file)
         for role in (*_ROLES, "eos"):
-            name = held.get(f"{role}_token")
-            name = name.get("content") if isinstance(name, Mapping) else name
-            if isinstance(name, str) and (number := found.token_to_id(name)) is not None:
+            name = _named(held, role)
+            if name is not None and (number := found.token_to_id(name)) is not None:
                 tokens[role] = (name, number)
     return tokens
+
+
+def _named(held: Mapping[str, Any], role: str) -> str | None:
+    """The token that a file names for a role."""
+    name = held.get(f"{role}_token")
+    name = name.get("content") if isinstance(name, Mapping) else name
+    return name if isinstance(name, str) else None

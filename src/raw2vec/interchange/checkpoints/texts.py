@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from raw2vec.build import build_model
 from raw2vec.folder import Model
-from raw2vec.interchange.checkpoints.base import loaded, report_of
+from raw2vec.interchange.checkpoints.base import compared, loaded, report_of
 from raw2vec.interchange.checkpoints.modules import Pipeline
 from raw2vec.raw import Text
 from raw2vec.recipe import Recipe
@@ -30,6 +31,7 @@ def model_of(
     what: str,
 ) -> Model:
     """The model of weights under our names. named: what they are called there. what: it was, for the report."""
+    made.fit(int(encoder["width"]))
     tree = {
         "raw": raw.settings,
         "encoder": encoder,
@@ -39,8 +41,11 @@ def model_of(
     }
     recipe = Recipe.read(tree)
     recipe = recipe.model_copy(update=reads(recipe))
+    if made.project is not None:
+        ours |= {"latent.project.weight": made.project.weight, "latent.project.bias": made.project.bias}
+    with torch.device("meta"):
+        compared(build_model(recipe, raw), ours, named, folder)
     model = build_model(recipe, raw)
-    ours |= {f"latent.project.{name}": value for name, value in made.project.items()}
     loaded(model, ours, named, folder)
     report = report_of("text", f"{what}, with its own tokenizer and weights", folder, made.notes)
     return Model(recipe, raw, model.eval(), nn.ModuleDict(), report=report)

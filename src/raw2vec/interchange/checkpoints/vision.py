@@ -24,6 +24,30 @@ from raw2vec.recipe import Recipe
 from raw2vec.resolve import reads
 
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+_NAMES = {"vit": "ViT", "clip_vision_model": "CLIP", "siglip_vision_model": "Siglip"}
+_SUFFIXES = ("ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor")
+# What each processor does where its file does not say.
+_HALVES: dict[str, Any] = {"resample": 3, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+_USUAL: dict[str, dict[str, Any]] = {
+    "ViT": {**_HALVES, "resample": 2},
+    "CLIP": {
+        "resample": 3,
+        "image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_std": [0.26862954, 0.26130258, 0.27577711],
+        "do_center_crop": True,
+        "crop_size": 224,
+    },
+    "Siglip": _HALVES,
+}
+_OBEYED = (
+    *("do_resize", "size", "resample", "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_pad"),
+    *("do_normalize", "image_mean", "image_std"),
+)
+# What says nothing of the numbers that pictures become.
+_SILENT = (
+    *("image_processor_type", "feature_extractor_type", "processor_class", "_valid_processor_keys", "device"),
+    *("do_convert_rgb", "default_to_square", "data_format", "input_data_format", "return_tensors", "disable_grouping"),
+)
 _RESAMPLING = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")  # by Pillow's numbers
 _TABLE = "target.embedding.table.weight"
 _ASIDE = ("pooler.", "embeddings.mask_token", "decoder.")
@@ -175,8 +199,9 @@ def _pictures(folder: Path, config: Mapping[str, Any]) -> tuple[Image, dict[str,
 
     BadFolder for what is not done here to the letter.
     """
-    name, held = _processor(folder)
+    name, said = _processor(folder)
     where = f"{folder / name}"
+    held = {**_USUAL[_processor_of(said, str(config.get("model_type")), where)], **said}
     for key in ("do_resize", "do_rescale"):
         if not held.get(key, True):
             raise BadFolder(
@@ -188,7 +213,7 @@ def _pictures(folder: Path, config: Mapping[str, Any]) -> tuple[Image, dict[str,
         raise BadFolder(f"{where} has do_pad, which is not done here.")
     size, patch = patches(config)
     shorter = _shorter(held, size, where)
-    number = held.get("resample", 3)
+    number = held["resample"]
     if number not in range(len(_RESAMPLING)) or _RESAMPLING[number] not in RESAMPLINGS:
         raise BadFolder(f"{where} has the resampling {number!r}, which is not one of Pillow's.")
     channels = int(config.get("num_channels", 3))
@@ -198,8 +223,23 @@ def _pictures(folder: Path, config: Mapping[str, Any]) -> tuple[Image, dict[str,
     raw.learn([np.zeros((*size, channels), np.uint8)])
     embedding: dict[str, Any] = {"patch": list(patch)}
     if held.get("do_normalize", True):
-        embedding |= {"mean": held.get("image_mean", [0.5] * 3), "deviation": held.get("image_std", [0.5] * 3)}
+        embedding |= {"mean": held["image_mean"], "deviation": held["image_std"]}
     return raw, embedding
+
+
+def _processor_of(said: Mapping[str, Any], kind: str, where: str) -> str:
+    """Which of the processors that are known here a file is of: what it names, else the family's own.
+
+    BadFolder for another, and for what is not known of it.
+    """
+    named = said.get("image_processor_type") or said.get("feature_extractor_type") or f"{_NAMES[kind]}ImageProcessor"
+    found = next((own for own in _USUAL if named in [own + suffix for suffix in _SUFFIXES]), None)
+    if found is None:
+        known = ", ".join(f"{own}ImageProcessor" for own in _USUAL)
+        raise BadFolder(f"{where} has pictures read by {named}, and those that are known here are {known}.")
+    if odd := next((name for name, value in said.items() if value and name not in (*_OBEYED, *_SILENT)), None):
+        raise BadFolder(f"{where} has {odd} {said[odd]!r}, which is not known here.")
+    return found
 
 
 def _processor(folder: Path) -> tuple[str, dict[str, Any]]:

@@ -68,6 +68,8 @@ def text_of(
     becomes of a longer text. beyond: pieces that the table has no row for are the unknown. written: what cuts
     translations into pieces of the same vocabulary, where another tokenizer does. said: other settings of the Text."""
     limit = (found.truncation or {}).get("max_length", ENDLESS) if bag else most
+    if long == "truncate" and min(most, limit) < ENDLESS:
+        _refuse_left(found, folder, bag)
     found.no_padding()
     found.no_truncation()
     ids = found.get_vocab(with_added_tokens=True).values()
@@ -97,6 +99,18 @@ def text_of(
             settings["vocabularies"] = "shared"
             written.save(str(Path(place, _WRITTEN)))
         return Text.load(place, settings)
+
+
+def _refuse_left(found: Tokenizer, folder: Path, bag: bool) -> None:
+    """BadFolder for a tokenizer that cuts long texts at their beginning. bag: the file beside it is not read for it."""
+    own = (found.truncation or {}).get("direction", "right")
+    side = own if bag else read(folder / _ABOUT).get("truncation_side", own)
+    if side != "right":
+        where = folder / (_TOKENIZER if side == own else _ABOUT)
+        raise BadFolder(
+            f"{where} has long texts cut on the side {side!r} (truncation_side), and here they are cut at their end, "
+            "on the 'right'."
+        )
 
 
 def longest(folder: Path, said: int | None, limit: int) -> int:

@@ -45,6 +45,7 @@ KNOWN = (*FAMILIES, "vit", *vision.PAIRS, "marian")
 """All that we can read."""
 
 _TYPES = "embeddings.token_type_embeddings.weight"
+_USUAL_TYPES = 2  # where a config.json does not say
 _PLACES = "encoder.positions.table.weight"
 _PREFIXES = ("bert.", "roberta.", "distilbert.", "mpnet.", "nomic_bert.", "model.")
 # What a checkpoint may hold beside the encoder: heads, and numbers that are not weights.
@@ -83,12 +84,29 @@ def from_hugging_face(state: Mapping[str, Tensor], config: Mapping[str, Any]) ->
     theirs = {_plain(name): value for name, value in state.items()}
     theirs = {name: value for name, value in theirs.items() if not name.startswith(_ASIDE)}
     types = theirs.pop(_TYPES, None)
+    if made.types_in:
+        _refuse_types(types, config)
     ours = matched(theirs, made, layers_of(config), str(config["model_type"]))
     if before := bert.places_before(config):
         ours |= {_PLACES: ours[_PLACES][before:]} if _PLACES in ours else {}
-    if types is not None and made.types_in in ours:
+    if types is not None and len(types) and made.types_in in ours:
+        if types.shape[1:] != ours[made.types_in].shape[1:]:
+            raise BadInput(f"The weight '{_TYPES}' is {_shape(types)}, of another width than the checkpoint's.")
         ours[made.types_in] = ours[made.types_in] + types[0]
     return ours
+
+
+def _refuse_types(types: Tensor | None, config: Mapping[str, Any]) -> None:
+    """BadInput where the vectors of token types, the first of which stands at every row, are not the config's."""
+    told = config.get("type_vocab_size", _USUAL_TYPES)
+    if types is None and told:
+        raise BadInput(
+            f"The checkpoint lacks the weight '{_TYPES}', which its config.json calls for (type_vocab_size {told})."
+        )
+    if types is not None and (types.dim() != 2 or len(types) != told):
+        raise BadInput(
+            f"The weight '{_TYPES}' is {_shape(types)}, and its config.json has a type_vocab_size of {told}."
+        )
 
 
 def matched(theirs: Mapping[str, Tensor], made: Family, layers: int, kind: str) -> dict[str, Tensor]:
@@ -101,6 +119,11 @@ def matched(theirs: Mapping[str, Tensor], made: Family, layers: int, kind: str) 
         found = [left.pop(name) for name in names if name in left]
         if found and len(found) < len(names):
             raise BadInput(f"The checkpoint holds only some of {', '.join(names)}.")
+        if odd := next((place for place, part in enumerate(found) if part.shape != found[0].shape), 0):
+            raise BadInput(
+                f"The weight '{names[odd]}' is {_shape(found[odd])}, and '{names[0]}' {_shape(found[0])}: they should "
+                "be of one shape."
+            )
         if found:
             ours[own] = torch.cat(found) if len(found) > 1 else found[0]
     if left:
@@ -144,7 +167,12 @@ def family_of(config: Mapping[str, Any], names: Iterable[str] = ()) -> Family:
 
     names: those of the weights, by which NomicBERT's two tables are told apart.
     """
-    kind = str(config.get("model_type"))
+    if config.get("model_type") is None:
+        raise BadInput(
+            "Its config.json has no model_type, which says what its weights are: write there the one of its "
+            f"architecture, of {', '.join(KNOWN)}."
+        )
+    kind = str(config["model_type"])
     if kind not in FAMILIES:
         raise BadInput(
             f"A checkpoint of model type '{kind}' cannot be taken over; {', '.join(KNOWN)} can.{kin(kind, KNOWN)}"
@@ -226,6 +254,10 @@ def _config_of_modernbert(settings: Mapping[str, Any], plain: str, epsilon: floa
         **dict.fromkeys(("embedding_dropout", "mlp_dropout", "attention_dropout"), settings["dropout"]),
         **dict.fromkeys(("cls_token_id", "sep_token_id"), None),
     }
+
+
+def _shape(value: Tensor) -> str:
+    return " × ".join(map(str, value.shape)) or "one number"
 
 
 def _plain(name: str) -> str:

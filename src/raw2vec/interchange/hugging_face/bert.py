@@ -74,8 +74,9 @@ def places_before(config: Mapping[str, Any]) -> int:
     """Rows of the positions' table that stand for no place: fairseq's count begins after that of padding."""
     if config.get("model_type") not in ("roberta", "xlm-roberta", "camembert", "mpnet"):
         return 0
-    if (padding := config.get("pad_token_id", 1)) is None:
-        raise BadInput("The checkpoint's pad_token_id is null, and it is the number that its positions count from.")
+    if (padding := config.get("pad_token_id", 1)) is None or padding < 0:
+        told = "null" if padding is None else padding
+        raise BadInput(f"The checkpoint's pad_token_id is {told}, and it is the number that its positions count from.")
     return int(padding) + 1
 
 

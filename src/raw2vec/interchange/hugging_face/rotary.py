@@ -118,6 +118,8 @@ def _windows(config: Mapping[str, Any]) -> dict[str, int]:
     settings = {"layers": config["num_hidden_layers"], "window": config.get("local_attention", 128)}
     every = config.get("global_attn_every_n_layers", 3)
     types = config.get("layer_types") or layer_types({**settings, "global_every": every})
+    if len(types) != settings["layers"]:
+        raise BadInput(f"The checkpoint has {settings['layers']} layers, and {len(types)} layer_types.")
     if "sliding_attention" not in types:
         return {"window": 0, "global_every": every}
     every = types.index("full_attention", 1) if "full_attention" in types[1:] else len(types)
