@@ -52,6 +52,7 @@ FLOORS = [
 GATHERERS = {
     "engines.exports",
     "interchange.checkpoints.marian",
+    "interchange.checkpoints.modules",
     "interchange.checkpoints.static",
     "interchange.checkpoints.texts",
     "interchange.checkpoints.vision",

@@ -31,7 +31,8 @@ def start(tmp_path):
     return started
 
 
-def test_ctrl_c_during_a_fit(start):
+def test_ctrl_c_during_a_fit(start, tmp_path):
+    (tmp_path / "m.training").mkdir()
     process = start("fit", "slow.txt", "--out", "m")
     assert process.stdout.readline() == "a library prints on standard output\n"
     assert process.stdout.readline() == "ready\n"

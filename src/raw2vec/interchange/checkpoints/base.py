@@ -16,6 +16,11 @@ from raw2vec.errors import BadFolder
 from raw2vec.interchange.values import check
 
 CONFIG, MODULES, WEIGHTS = "config.json", "modules.json", "model.safetensors"
+READERS = tuple(
+    f"sentence_{kind}_config.json"
+    for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+"""What is said of the module that reads, in the order in which sentence-transformers looks for it."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _INDEX = "model.safetensors.index.json"  # which of several files holds which tensor
 _FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)

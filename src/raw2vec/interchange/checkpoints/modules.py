@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from raw2vec.errors import BadFolder, nearest
-from raw2vec.interchange.checkpoints.base import CONFIG, MODULES, read
+from raw2vec.interchange.checkpoints.base import CONFIG, MODULES, READERS, read
 from raw2vec.interchange.checkpoints.dense import Map, dense_in, unchanged
 
 _FIRST = ("Transformer", "StaticEmbedding", "CLIPModel")
@@ -29,11 +29,6 @@ _PAIRS = ("clip", "siglip")
 _FEATURES = {"text": "get_text_features", "image": "get_image_features"}
 _PAIR = {"transformer_task": "feature-extraction", "module_output_name": "sentence_embedding"}
 _READING = ("max_seq_length", "do_lower_case", "modality_config")
-# What is said of the module that reads, in the order in which sentence-transformers looks for it.
-READERS = tuple(
-    f"sentence_{kind}_config.json"
-    for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
-)
 _WHOLE = "config_sentence_transformers.json"
 _PURPOSES = ("query", "document")  # whose prompts are empty there where none are told
 

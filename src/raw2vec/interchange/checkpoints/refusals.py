@@ -9,8 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from raw2vec.errors import BadFolder
-from raw2vec.interchange.checkpoints.base import CONFIG, read
-from raw2vec.interchange.checkpoints.modules import READERS
+from raw2vec.interchange.checkpoints.base import CONFIG, READERS, read
 from raw2vec.tokens.subwords import specials
 
 _TOKENIZER, _TOKENS = "tokenizer_config.json", "special_tokens_map.json"
