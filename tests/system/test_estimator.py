@@ -51,6 +51,20 @@ def test_check_estimator_passes_whole() -> None:
     assert {result["status"] for result in results} <= {"passed", "skipped"}
 
 
+def test_a_table_s_file_is_embedded_indexed_and_grouped_by_whole_rows(tmp_path: Path) -> None:
+    rows = "".join(f"{20 + n % 50},{('Rome', 'Oslo', 'Bern')[n % 3]}\n" for n in range(60))
+    (tmp_path / "people.csv").write_text(f"age,city\n{rows}")
+    model = Raw2Vec("reconstruction", kind="table", latent=4, steps=2).fit(tmp_path / "people.csv")
+    for vectors in ("float32", "int8"):
+        done = model.embed(tmp_path / "people.csv", tmp_path / f"{vectors}.npy", vectors=vectors)
+        assert (done.items, done.input) == (60, "*")
+    own = model.encode([{"age": 20, "city": "Rome"}, {"age": 21, "city": "Oslo"}])
+    np.testing.assert_allclose(np.load(tmp_path / "float32.npy")[:2], own, atol=1e-5)
+    assert len(model.group(tmp_path / "people.csv", input="*").groups) == 60
+    pytest.importorskip("lancedb", reason="the embedded store is an extra: pip install 'raw2vec[store]'")
+    assert model.index(tmp_path / "people.csv", tmp_path / "store").items == 60
+
+
 def test_a_second_fit_forgets_the_folder_of_the_first(tmp_path: Path) -> None:
     model = small().fit(TEXTS, out=tmp_path / "m")
     assert model.source_ == str(tmp_path / "m")

@@ -23,7 +23,7 @@ from raw2vec.measure.translation import translation
 from raw2vec.objectives import Masked, MaskedPatches, Supervised
 from raw2vec.presets import roles
 from raw2vec.ragged import Ragged
-from raw2vec.raw import FILES_AT_ONCE, Raw, Table
+from raw2vec.raw import FILES_AT_ONCE, WHOLE_ROW, Raw, Table
 from raw2vec.recipe import SIDES, Role
 from raw2vec.rows import Rows, located, open_rows
 from raw2vec.seeding import Draws
@@ -210,7 +210,7 @@ def columns_of(
     known = parts.recipe.columns
     likely = parts.raw.columns if isinstance(parts.raw, Table) else list(known.values())
     kind = None if parts.recipe.kind in ("text", "pairs") else parts.recipe.kind
-    rows = open_rows(data, [name for name in asked.values() if name is not None], likely, kind)
+    rows = open_rows(data, [name for name in asked.values() if name not in (None, WHOLE_ROW)], likely, kind)
     if not any(asked.values()):
         asked = {role: known.get(role) if known.get(role) in rows.columns else None for role in asked}  # type: ignore[call-overload]
         if known.get(encoded) in rows.columns:

@@ -14,14 +14,12 @@ from raw2vec.presets.continued import Which as Which
 from raw2vec.presets.continued import begun, continued
 from raw2vec.presets.continued import sides_begun as sides_begun
 from raw2vec.presets.distilled import student as student
-from raw2vec.raw import Image, Raw, Series, are_drawings
+from raw2vec.raw import WHOLE_ROW, Image, Raw, Series, are_drawings
 from raw2vec.recipe import RETURNING, SIDES, TEXTS, Recipe, Role
 from raw2vec.rows import Rows, Typed, column_kind, content_kind, guess_text_column, located, one_value, text_columns
 from raw2vec.settings import known
 
 OBJECTIVES = ("contrastive", "vicreg", "masked", "supervised", "distillation", *RETURNING, "translation")
-WHOLE_ROW = "*"
-"""The column of a table that stands for all of them but the label."""
 PAIRS = (("query", "code"), ("source", "target"), ("0", "1"))
 """First columns that are a pair though nobody names them: of source trees, of catalogues, of tables without names."""
 MESSAGES = ["source", "target", "context", "file"]

@@ -23,7 +23,8 @@ from raw2vec.raw.base import Form, Raw, Windows, listed
 from raw2vec.raw.tabular import Categories, Numbers, Tally
 from raw2vec.rows import read_cells
 
-WHOLE_ROW = "*"  # what to name where a column is asked for and the whole row is meant
+WHOLE_ROW = "*"
+"""What stands for all columns but the label where one is named."""
 
 _NOTE = "table.json"
 _BLOCK = 8192  # rows that are learned from at once

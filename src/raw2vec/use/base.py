@@ -96,7 +96,8 @@ def _block(held: list[pa.RecordBatch], start: int, column: str, read: Column) ->
 def first(rows: Rows, column: str, read: Column, count: int) -> NumberedList:
     """The first items of a column, as many as there are up to `count`, with a place for those that cannot be read."""
     items: list[Any] = []
-    for batch in rows.batches(count, [column]):  # of several files each begins a batch of its own
+    named = [column] if column in rows.columns else None  # else whole rows are items
+    for batch in rows.batches(count, named):  # of several files each begins a batch of its own
         items += read(pa.Table.from_batches([batch.slice(0, count - len(items))]), column)
         if len(items) == count:
             break
@@ -106,7 +107,7 @@ def first(rows: Rows, column: str, read: Column, count: int) -> NumberedList:
 def many(rows: Rows, column: str, count: int) -> bool:
     """Whether there are so many rows, or more; no further than that is read."""
     found = 0
-    for batch in rows.batches(_READ, [column]):
+    for batch in rows.batches(_READ, [column] if column in rows.columns else None):
         found += len(batch)
         if found >= count:
             return True
