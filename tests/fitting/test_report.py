@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from raw2vec.errors import BadInput
+from raw2vec.fitting import fit
 from raw2vec.fitting.fit import Fitted, fit_model
 from raw2vec.fitting.report import FEWEST, complete, cut_in_two, judge
 from raw2vec.fitting.reserve import pace, reserve
@@ -223,3 +224,20 @@ def test_what_holds_no_items_is_named(nothing: Any) -> None:
     model = Raw2Vec(size="tiny", steps=2, settings={"raw.vocabulary": 300}).fit([f"text {n} here" for n in range(60)])
     with pytest.raises(BadInput, match=f"Give an item or a list of items, not {nothing}"):
         model.encode(nothing)
+
+
+@pytest.mark.parametrize(("batch", "few"), [("batch_items", 64), ("batch_tokens", 512)])
+def test_a_budget_that_is_over_before_anything_is_learned_is_told_of(
+    batch: str, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def notes(**budget: Any) -> list[str]:
+        sizes = {"stages.0.batch_items": None, "stages.0.batch_tokens": None} | {f"stages.0.{batch}": few}
+        made = Raw2Vec("contrastive", "dense", size="tiny", settings=sizes, **budget).fit(rows())
+        return [note for note in made.report["notes"] if "next to nothing is learned" in note]
+
+    monkeypatch.setattr(fit, "_FEW_STEPS", 1 << 40)
+    (told,) = notes(minutes=0.01)
+    assert told.endswith(f"give more --minutes, or --set stages.0.{batch}={few // 8}")
+    assert not notes(steps=2), "steps were asked for"
+    monkeypatch.setattr(fit, "_FEW_STEPS", 0)
+    assert not notes(minutes=0.01)

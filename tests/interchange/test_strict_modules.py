@@ -99,6 +99,17 @@ def test_prompts_of_each_purpose_are_those_that_are_found_there(
         assert_allclose(getattr(ours, name)(WORDS), getattr(theirs, name)(WORDS), atol=1e-5)
 
 
+def test_a_prompt_that_stands_before_nothing_is_told_of(tmp_path: Path) -> None:
+    saved(tmp_path, pooling("mean"))
+    said(tmp_path / "m" / WHOLE, prompts={"query": "q: ", "passage": "p: "})
+    assert any(
+        "its prompt 'passage' stands before no document" in note
+        for note in raw2vec.load(tmp_path / "m").report["notes"]
+    )
+    said(tmp_path / "m" / WHOLE, prompts={"query": "q: ", "document": "d: ", "passage": "p: "})
+    assert not any("passage" in note for note in raw2vec.load(tmp_path / "m").report["notes"])
+
+
 def test_a_default_prompt_that_is_none_is_refused(tmp_path: Path) -> None:
     saved(tmp_path, pooling("mean"), prompts={"query": "q: "})
     said(tmp_path / "m" / WHOLE, default_prompt_name="querry")

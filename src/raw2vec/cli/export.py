@@ -50,10 +50,11 @@ def export(
     `embed` and `index` take what is written as they take a model.
     ctranslate2 runs translators: transformers, as `fit --objective
     translation` makes them. int8 is a quarter of the size, faster, and a
-    little off; bfloat16, of openvino alone, is half of it. transformers and sentence-transformers open what is built as
-    BERT, MPNet, NomicBERT or ModernBERT, with the head for masked words;
-    transformers also what is built as ViT, CLIP or SigLIP, and
-    sentence-transformers what is built as CLIP.
+    little off; bfloat16, of openvino alone, is half of it. transformers and
+    sentence-transformers open what is built as BERT, MPNet, NomicBERT or
+    ModernBERT, with the head for masked words; transformers also what is
+    built as ViT, CLIP or SigLIP, and sentence-transformers what is built
+    as CLIP.
 
     raw2vec export tickets --to onnx --out tickets.onnx
     raw2vec export mt --to ctranslate2 --out mt.ct2

@@ -93,11 +93,10 @@ class Searching(Calibrating):
         the column's name and by what is in it. prompt: what stands before every text, by the name that the model knows
         it by or in words ("query: "); none: the model's default one, if it has one. engine, precision: as for `encode`,
         but that none is `auto` from a thousand rows on, and on resuming what the run was begun with; what it took, the
-        answer tells. truncate_dim: only so many of the first numbers of each. vectors: what each
-        number is written as, int8 within ranges, which are written beside the vectors (`ranges.npy`): the model's own,
-        if it was calibrated, else those of the first 2,000 items of the data; or of the data `calibrate`, or given so,
-        as such a file. on: "ray" for the workers of a Ray cluster, or of this machine (extra `ray`); what is written is
-        the same.
+        answer tells. truncate_dim: only so many of the first numbers of each. vectors: what each number is written as,
+        int8 within ranges, which are written beside the vectors (`ranges.npy`): the model's own, if it was calibrated,
+        else those of the first 2,000 items of the data; or of the data `calibrate`, or given so, as such a file. on:
+        "ray" for the workers of a Ray cluster, or of this machine (extra `ray`); what is written is the same.
         """
         refuse_source(out, data)
         refuse_kind(vectors)
@@ -145,11 +144,11 @@ class Searching(Calibrating):
         """Puts the rows' vectors and columns into a store, new or this model's own, each row once.
 
         input: the column that is encoded; none: of pairs the target, which queries look for, and of pairs with words
-        what is no text. side: as for `embed`. resume: go on with a
-        store that is there. approximate: build an approximate index as well, where there are rows enough to gain by it.
-        engine: what encodes, as for `embed`. truncate_dim: only so many of the first numbers of each vector are kept,
-        which a search for them then asks by as well. vectors: float32, or what a search reads first, int8 or binary, to
-        score the best of what it finds by whole vectors, which are kept as well.
+        what is no text. side: as for `embed`. resume: go on with a store that is there. approximate: build an
+        approximate index as well, where there are rows enough to gain by it. engine: what encodes, as for `embed`.
+        truncate_dim: only so many of the first numbers of each vector are kept, which a search for them then asks by as
+        well. vectors: float32, or what a search reads first, int8 or binary, to score the best of what it finds by
+        whole vectors, which are kept as well.
         """
         parts = self._parts()
         first_numbers(np.zeros((0, self.n_features_out_), np.float32), truncate_dim)

@@ -202,6 +202,11 @@ def _whole(made: Pipeline, path: Path) -> None:
     if any(prompts.values()):
         made.prompts = {name: text or "" for name, text in prompts.items()}
         made.default_prompt = default
+    if lone := next((name for name in ("passage", "corpus") if prompts.get(name) and not prompts["document"]), None):
+        made.notes.append(
+            f"its prompt '{lone}' stands before no document unless it is named (embed --prompt {lone}), as in "
+            "sentence-transformers 6: its prompt 'document' is empty"
+        )
     made.cut = held.get("truncate_dim")
     if held.get("similarity_fn_name") not in (None, "cosine"):
         told = (
