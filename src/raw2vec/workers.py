@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from threading import Thread
+from threading import Barrier, Thread
 from typing import TypeVar
 
 import torch
@@ -33,12 +33,16 @@ def side_by_side(work: Callable[[Piece], Made], pieces: Sequence[Piece], workers
         yield from map(quietly, pieces)
         return
     threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, initializer=partial(_alone, threads))
+    pool, ready = ThreadPoolExecutor(workers, initializer=partial(_alone, threads)), Barrier(workers + 1)
     try:
         _alone(threads)  # the caller too: its own helpers would wait for more to do on the workers' cores
+        for _ in range(workers):
+            pool.submit(ready.wait)
+        ready.wait()  # all have begun, so that no thread of others begins with what one of these is setting
         for each in [pool.submit(quietly, piece) for piece in pieces]:
             yield each.result()
     finally:
+        ready.abort()  # where one could not begin, those that wait for it are to end
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
 
